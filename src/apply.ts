@@ -1,0 +1,148 @@
+import { eachOf } from './core/each-of.ts';
+import type { Body, Failure, LocalFile, ObjectStore, Outcome, Plan, Upload } from './core/model.ts';
+import { plain } from './core/text.ts';
+import { DeployError } from './errors.ts';
+
+/** What applying a plan needs of the world. */
+export interface ApplyOptions {
+  /** Files under way at once. */
+  readonly concurrency: number;
+  /** Bytes in memory at once. */
+  readonly memory: number;
+  /** Bytes in memory for a file of a size: less than the size for one that goes up in parts. */
+  memoryFor(size: number): number;
+  readonly signal?: AbortSignal | undefined;
+  withBody(file: LocalFile, use: (body: Body) => Promise<void>): Promise<void>;
+  /** Says what a thrown error means for a key, and whether it means the same for all that is left. */
+  judge(error: unknown, key: string): Verdict;
+  onUploaded?(upload: Upload): void;
+  onBytes?(count: number): void;
+}
+
+export interface Verdict {
+  readonly failure: Failure;
+  /** The run cannot go on: the credentials have expired, the store is gone. */
+  readonly stops?: DeployError | undefined;
+}
+
+/** After so many failed keys the rest of a phase would fail as well. */
+const MOST_FAILURES = 50;
+
+/**
+ * Uploads phase by phase, each begun when the one before it is complete, so that a page goes live after everything it
+ * names. After a failure the phase is finished, unless the failure stops the run, and no further phase is begun.
+ */
+export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOptions): Promise<Outcome> {
+  const uploaded: Upload[] = [];
+  const failures: Failure[] = [];
+  let stopped: DeployError | undefined;
+  let bytesUploaded = 0;
+  const room = new Room(options.memory);
+
+  const put = async (upload: Upload): Promise<void> => {
+    if (stopped !== undefined || failures.length >= MOST_FAILURES) return;
+    const leave = await room.enter(options.memoryFor(upload.file.size));
+    try {
+      options.signal?.throwIfAborted();
+      await options.withBody(upload.file, (body) =>
+        store.put(upload.key, counted(body, options.onBytes), upload.headers),
+      );
+      uploaded.push(upload);
+      bytesUploaded += upload.file.size;
+      options.onUploaded?.(upload);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      const { failure, stops } = options.judge(error, upload.key);
+      failures.push(failure);
+      stopped ??= stops;
+    } finally {
+      leave();
+    }
+  };
+
+  for (const { uploads } of plan.phases) {
+    await eachOf(uploads, options.concurrency, put);
+    if (failures.length > 0) break;
+  }
+  return { uploaded, deleted: [], failures, bytesUploaded, stopped };
+}
+
+/** Deletes what the plan says is stale; nothing when the upload before it had a failure. */
+export async function deleteStale(
+  plan: Plan,
+  before: Outcome,
+  store: ObjectStore,
+  options: Pick<ApplyOptions, 'signal' | 'judge'>,
+): Promise<Outcome> {
+  const keys = plan.deletions.map(({ key }) => key);
+  if (keys.length === 0 || before.failures.length > 0) return before;
+  options.signal?.throwIfAborted();
+  try {
+    const failures = await store.deleteMany(keys);
+    const left = new Set(failures.map(({ key }) => key));
+    return { ...before, failures, deleted: keys.filter((key) => !left.has(key)) };
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    const { failure, stops } = options.judge(error, keys[0] ?? '');
+    return { ...before, failures: [failure], stopped: stops };
+  }
+}
+
+/** The error of an outcome with failures, or undefined for one without. */
+export function errorOf(outcome: Outcome, plan: Plan): DeployError | undefined {
+  const { failures } = outcome;
+  const first = failures[0];
+  if (first === undefined) return undefined;
+  if (outcome.stopped !== undefined) return outcome.stopped;
+  const deleting = plan.deletions.some(({ key }) => key === first.key);
+  const code = deleting ? 'DELETE_FAILED' : first.code === 'SOURCE_INVALID' ? 'SOURCE_INVALID' : 'UPLOAD_FAILED';
+  const what = `${failures.length} of the ${deleting ? 'deletions' : 'uploads'} failed; the first: ${plain(first.key)}: ${first.message}`;
+  return new DeployError(code, `${what}${what.endsWith('.') ? '' : '.'}`, {
+    hint: deleting
+      ? 'Every upload is in place. Stale objects stay until the next deploy.'
+      : 'Pages go up after their assets and nothing was deleted, so the site that is live still works. Run the job again: what is up already is not sent again.',
+  });
+}
+
+function counted(body: Body, onBytes: ((count: number) => void) | undefined): Body {
+  const read = async (offset: number, length: number) => {
+    const content = await body.read(offset, length);
+    onBytes?.(length);
+    return content;
+  };
+  return { size: body.size, read, verify: body.verify };
+}
+
+/** Bounds memory: files enter while their bytes fit, in the order they came; one that never fits enters alone. */
+class Room {
+  readonly #size: number;
+  #taken = 0;
+  readonly #waiting: { bytes: number; enter: () => void }[] = [];
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  async enter(bytes: number): Promise<() => void> {
+    const asked = Math.min(bytes, this.#size);
+    if (this.#waiting.length > 0 || this.#taken + asked > this.#size) {
+      await new Promise<void>((enter) => this.#waiting.push({ bytes: asked, enter }));
+    } else {
+      this.#taken += asked;
+    }
+    return () => this.#leave(asked);
+  }
+
+  #leave(bytes: number): void {
+    this.#taken -= bytes;
+    for (
+      let next = this.#waiting[0];
+      next !== undefined && this.#taken + next.bytes <= this.#size;
+      next = this.#waiting[0]
+    ) {
+      this.#taken += next.bytes;
+      this.#waiting.shift();
+      next.enter();
+    }
+  }
+}

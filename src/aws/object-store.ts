@@ -1,0 +1,307 @@
+import { createHash } from 'node:crypto';
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { eachOf } from '../core/each-of.ts';
+import { describe, kindOf, misbehaved, type ServiceFailure } from '../core/explain.ts';
+import type { Body, Failure, ObjectHeaders, ObjectStore, RemoteObject } from '../core/model.ts';
+import { multipartEtag, PARTS_AT_ONCE, partSizeFor, type UploadSizes } from '../core/parts.ts';
+import type { Caller } from './clients.ts';
+import { ServiceError, toServiceError } from './failure.ts';
+
+const BATCH = 1000;
+/** A batch is sent again for the keys that the store was too busy to delete. */
+const DELETE_ROUNDS = 4;
+/** An upload that the store has forgotten is begun again so often. */
+const UPLOAD_STARTS = 3;
+/** Characters that XML 1.0 cannot carry, or that its parsers change: such a key goes alone, in the URL. */
+const NOT_FOR_XML = /[\u0000-\u001f\ufffe\uffff]/;
+
+export interface StoreOptions {
+  readonly bucket: string;
+  /** True for AWS itself, where an answer's ETag is known to mean something. */
+  readonly isAws: boolean;
+  readonly sizes: UploadSizes;
+}
+
+/** The bucket of a deploy, through the SDK. Every failure that it throws is a ServiceError. */
+export class S3ObjectStore implements ObjectStore {
+  readonly #s3: S3Client;
+  readonly #caller: Caller;
+  readonly #options: StoreOptions;
+  /** An ETag of this store was seen to be an MD5, so that another one is a defect. */
+  #etagsAreMd5 = false;
+
+  constructor(s3: S3Client, caller: Caller, options: StoreOptions) {
+    this.#s3 = s3;
+    this.#caller = caller;
+    this.#options = options;
+  }
+
+  async *list(prefix: string): AsyncGenerator<RemoteObject> {
+    const operation = 'ListObjectsV2';
+    let token: string | undefined;
+    do {
+      const page = await this.#caller.call(operation, async (options) => {
+        const command = new ListObjectsV2Command({
+          Bucket: this.#options.bucket,
+          Prefix: prefix,
+          EncodingType: 'url',
+          ...(token === undefined ? {} : { ContinuationToken: token }),
+        });
+        const answer = await this.#s3.send(command, options);
+        if (answer.Name === undefined) throw new ServiceError(misbehaved(operation, 'a listing without a bucket name'));
+        if (answer.IsTruncated && !answer.NextContinuationToken) {
+          throw new ServiceError(misbehaved(operation, 'a listing that goes on, without a token to go on with'));
+        }
+        return answer;
+      });
+      for (const { Key, Size, ETag } of page.Contents ?? []) {
+        const key = page.EncodingType === 'url' ? decodeKey(Key) : Key;
+        if (key === undefined || !key.startsWith(prefix)) {
+          throw new ServiceError(misbehaved(operation, `a key that is not below ${prefix}`));
+        }
+        yield { key, size: Size ?? 0, etag: unquote(ETag) };
+      }
+      token = page.IsTruncated ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+  }
+
+  async put(key: string, body: Body, headers: ObjectHeaders): Promise<void> {
+    if (body.size <= this.#options.sizes.threshold) return this.#putWhole(key, body, headers);
+    for (let start = 1; ; start++) {
+      try {
+        return await this.#putInParts(key, body, headers);
+      } catch (error) {
+        // After an answer that was lost on the way, the store may have completed or dropped the upload.
+        const forgotten = error instanceof ServiceError && error.failure.code === 'NoSuchUpload';
+        if (!forgotten || start === UPLOAD_STARTS) throw error;
+      }
+    }
+  }
+
+  async deleteMany(keys: readonly string[]): Promise<Failure[]> {
+    const alone = keys.filter((key) => NOT_FOR_XML.test(key));
+    const together = keys.filter((key) => !NOT_FOR_XML.test(key));
+    const failures = await this.#deleteOneByOne(alone);
+    for (let i = 0; i < together.length; i += BATCH) {
+      failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH))));
+    }
+    return failures;
+  }
+
+  async #putWhole(key: string, body: Body, headers: ObjectHeaders): Promise<void> {
+    const operation = 'PutObject';
+    const content = await body.read(0, body.size);
+    const md5 = createHash('md5').update(content).digest();
+    await body.verify();
+    await this.#caller.call(
+      operation,
+      async (options) => {
+        const command = new PutObjectCommand({
+          Bucket: this.#options.bucket,
+          Key: key,
+          Body: content,
+          ContentLength: content.length,
+          ContentMD5: md5.toString('base64'),
+          ...objectHeaders(headers),
+        });
+        const answer = await this.#s3.send(command, options);
+        this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+      },
+      { bytes: content.length },
+    );
+  }
+
+  async #putInParts(key: string, body: Body, headers: ObjectHeaders): Promise<void> {
+    const target = { Bucket: this.#options.bucket, Key: key };
+    const { UploadId } = await this.#caller.call('CreateMultipartUpload', async (options) => {
+      const answer = await this.#s3.send(
+        new CreateMultipartUploadCommand({ ...target, ...objectHeaders(headers) }),
+        options,
+      );
+      if (!answer.UploadId) throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
+      return answer;
+    });
+    try {
+      const parts = await this.#uploadParts({ ...target, UploadId }, body);
+      await body.verify();
+      await this.#complete({ ...target, UploadId }, parts);
+    } catch (error) {
+      // An open upload is kept, and billed, for ever. Gone already is as good as aborted.
+      await this.#caller
+        .call(
+          'AbortMultipartUpload',
+          (options) => this.#s3.send(new AbortMultipartUploadCommand({ ...target, UploadId }), options),
+          { uncancelled: true },
+        )
+        .catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #uploadParts(target: MultipartTarget, body: Body): Promise<Part[]> {
+    const operation = 'UploadPart';
+    const size = partSizeFor(body.size, this.#options.sizes);
+    const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
+    const parts: Part[] = new Array(numbers.length);
+    await eachOf(numbers, PARTS_AT_ONCE, async (number) => {
+      const offset = (number - 1) * size;
+      const content = await body.read(offset, Math.min(size, body.size - offset));
+      const md5 = createHash('md5').update(content).digest();
+      const etag = await this.#caller.call(
+        operation,
+        async (options) => {
+          const command = new UploadPartCommand({
+            ...target,
+            PartNumber: number,
+            Body: content,
+            ContentLength: content.length,
+            ContentMD5: md5.toString('base64'),
+          });
+          const answer = await this.#s3.send(command, options);
+          this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+          return answer.ETag ?? '';
+        },
+        { bytes: content.length },
+      );
+      parts[number - 1] = { number, etag, md5 };
+    });
+    return parts;
+  }
+
+  async #complete(target: MultipartTarget, parts: readonly Part[]): Promise<void> {
+    const operation = 'CompleteMultipartUpload';
+    await this.#caller.call(operation, async (options) => {
+      const command = new CompleteMultipartUploadCommand({
+        ...target,
+        MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
+      });
+      const answer = await this.#s3.send(command, options);
+      // Ceph answers an empty ETag here; its parts were confirmed one by one.
+      if (!answer.ETag && (this.#options.isAws || answer.ETag === undefined)) {
+        throw new ServiceError(misbehaved(operation, 'no ETag'));
+      }
+      if (answer.ETag)
+        this.#checkEtag(
+          operation,
+          answer.ETag,
+          multipartEtag(parts.map(({ md5 }) => md5)),
+          answer.ServerSideEncryption,
+        );
+    });
+  }
+
+  /** Holds an answer against what was sent. Encrypted with KMS, and in some stores, an ETag says nothing of the content. */
+  #checkEtag(operation: string, answered: string | undefined, expected: string, encryption: string | undefined): void {
+    const etag = unquote(answered);
+    if (etag === '') throw new ServiceError(misbehaved(operation, 'no ETag: nothing says that the bytes were stored'));
+    if (etag === expected) this.#etagsAreMd5 = true;
+    else if (
+      (this.#options.isAws || this.#etagsAreMd5) &&
+      !encryption?.startsWith('aws:kms') &&
+      /^[0-9a-f]{32}$/.test(etag)
+    ) {
+      throw new ServiceError(misbehaved(operation, `the ETag is ${etag}, the content's ${expected}`));
+    }
+  }
+
+  async #deleteBatch(keys: readonly string[]): Promise<Failure[]> {
+    const operation = 'DeleteObjects';
+    const failed = new Map<string, ServiceFailure>();
+    let left = keys;
+    for (let round = 1; round <= DELETE_ROUNDS && left.length > 0; round++) {
+      failed.clear();
+      try {
+        for (const { Key, Code, Message } of await this.#sendBatch(left)) {
+          const error = { name: Code ?? 'Unknown', message: Message ?? '', $metadata: { httpStatusCode: 200 } };
+          failed.set(Key ?? '', toServiceError(operation, error).failure);
+        }
+      } catch (error) {
+        // Stores without batches say 400, 403 or 501; Ceph wants the permission on the bucket for them.
+        if (error instanceof ServiceError && ['refused', 'denied'].includes(kindOf(error.failure)))
+          return this.#deleteOneByOne(left);
+        throw error;
+      }
+      left = [...failed]
+        .filter(([, failure]) => ['throttled', 'transient'].includes(kindOf(failure)))
+        .map(([key]) => key);
+      if (left.length < failed.size) break;
+    }
+    return [...failed].map(([key, failure]) => toFailure(key, failure));
+  }
+
+  async #sendBatch(keys: readonly string[]) {
+    const operation = 'DeleteObjects';
+    const answer = await this.#caller.call(operation, (options) =>
+      this.#s3.send(
+        new DeleteObjectsCommand({
+          Bucket: this.#options.bucket,
+          Delete: { Quiet: true, Objects: keys.map((Key) => ({ Key })) },
+          // Content-MD5 instead of CRC32: older stores know nothing else.
+          ChecksumAlgorithm: 'MD5' as never,
+        }),
+        options,
+      ),
+    );
+    return answer.Errors ?? [];
+  }
+
+  async #deleteOneByOne(keys: readonly string[]): Promise<Failure[]> {
+    const failures: Failure[] = [];
+    await eachOf(keys, 16, async (Key) => {
+      try {
+        const command = new DeleteObjectCommand({ Bucket: this.#options.bucket, Key });
+        await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options));
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error;
+        failures.push(toFailure(Key, error.failure));
+      }
+    });
+    return failures;
+  }
+}
+
+interface MultipartTarget {
+  readonly Bucket: string;
+  readonly Key: string;
+  readonly UploadId: string | undefined;
+}
+
+interface Part {
+  readonly number: number;
+  readonly etag: string;
+  readonly md5: Buffer;
+}
+
+function objectHeaders(headers: ObjectHeaders): { ContentType: string; CacheControl?: string } {
+  const { contentType, cacheControl } = headers;
+  return cacheControl === undefined
+    ? { ContentType: contentType }
+    : { ContentType: contentType, CacheControl: cacheControl };
+}
+
+function toFailure(key: string, failure: ServiceFailure): Failure {
+  return { key, operation: failure.operation, code: failure.code, message: describe(failure) };
+}
+
+function unquote(etag: string | undefined): string {
+  return (etag ?? '').replace(/^"|"$/g, '');
+}
+
+/** Listings are asked for url-encoded, since XML cannot carry every key; `+` is a space there. */
+function decodeKey(key: string | undefined): string | undefined {
+  try {
+    return key === undefined ? undefined : decodeURIComponent(key.replaceAll('+', ' '));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,82 @@
+import { kindOf, type ServiceFailure } from '../core/explain.ts';
+import { ServiceError, toServiceError } from './failure.ts';
+
+/** What retrying needs of the world; handed in, so that a test can turn its clock. */
+export interface Pace {
+  /** Milliseconds, monotonic. */
+  now(): number;
+  /** Waits; rejects when the signal is aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** From 0 to 1. */
+  random(): number;
+}
+
+/** From the first failure of a call, its retries may begin for this long. A deploy outlives a blip of a minute. */
+const BUDGET_MS = 90_000;
+/** Answers that are wrong rather than absent are asked for again only so often: a broken proxy stays broken. */
+const MISBEHAVED_ATTEMPTS = 5;
+const SKEW_ATTEMPTS = 2;
+const FIRST_DELAY_MS = { throttled: 500, transient: 100, unreachable: 200, misbehaved: 100 };
+const LONGEST_DELAY_MS = 15_000;
+
+export interface RetryOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Codes that are an answer here, not a fault. */
+  readonly expect?: readonly string[];
+  onRetry?(failure: ServiceFailure, delayMs: number): void;
+}
+
+/**
+ * Calls until it succeeds, by kind of failure: throttling, 5xx, network, timeouts and conflicts with exponential backoff
+ * and full jitter; denials, wrong keys and bad requests never. The SDK's own retries are off: its quota gives up under
+ * load, and a stream body gets one attempt.
+ * @throws ServiceError the last failure.
+ */
+export async function withRetry<T>(
+  operation: string,
+  call: () => Promise<T>,
+  pace: Pace,
+  options: RetryOptions = {},
+): Promise<T> {
+  let deadline: number | undefined;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (isOurs(error)) throw error;
+      const { failure } = toServiceError(operation, error);
+      deadline ??= pace.now() + BUDGET_MS;
+      const delay = options.expect?.includes(failure.code) ? undefined : delayBefore(failure, attempt, pace.random());
+      if (delay === undefined || pace.now() + delay > deadline) throw new ServiceError(failure);
+      options.onRetry?.(failure, delay);
+      await pace.sleep(delay, options.signal);
+    }
+  }
+}
+
+/** Milliseconds to wait after the nth failure, or undefined when another try cannot help. */
+function delayBefore(failure: ServiceFailure, attempt: number, random: number): number | undefined {
+  const kind = kindOf(failure);
+  switch (kind) {
+    case 'misbehaved':
+      if (attempt >= MISBEHAVED_ATTEMPTS) return undefined;
+      break;
+    case 'transient':
+      if (failure.code === 'RequestTimeTooSkewed' && attempt >= SKEW_ATTEMPTS) return undefined;
+      break;
+    case 'throttled':
+    case 'unreachable':
+      break;
+    default:
+      return undefined;
+  }
+  const ceiling = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS[kind] * 2 ** (attempt - 1));
+  const asked = Math.min(LONGEST_DELAY_MS, (failure.retryAfter ?? 0) * 1000);
+  return Math.max(asked, ceiling * random);
+}
+
+/** Errors of our own (a file that changed) pass through untouched. */
+function isOurs(error: unknown): boolean {
+  return error instanceof Error && error.name === 'DeployError';
+}

@@ -1,0 +1,182 @@
+import { DeployError, type ErrorCode } from '../errors.ts';
+import type { Destination } from './key.ts';
+import { plain } from './text.ts';
+
+/** What is known of a call to AWS or a store that failed; every string in it is safe to print. */
+export interface ServiceFailure {
+  /** The API operation: `PutObject`. */
+  readonly operation: string;
+  /** The service's error code (`AccessDenied`), or `NetworkError` when there was no answer. */
+  readonly code: string;
+  /** The service's message, or what the network said. */
+  readonly message: string;
+  /** HTTP status; undefined without an answer. */
+  readonly status: number | undefined;
+  readonly requestId: string | undefined;
+  /** The region that the service says is the right one. */
+  readonly region: string | undefined;
+  /** Seconds that the service asks to wait. */
+  readonly retryAfter: number | undefined;
+}
+
+/** What a caller may do about a failure. */
+export type FailureKind =
+  | 'throttled'
+  | 'transient'
+  | 'unreachable'
+  | 'denied'
+  | 'credentials'
+  | 'missing bucket'
+  | 'wrong region'
+  | 'misbehaved'
+  | 'refused';
+
+const THROTTLED = new Set([
+  'SlowDown',
+  'Throttling',
+  'ThrottlingException',
+  'TooManyRequests',
+  'RequestLimitExceeded',
+  'ServiceUnavailable',
+  '503 SlowDown',
+]);
+/** Passing conditions that come with a status of 400 or 409, beside every 5xx. */
+const TRANSIENT = new Set([
+  'RequestTimeout',
+  'OperationAborted',
+  'ConditionalRequestConflict',
+  'BadDigest',
+  'IncompleteBody',
+  'XAmzContentSHA256Mismatch',
+  'RequestTimeTooSkewed',
+  'InternalError',
+  'IDPCommunicationError',
+]);
+const CREDENTIALS = new Set([
+  'InvalidAccessKeyId',
+  'InvalidClientTokenId',
+  'UnrecognizedClientException',
+  'SignatureDoesNotMatch',
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'TokenRefreshRequired',
+  'InvalidToken',
+  'CredentialsProviderError',
+]);
+const DENIED = new Set(['AccessDenied', 'AccessDeniedException', 'AllAccessDisabled', 'Forbidden', 'AccountProblem']);
+const NETWORK = 'NetworkError';
+const MISBEHAVED = 'StoreMisbehaved';
+
+/** A failure for an answer that is not S3's: HTML with 200, a missing ETag, a wrong checksum. */
+export function misbehaved(operation: string, message: string): ServiceFailure {
+  return {
+    operation,
+    code: MISBEHAVED,
+    message,
+    status: 200,
+    requestId: undefined,
+    region: undefined,
+    retryAfter: undefined,
+  };
+}
+
+/** Sorts a failure by what can be done about it. */
+export function kindOf(failure: ServiceFailure): FailureKind {
+  const { code, status } = failure;
+  if (code === NETWORK) return 'unreachable';
+  if (code === MISBEHAVED) return 'misbehaved';
+  if (THROTTLED.has(code) || status === 429 || status === 503) return 'throttled';
+  if (TRANSIENT.has(code) || /verification key/.test(failure.message)) return 'transient';
+  if (CREDENTIALS.has(code)) return 'credentials';
+  if (code === 'NoSuchBucket') return 'missing bucket';
+  if (code === 'PermanentRedirect' || code === 'AuthorizationHeaderMalformed' || status === 301) return 'wrong region';
+  if (DENIED.has(code) || status === 403 || status === 401) return 'denied';
+  if (status !== undefined && status >= 500 && status !== 501) return 'transient';
+  return 'refused';
+}
+
+/** A failure as one line: `PutObject: 403 AccessDenied, … (request 4442587FB7D0A2F9)`. */
+export function describe(failure: ServiceFailure): string {
+  const answer = [failure.status, failure.code].filter((part) => part !== undefined).join(' ');
+  const message = failure.message === '' || failure.message === failure.code ? '' : `: ${failure.message}`;
+  const request = failure.requestId === undefined ? '' : ` (request ${failure.requestId})`;
+  return plain(`${failure.operation} ${answer}${message}${request}`);
+}
+
+/** The action that a denial names, and whose policy said no: AWS words it so within an account, others say nothing. */
+export function denialOf(message: string): { action: string | undefined; by: string | undefined } {
+  const action = /not authorized to perform: ([\w:*]+)/.exec(message)?.[1];
+  const by = /(because no [\w -]+ policy allows|with an explicit deny in an? [\w -]+)/.exec(message)?.[1];
+  return { action, by };
+}
+
+const CREDENTIAL_HINTS: Record<string, string> = {
+  InvalidAccessKeyId:
+    'The store does not know this access key: it was deleted or rotated, or it belongs to another store. Put the current pair into the secrets.',
+  InvalidClientTokenId:
+    'AWS does not know this access key: it was deleted, rotated or deactivated. Put the current pair into the secrets.',
+  SignatureDoesNotMatch:
+    'The secret access key is not the one that belongs to this access key: copy the pair into the secrets again, without quotes.',
+  ExpiredToken:
+    'The session has expired. Temporary keys cannot be kept as secrets: use role-to-assume with OIDC, or keys of a user.',
+  ExpiredTokenException:
+    'The session has expired. Temporary keys cannot be kept as secrets: use role-to-assume with OIDC, or keys of a user.',
+  InvalidToken:
+    'aws-session-token does not belong to these keys. Leave it out for the keys of a user; give all three for temporary keys.',
+  CredentialsProviderError:
+    'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key.',
+};
+
+/** The error that stops a run: what failed, on what, and what to change. */
+export function explain(failure: ServiceFailure, destination: Destination): DeployError {
+  const { bucket } = destination;
+  const told = describe(failure);
+  const error = (code: ErrorCode, message: string, hint: string) =>
+    new DeployError(code, message, { hint, cause: failure });
+  switch (kindOf(failure)) {
+    case 'credentials':
+      return error(
+        'CREDENTIALS_INVALID',
+        `The credentials were refused: ${told}.`,
+        CREDENTIAL_HINTS[failure.code] ?? 'Check the access keys.',
+      );
+    case 'missing bucket':
+      return error(
+        'BUCKET_NOT_FOUND',
+        `The bucket ${bucket} does not exist: ${told}.`,
+        'Check the name in bucket, and with an S3-compatible store the endpoint. Buckets are never created here.',
+      );
+    case 'wrong region':
+      return error(
+        'BUCKET_WRONG_REGION',
+        `The bucket ${bucket} is not in this region: ${told}.`,
+        failure.region === undefined
+          ? 'Leave out aws-region: it is found by asking the bucket.'
+          : `Set aws-region: ${failure.region}`,
+      );
+    case 'denied':
+      return error(
+        'PERMISSION_DENIED',
+        `Access to ${bucket} was denied: ${told}.`,
+        'Run with mode: probe to see which permission is missing.',
+      );
+    case 'misbehaved':
+      return error(
+        'STORE_MISBEHAVED',
+        `The answer is not S3's: ${told}.`,
+        'Check endpoint: it must be the API of the store, not its web page, and no proxy may change the answers.',
+      );
+    case 'refused':
+      return error(
+        'STORE_MISBEHAVED',
+        `The store refused the request: ${told}.`,
+        'The store may not know a feature of S3 that is used here.',
+      );
+    default:
+      return error(
+        'STORE_UNREACHABLE',
+        `No answer to rely on from ${bucket}: ${told}.`,
+        'Retries were made for more than a minute. Check endpoint and the network, or run the job again later.',
+      );
+  }
+}

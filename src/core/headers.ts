@@ -1,0 +1,100 @@
+import mime from 'mime';
+import type { CacheControl, ObjectHeaders, PhaseName } from './model.ts';
+
+/** Names whose type no extension tells. https://developer.apple.com/documentation/xcode/supporting-associated-domains */
+const TYPES_BY_NAME = new Map([
+  ['apple-app-site-association', 'application/json'],
+  ['cname', 'text/plain'],
+  ['license', 'text/plain'],
+  ['readme', 'text/plain'],
+  ['_headers', 'text/plain'],
+  ['_redirects', 'text/plain'],
+]);
+/** Where the registry of the `mime` package says something else than browsers expect of a site. */
+const TYPES_BY_EXTENSION = new Map([
+  ['js', 'text/javascript'], // RFC 9239
+  ['mjs', 'text/javascript'],
+  ['cjs', 'text/javascript'],
+  ['ico', 'image/x-icon'],
+  ['map', 'application/json'],
+  ['ts', 'video/mp2t'],
+]);
+
+const PAGE = /\.x?html?$/i;
+/** What is fetched by name again and again and leads to all the rest: replaced when everything it names is there. */
+const SERVICE_WORKER = /(^|[/.-])(service-?worker|sw)\.m?js$/i;
+const MANIFEST = /(\.webmanifest|(^|\/)manifest\.json|(^|\/)asset-manifest\.json)$/i;
+const FEED = /((^|\/)(feed|rss|atom|sitemap[\w-]*)\.(xml|json)|\.(rss|atom))$/i;
+
+export const REVALIDATE = 'public, max-age=0, must-revalidate';
+export const IMMUTABLE = 'public, max-age=31536000, immutable';
+
+/** The headers that a file is stored with. */
+export function headersFor(path: string, cacheControl: CacheControl): ObjectHeaders {
+  const value = cacheControlFor(path, cacheControl);
+  return value === undefined
+    ? { contentType: contentType(path) }
+    : { contentType: contentType(path), cacheControl: value };
+}
+
+/** The Content-Type of a path, with a charset for text; `application/octet-stream` where nothing tells. */
+export function contentType(path: string): string {
+  const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
+  const extension = name.slice(name.lastIndexOf('.') + 1);
+  const type =
+    TYPES_BY_NAME.get(name) ??
+    (name.includes('.') ? (TYPES_BY_EXTENSION.get(extension) ?? mime.getType(name)) : null) ??
+    'application/octet-stream';
+  return isText(type) ? `${type}; charset=utf-8` : type;
+}
+
+function isText(type: string): boolean {
+  return type.startsWith('text/') || type.endsWith('+xml') || type === 'application/xml';
+}
+
+/** The phase in which a file goes up: what others name first, what leads to everything last. */
+export function phaseOf(path: string): PhaseName {
+  if (path === 'index.html' || SERVICE_WORKER.test(path) || FEED.test(path)) return 'entry pages';
+  return PAGE.test(path) || MANIFEST.test(path) ? 'pages' : 'assets';
+}
+
+function cacheControlFor(path: string, input: CacheControl): string | undefined {
+  if (input.kind === 'none') return undefined;
+  if (input.kind === 'all') return input.value;
+  if (phaseOf(path) !== 'assets') return REVALIDATE;
+  return hasContentHash(path) ? IMMUTABLE : undefined;
+}
+
+/**
+ * Whether a file's name carries a hash of its content, as bundlers write it: `app.3f2a1b9c.js`, `index-BQz5v3aF.css`,
+ * `chunk-XGQ2Y7TW.js`, `d41d8cd98f00b204e980.png`. A file wrongly taken for one would be stale for a year, so a doubtful
+ * name is not one: words, dates, versions and UUIDs are no hashes.
+ */
+export function hasContentHash(path: string): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  if (UUID.test(name)) return false;
+  const [first = '', ...rest] = name.split(/[._-]/);
+  if (rest.length === 0) return false;
+  const extension = name.includes('.') ? 1 : 0;
+  return (first.length >= 16 && isHash(first)) || rest.slice(0, rest.length - extension).some(isHash);
+}
+
+const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
+
+function isHash(part: string): boolean {
+  const digit = /\d/.test(part);
+  if (/^[0-9a-f]{8,64}$/.test(part)) return digit && /[a-f]/.test(part);
+  if (/^[A-Z2-7]{8}$/.test(part)) return digit && /[A-Z]/.test(part);
+  return digit && /^[A-Za-z0-9]{8,64}$/.test(part) && looksRandom(part);
+}
+
+/** Tells `BQz5v3aF` from `iPhone14`: random letters change between lower case, upper case and digits at every turn. */
+function looksRandom(part: string): boolean {
+  const runs = part.match(/[a-z]+|[A-Z]+|\d+/g) ?? [];
+  return (
+    runs.length >= 5 &&
+    runs.every((run) => run.length <= 3 || !/[a-z]/.test(run)) &&
+    /[a-z]/.test(part) &&
+    /[A-Z]/.test(part)
+  );
+}

@@ -1,0 +1,79 @@
+import type { Claims } from '../core/policy.ts';
+import { DeployError } from '../errors.ts';
+
+/** Where the runner says that a job gets its OIDC token. */
+export interface TokenService {
+  /** ACTIONS_ID_TOKEN_REQUEST_URL. */
+  readonly url: string;
+  /** ACTIONS_ID_TOKEN_REQUEST_TOKEN: a secret. */
+  readonly bearer: string;
+}
+
+const TIMEOUT_MS = 10_000;
+
+/** The job's token service, or undefined when the job has no `id-token: write`. */
+export function tokenServiceOf(env: NodeJS.ProcessEnv, mask: (secret: string) => void): TokenService | undefined {
+  const bearer = env['ACTIONS_ID_TOKEN_REQUEST_TOKEN'];
+  if (bearer) mask(bearer);
+  const url = env['ACTIONS_ID_TOKEN_REQUEST_URL'];
+  return url && bearer ? { url, bearer } : undefined;
+}
+
+/** The error of a job without a token service: it says which of the two reasons is this job's. */
+export function noTokenService(fromFork: boolean): DeployError {
+  const message = 'This job has no OIDC token to assume role-to-assume with.';
+  return new DeployError('OIDC_UNAVAILABLE', message, {
+    hint: fromFork
+      ? 'GitHub gives no token and no secrets to pull requests from a fork. Skip this step for them:\n' +
+        '    if: github.event.pull_request.head.repo.fork == false'
+      : 'Give the job these permissions, in the workflow file:\n' +
+        '    permissions:\n      id-token: write\n      contents: read',
+  });
+}
+
+/**
+ * Asks GitHub's token service for a token of this job; it lives about five minutes, so each is used at once.
+ * The token and its three parts are masked on receipt.
+ * @throws an Error with a `status` when the service refuses, and fetch's own when it does not answer.
+ */
+export async function fetchToken(
+  service: TokenService,
+  audience: string,
+  mask: (secret: string) => void,
+): Promise<string> {
+  const url = `${service.url}&audience=${encodeURIComponent(audience)}`;
+  const answer = await fetch(url, {
+    headers: { authorization: `bearer ${service.bearer}`, accept: 'application/json' },
+    redirect: 'error',
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  }).catch((error: Error & { cause?: { code?: string } }) => {
+    // fetch hides what the network said in the cause.
+    throw Object.assign(new Error(`no answer (${error.cause?.code ?? error.name})`), { code: 'ECONNRESET' });
+  });
+  const text = await answer.text();
+  if (!answer.ok)
+    throw Object.assign(new Error('the token service refused'), { $metadata: { httpStatusCode: answer.status } });
+  const token = tokenIn(text);
+  if (token === undefined)
+    throw Object.assign(new Error('no token in the answer'), { $metadata: { httpStatusCode: 502 } });
+  for (const secret of [token, ...token.split('.')]) mask(secret);
+  return token;
+}
+
+function tokenIn(text: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(text).value;
+    return typeof value === 'string' && /^[\w-]+\.[\w-]+\.[\w-]+$/.test(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a token says of its job; unverified, for a person to read. */
+export function claimsOf(token: string): Claims {
+  try {
+    return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Claims;
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { main } from './main.ts';
+
+const cancelled = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => cancelled.abort());
+
+const succeeded = await main({
+  env: process.env,
+  pace: {
+    now: () => performance.now(),
+    sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }),
+    random: Math.random,
+  },
+  signal: cancelled.signal,
+});
+// Sockets that are kept alive would keep the process too.
+process.exit(succeeded ? 0 : 1);

@@ -1,0 +1,244 @@
+import { resolve } from 'node:path';
+import * as core from '@actions/core';
+import type { AccessKeys } from './aws/credentials.ts';
+import { type SourceFilter, sourceFilter } from './core/globs.ts';
+import { type Destination, parseDestination } from './core/key.ts';
+import type { CacheControl, DeleteLimit } from './core/model.ts';
+import { DEFAULT_SIZES, LARGEST_PART, SMALLEST_PART, type UploadSizes } from './core/parts.ts';
+import { plain } from './core/text.ts';
+import { DeployError } from './errors.ts';
+
+export type Mode = 'deploy' | 'plan' | 'probe';
+
+/** What a workflow asked for: parsed, checked, and with every secret masked. */
+export interface Inputs {
+  readonly mode: Mode;
+  readonly destination: Destination;
+  readonly region: string | undefined;
+  readonly ambientRegion: string | undefined;
+  readonly endpoint: string | undefined;
+  readonly forcePathStyle: boolean;
+  readonly stsEndpoint: string | undefined;
+  readonly keys: AccessKeys | undefined;
+  readonly role: string | undefined;
+  readonly roleSessionName: string;
+  readonly roleDurationSeconds: number;
+  readonly audience: string;
+  /** `auto`, `none`, or a policy document as JSON. */
+  readonly inlineSessionPolicy: string;
+  /** Absolute; absent in mode `probe`. */
+  readonly sourceDir: string | undefined;
+  readonly filter: SourceFilter;
+  readonly delete: boolean;
+  readonly maxDelete: DeleteLimit;
+  readonly allowEmptySource: boolean;
+  readonly cacheControl: CacheControl;
+  readonly concurrency: number;
+  readonly sizes: UploadSizes;
+  readonly siteUrl: string | undefined;
+}
+
+/** Requests under way at once where nothing else is said: more gain little, on AWS as on other stores. */
+const DEFAULT_CONCURRENCY = 64;
+const MIB = 1024 ** 2;
+
+/**
+ * Reads and checks every input, before any request is sent.
+ * @param env the runner's environment.
+ * @throws DeployError INPUT_INVALID, naming the input.
+ */
+export function readInputs(env: NodeJS.ProcessEnv): Inputs {
+  const endpoint = url('endpoint', env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL']);
+  const asked = choice('mode', ['deploy', 'plan', 'probe'] as const);
+  const mode = flag('dry-run', false) && asked === 'deploy' ? 'plan' : asked;
+  return {
+    mode,
+    destination: parseDestination(required('bucket'), text('prefix') ?? '', endpoint !== undefined),
+    region: matching(
+      'aws-region',
+      /^[a-z0-9-]{2,40}$/,
+      "Regions look like 'eu-central-1'; S3-compatible stores may have others, such as 'auto'.",
+    ),
+    ambientRegion: env['AWS_REGION'] || env['AWS_DEFAULT_REGION'] || undefined,
+    endpoint,
+    forcePathStyle: flag('force-path-style', endpoint !== undefined),
+    stsEndpoint: url('sts-endpoint', env['AWS_ENDPOINT_URL_STS'] ?? env['AWS_ENDPOINT_URL']),
+    keys: accessKeys(),
+    role: matching(
+      'role-to-assume',
+      /^arn:[\w-]+:iam::[^:\s]*:role\/[\w+=,.@/-]+$/,
+      'Give the ARN of a role: arn:aws:iam::123456789012:role/deploy',
+    ),
+    roleSessionName:
+      matching('role-session-name', /^[\w+=,.@-]{2,64}$/, 'It has 2 to 64 characters of A–Z, a–z, 0–9 and _+=,.@-') ??
+      `s3-deploy-${env['GITHUB_RUN_ID'] ?? 'local'}-${env['GITHUB_RUN_ATTEMPT'] ?? '1'}`,
+    roleDurationSeconds: whole('role-duration-seconds', 3600, 900, 43_200),
+    audience: text('audience') ?? 'sts.amazonaws.com',
+    inlineSessionPolicy: sessionPolicy(),
+    sourceDir: mode === 'probe' ? undefined : resolve(env['GITHUB_WORKSPACE'] ?? '.', required('source-dir')),
+    filter: sourceFilter(lines('include'), lines('exclude')),
+    delete: flag('delete', false),
+    maxDelete: deleteLimit(),
+    allowEmptySource: flag('allow-empty-source', false),
+    cacheControl: cacheControl(),
+    concurrency:
+      text('concurrency') === 'auto' ? DEFAULT_CONCURRENCY : whole('concurrency', DEFAULT_CONCURRENCY, 1, 512),
+    sizes: uploadSizes(),
+    siteUrl: url('site-url'),
+  };
+}
+
+function text(name: string): string | undefined {
+  return core.getInput(name) || undefined;
+}
+
+function invalid(name: string, problem: string, hint: string): DeployError {
+  return new DeployError('INPUT_INVALID', `${name}: ${problem}.`, { hint });
+}
+
+function required(name: string): string {
+  const value = text(name);
+  if (value === undefined)
+    throw invalid(name, 'is required', `Add it below with: in the workflow:\n    with:\n      ${name}: …`);
+  return value;
+}
+
+/** Reads a secret, masked as it came and as it is used, on this very line. */
+function secret(name: string): string | undefined {
+  const raw = core.getInput(name, { trimWhitespace: false });
+  const value = raw.trim();
+  for (const shape of [raw, value]) if (shape !== '') core.setSecret(shape);
+  return value || undefined;
+}
+
+function accessKeys(): AccessKeys | undefined {
+  const accessKeyId = secret('aws-access-key-id');
+  const secretAccessKey = secret('aws-secret-access-key');
+  const sessionToken = secret('aws-session-token');
+  if (accessKeyId !== undefined && secretAccessKey !== undefined) {
+    return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) };
+  }
+  if (accessKeyId === undefined && secretAccessKey === undefined && sessionToken === undefined) return undefined;
+  const missing = accessKeyId === undefined ? 'aws-access-key-id' : 'aws-secret-access-key';
+  throw invalid(
+    missing,
+    'is empty, but the other half of the key pair is given',
+    'Set both from secrets; a secret that does not exist, or that a fork may not see, is empty.',
+  );
+}
+
+function flag(name: string, otherwise: boolean): boolean {
+  const value = text(name);
+  if (value === undefined) return otherwise;
+  if (/^(true|True|TRUE)$/.test(value)) return true;
+  if (/^(false|False|FALSE)$/.test(value)) return false;
+  throw invalid(name, `'${plain(value, 100)}' is neither true nor false`, 'Write true or false.');
+}
+
+function choice<T extends string>(name: string, choices: readonly [T, ...T[]]): T {
+  const value = text(name) ?? choices[0];
+  const found = choices.find((one) => one === value);
+  if (found === undefined)
+    throw invalid(name, `'${plain(value, 100)}' is not a choice`, `Choose one of: ${choices.join(', ')}.`);
+  return found;
+}
+
+function matching(name: string, pattern: RegExp, hint: string): string | undefined {
+  const value = text(name);
+  if (value !== undefined && !pattern.test(value)) throw invalid(name, `'${plain(value, 200)}' is malformed`, hint);
+  return value;
+}
+
+function whole(name: string, otherwise: number, least: number, most: number): number {
+  const value = text(name);
+  if (value === undefined) return otherwise;
+  const number = /^\d{1,12}$/.test(value) ? Number(value) : Number.NaN;
+  if (!(number >= least && number <= most)) {
+    throw invalid(
+      name,
+      `'${plain(value, 100)}' is not a whole number from ${least} to ${most}`,
+      `Give a whole number from ${least} to ${most}.`,
+    );
+  }
+  return number;
+}
+
+function lines(name: string): string[] {
+  return core.getMultilineInput(name);
+}
+
+function url(name: string, otherwise?: string): string | undefined {
+  const value = text(name) ?? (otherwise || undefined);
+  if (value === undefined) return undefined;
+  const parsed = URL.canParse(value) ? new URL(value) : undefined;
+  const problem =
+    parsed === undefined || !/^https?:$/.test(parsed.protocol)
+      ? 'is not an http or https URL'
+      : parsed.username !== '' || parsed.password !== ''
+        ? 'carries credentials'
+        : parsed.search !== '' || parsed.hash !== ''
+          ? 'carries a query or fragment'
+          : undefined;
+  // A malformed URL may hold a password, so it is not shown.
+  if (problem !== undefined)
+    throw invalid(name, `the value ${problem}`, 'Give a URL with its scheme: https://s3.example.org');
+  return value.replace(/\/+$/, '');
+}
+
+function sessionPolicy(): string {
+  const value = text('inline-session-policy') ?? 'auto';
+  if (value === 'auto' || value === 'none') return value;
+  try {
+    // Without its blanks: STS counts them, and Ceph cannot read them.
+    const policy: unknown = JSON.parse(value);
+    if (typeof policy === 'object' && policy !== null && 'Statement' in policy) return JSON.stringify(policy);
+  } catch {
+    // Said below, as for JSON that is no policy.
+  }
+  throw invalid(
+    'inline-session-policy',
+    'is neither auto, none nor a policy as JSON',
+    'Give auto, none, or a policy document: {"Version": "2012-10-17", "Statement": […]}',
+  );
+}
+
+function deleteLimit(): DeleteLimit {
+  const value = text('max-delete') ?? '50%';
+  const [, digits, percent] = /^(\d{1,9})(%?)$/.exec(value) ?? [];
+  if (digits === undefined || (percent === '%' && Number(digits) > 100)) {
+    throw invalid(
+      'max-delete',
+      `'${plain(value, 100)}' is neither a number nor a percentage`,
+      "Give a number of objects (200) or a percentage of those below the prefix ('50%').",
+    );
+  }
+  return percent === '%' ? { kind: 'percent', value: Number(digits) } : { kind: 'count', value: Number(digits) };
+}
+
+function cacheControl(): CacheControl {
+  const value = text('cache-control') ?? 'auto';
+  if (value === 'auto' || value === 'none') return { kind: value };
+  if (!/^[\x20-\x7e]{1,1000}$/.test(value)) {
+    throw invalid(
+      'cache-control',
+      'holds a character that no header can carry',
+      "Give auto, none, or a value such as 'public, max-age=300'.",
+    );
+  }
+  return { kind: 'all', value };
+}
+
+function uploadSizes(): UploadSizes {
+  const value = text('part-size') ?? 'auto';
+  if (value === 'auto') return DEFAULT_SIZES;
+  const [, digits, unit] = /^(\d{1,5})\s?(MiB|MB|GiB|GB)$/i.exec(value) ?? [];
+  const part = Number(digits) * (unit?.toLowerCase().startsWith('g') ? 1024 * MIB : MIB);
+  if (!(part >= SMALLEST_PART && part <= LARGEST_PART)) {
+    throw invalid(
+      'part-size',
+      `'${plain(value, 100)}' is not a size from 5MiB to 5GiB`,
+      'Give a size such as 16MiB, or auto.',
+    );
+  }
+  return { threshold: part, part };
+}

@@ -1,0 +1,49 @@
+import { deleteStale, errorOf, uploadAll } from './apply.ts';
+import { Caller } from './aws/clients.ts';
+import type { Pace } from './aws/retry.ts';
+import { openBucket } from './bucket.ts';
+import { planChanges } from './changes.ts';
+import { toDeployError } from './failures.ts';
+import { readInputs } from './inputs.ts';
+import { Report } from './report/report.ts';
+import { signIn } from './session.ts';
+import { uploadOptions } from './uploads.ts';
+
+/** What a run needs of the world; handed in by the entry. */
+export interface World {
+  readonly env: NodeJS.ProcessEnv;
+  readonly pace: Pace;
+  /** Aborted when the job is cancelled. */
+  readonly signal: AbortSignal;
+}
+
+/** One run, from its inputs to its report. Answers whether it succeeded; never throws. */
+export async function main(world: World): Promise<boolean> {
+  const caller = new Caller(world.pace, world.signal);
+  const report = new Report(world.env, caller.tally);
+  const error = await run(world, caller, report).then(
+    () => undefined,
+    (thrown: unknown) => toDeployError(thrown, report.record.destination, world.signal),
+  );
+  await report.close(error);
+  return error === undefined;
+}
+
+async function run(world: World, caller: Caller, report: Report): Promise<void> {
+  const inputs = readInputs(world.env);
+  report.began(inputs.mode, inputs.destination);
+  const session = await report.step('Credentials', () => signIn(inputs, world.env, caller));
+  const store = await report.step('Probe', () => openBucket(inputs, session, caller, report));
+  if (inputs.mode === 'probe') return;
+
+  const plan = await report.step('Plan', () => planChanges(inputs, store, report));
+  if (inputs.mode === 'plan') return;
+
+  const options = uploadOptions(inputs, plan, report, world.signal);
+  const uploaded = await report.step('Upload', () => options.progress.during(() => uploadAll(plan, store, options)));
+  const outcome = await report.step('Delete', () => deleteStale(plan, uploaded, store, options));
+  report.applied(outcome);
+
+  const error = errorOf(outcome, plan);
+  if (error !== undefined) throw error;
+}

@@ -1,0 +1,64 @@
+import type { Destination } from '../core/key.ts';
+import type { Check, Outcome, Plan } from '../core/model.ts';
+import type { Policy } from '../core/policy.ts';
+import type { DeployError } from '../errors.ts';
+
+/** What is known of a run so far; at its end, whatever the end, the summary, outputs and result file are made of it. */
+export interface RunRecord {
+  mode: string;
+  destination?: Destination;
+  region?: string;
+  /** Where the prefix is served. */
+  url?: string;
+  checks?: readonly Check[];
+  missing: readonly string[];
+  /** The smallest policy for these inputs. */
+  policy?: Policy;
+  /** Files and bytes of the source. */
+  source?: { readonly files: number; readonly bytes: number };
+  plan?: Plan;
+  outcome?: Outcome;
+  /** Milliseconds by step. */
+  timings: Record<string, number>;
+  /** Calls by operation. */
+  calls: ReadonlyMap<string, number>;
+  retries: () => number;
+  error?: DeployError;
+}
+
+/** What was done, or in mode plan would be; objects, and bytes. */
+export interface Counts {
+  readonly uploaded: number;
+  readonly updated: number;
+  readonly unchanged: number;
+  readonly deleted: number;
+  readonly kept: number;
+  readonly failed: number;
+  readonly bytes: number;
+}
+
+/** Counts the outcome; the plan in mode `plan`, where nothing is ever done. */
+export function countsOf({ mode, plan, outcome }: RunRecord): Counts {
+  const planned = plan?.phases.flatMap(({ uploads }) => uploads) ?? [];
+  const uploads = mode === 'plan' ? planned : (outcome?.uploaded ?? []);
+  const uploaded = uploads.filter(({ reason }) => reason === 'new').length;
+  return {
+    uploaded,
+    updated: uploads.length - uploaded,
+    unchanged: plan?.unchanged ?? 0,
+    deleted: mode === 'plan' ? (plan?.deletions.length ?? 0) : (outcome?.deleted.length ?? 0),
+    kept: plan?.kept.length ?? 0,
+    failed: outcome?.failures.length ?? 0,
+    bytes: uploads.reduce((sum, { file }) => sum + file.size, 0),
+  };
+}
+
+/** `succeeded`, `failed`, or `refused` when a guard said no before anything was written. */
+export function statusOf({ error }: RunRecord): 'succeeded' | 'failed' | 'refused' {
+  return error === undefined ? 'succeeded' : error.refused ? 'refused' : 'failed';
+}
+
+/** `skipped` when the run ended before the probe did. */
+export function probeResultOf({ checks, missing }: RunRecord): 'passed' | 'failed' | 'skipped' {
+  return checks === undefined ? 'skipped' : missing.length === 0 ? 'passed' : 'failed';
+}

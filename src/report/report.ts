@@ -1,0 +1,127 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { appendFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as core from '@actions/core';
+import type { Destination } from '../core/key.ts';
+import type { Check, LocalFile, Outcome, Plan, Upload } from '../core/model.ts';
+import type { Policy } from '../core/policy.ts';
+import { bytes, count, duration } from '../core/text.ts';
+import type { DeployError } from '../errors.ts';
+import { log } from './log.ts';
+import { countsOf, probeResultOf, type RunRecord } from './record.ts';
+import { resultOf } from './result.ts';
+import { summaryOf } from './summary.ts';
+
+/** Tells the story of a run as it goes on, and writes down what came of it. */
+export class Report {
+  readonly record: RunRecord;
+  readonly #started = performance.now();
+  readonly #env: NodeJS.ProcessEnv;
+
+  constructor(env: NodeJS.ProcessEnv, tally: { calls: ReadonlyMap<string, number>; retries: number }) {
+    this.#env = env;
+    this.record = { mode: 'deploy', missing: [], timings: {}, calls: tally.calls, retries: () => tally.retries };
+  }
+
+  /** One step: a group in the log, a figure in the timings. */
+  async step<T>(title: string, work: () => Promise<T>): Promise<T> {
+    const started = performance.now();
+    try {
+      return await log.group(title, work);
+    } finally {
+      this.record.timings[title.toLowerCase()] = Math.round(performance.now() - started);
+    }
+  }
+
+  began(mode: string, destination: Destination): void {
+    Object.assign(this.record, { mode, destination });
+  }
+
+  opened(region: string, url: string): void {
+    Object.assign(this.record, { region, url });
+  }
+
+  scanned(files: readonly LocalFile[]): void {
+    this.record.source = { files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) };
+  }
+
+  checked(checks: readonly Check[], missing: readonly string[], policy: Policy): void {
+    Object.assign(this.record, { checks, missing, policy });
+    for (const { action, result, evidence, why } of checks) {
+      log.line(`${MARKS[result]} ${action.padEnd(16)} ${result}: ${evidence}${why === undefined ? '' : ` (${why})`}`);
+    }
+  }
+
+  planned(plan: Plan): void {
+    this.record.plan = plan;
+    for (const { uploads } of plan.phases) {
+      for (const { key, reason, file } of uploads)
+        log.line(`${reason === 'new' ? '+' : '~'} ${key}  (${reason}, ${bytes(file.size)})`);
+    }
+    for (const { key } of plan.deletions) log.line(`- ${key}  (not in the source)`);
+    const uploads = plan.phases.flatMap((phase) => phase.uploads);
+    const size = uploads.reduce((sum, { file }) => sum + file.size, 0);
+    const kept = plan.kept.length === 0 ? '' : `, ${plan.kept.length} stale kept (delete is off)`;
+    log.line(
+      `${count(uploads.length, 'upload')} (${bytes(size)}), ${count(plan.deletions.length, 'deletion')}, ${plan.unchanged} unchanged${kept}`,
+    );
+  }
+
+  uploaded(upload: Upload): void {
+    log.debug(`uploaded ${upload.key}`);
+  }
+
+  applied(outcome: Outcome): void {
+    this.record.outcome = outcome;
+    for (const { key, message } of outcome.failures) log.line(`✗ ${key}: ${message}`);
+  }
+
+  /** Says how the run ended: the red line with its code, or the totals. Then writes summary, outputs and result file. */
+  async close(error: DeployError | undefined): Promise<void> {
+    const { record } = this;
+    if (error !== undefined) record.error = error;
+    record.timings['total'] = Math.round(performance.now() - this.#started);
+    if (error === undefined) log.line(this.#totals());
+    else log.error(error.code, `${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
+    this.#writeOutputs();
+    const summary = this.#env['GITHUB_STEP_SUMMARY'];
+    if (summary) await appendFile(summary, `${summaryOf(record)}\n`);
+  }
+
+  #totals(): string {
+    const { mode, url, timings } = this.record;
+    if (mode === 'probe') return 'Every permission that these inputs need is there.';
+    const { uploaded, updated, deleted, unchanged, bytes: size } = countsOf(this.record);
+    const would = mode === 'plan' ? 'A deploy would make' : 'Deployed:';
+    const at = url === undefined || mode === 'plan' ? '' : ` → ${url}`;
+    return `${would} ${uploaded} new, ${updated} changed, ${deleted} deleted, ${unchanged} unchanged; ${bytes(size)} in ${duration(timings['total'] ?? 0)}${at}`;
+  }
+
+  #writeOutputs(): void {
+    const { record } = this;
+    const folder = mkdtempSync(join(this.#env['RUNNER_TEMP'] || tmpdir(), 's3-deploy-'));
+    const resultFile = join(folder, 'result.json');
+    writeFileSync(resultFile, `${JSON.stringify(resultOf(record), null, 2)}\n`);
+    const counts = countsOf(record);
+    core.setOutput('result-file', resultFile);
+    core.setOutput('changed', counts.uploaded + counts.updated + counts.deleted > 0);
+    core.setOutput('uploaded-count', counts.uploaded);
+    core.setOutput('updated-count', counts.updated);
+    core.setOutput('unchanged-count', counts.unchanged);
+    core.setOutput('deleted-count', counts.deleted);
+    core.setOutput('kept-count', counts.kept);
+    core.setOutput('bytes-uploaded', counts.bytes);
+    core.setOutput('probe-result', probeResultOf(record));
+    core.setOutput('missing-permissions', record.missing.join(','));
+    if (record.url !== undefined) core.setOutput('url', record.url);
+    if (record.region !== undefined) core.setOutput('region', record.region);
+    if (record.policy !== undefined) {
+      const policyFile = join(folder, 'policy.json');
+      writeFileSync(policyFile, `${JSON.stringify(record.policy, null, 2)}\n`);
+      core.setOutput('suggested-policy-file', policyFile);
+    }
+  }
+}
+
+const MARKS = { allowed: '✓', denied: '✗', unknown: '?' };

@@ -1,0 +1,103 @@
+import { accessSync, type BigIntStats, constants, lstatSync, readdirSync, statSync } from 'node:fs';
+import type { SourceFilter } from '../core/globs.ts';
+import { isOwnPath, keyProblem, type Prefix, toKey } from '../core/key.ts';
+import type { LocalFile } from '../core/model.ts';
+import { plain } from '../core/text.ts';
+import { DeployError } from '../errors.ts';
+
+/** What a source folder holds. */
+export interface Source {
+  readonly files: readonly LocalFile[];
+  /** Symbolic links, which are never followed: one can point to the checkout's token. */
+  readonly links: number;
+  /** Paths that `include` and `exclude` do not take. */
+  readonly excluded: number;
+  /** Paths that the built-in list of secrets and version control files leaves out. */
+  readonly leftOut: number;
+}
+
+const SLASH = Buffer.from('/');
+
+/**
+ * Reads a source folder. Names are read as bytes, since a name that is not UTF-8 would be mangled as a string.
+ * @throws DeployError SOURCE_INVALID for a missing folder, a socket, pipe or device, a name that S3 cannot hold, or a
+ * file or folder that cannot be read.
+ */
+export function scanSource(folder: string, filter: SourceFilter, prefix: Prefix): Source {
+  const source = { files: [] as LocalFile[], links: 0, excluded: 0, leftOut: 0 };
+  const walk = (directory: Buffer, parent: string): void => {
+    for (const entry of readdirSync(directory, { withFileTypes: true, encoding: 'buffer' })) {
+      const path = parent + nameOf(entry.name, parent);
+      const location = Buffer.concat([directory, SLASH, entry.name]);
+      if (entry.isSymbolicLink()) source.links++;
+      else if (entry.isDirectory()) walk(location, `${path}/`);
+      else {
+        const verdict = isOwnPath(path) ? 'left out' : filter(path);
+        if (verdict === 'excluded') source.excluded++;
+        else if (verdict === 'left out') source.leftOut++;
+        else source.files.push(toFile(location, path, prefix));
+      }
+    }
+  };
+  checkFolder(folder);
+  try {
+    walk(Buffer.from(folder), '');
+  } catch (error) {
+    throw asSourceError(error, folder);
+  }
+  return source;
+}
+
+/** Whether anything is at the place of the source. */
+export function sourceExists(folder: string): boolean {
+  return statSync(folder, { throwIfNoEntry: false }) !== undefined;
+}
+
+function checkFolder(folder: string): void {
+  const stats = statSync(folder, { throwIfNoEntry: false });
+  if (stats?.isDirectory()) return;
+  const problem = stats === undefined ? 'does not exist' : 'is not a folder';
+  throw new DeployError('SOURCE_INVALID', `source-dir: ${plain(folder)} ${problem}.`, {
+    hint: 'Give the folder that the build writes to, relative to the workspace, and run the build before this step.',
+  });
+}
+
+/** A name as text; throws for one that is not UTF-8. */
+function nameOf(name: Buffer, parent: string): string {
+  const text = name.toString('utf8');
+  if (Buffer.from(text).equals(name)) return text;
+  const shown = plain(parent + name.toString('latin1'));
+  throw new DeployError('SOURCE_INVALID', `The name of ${shown} is not UTF-8.`, {
+    hint: 'Rename it: keys in S3 are UTF-8.',
+  });
+}
+
+function toFile(location: Buffer, path: string, prefix: Prefix): LocalFile {
+  const stats = lstatSync(location, { bigint: true });
+  if (!stats.isFile()) {
+    throw new DeployError('SOURCE_INVALID', `${plain(path)} is a socket, pipe or device, not a file.`, {
+      hint: 'Remove it from source-dir, or exclude it.',
+    });
+  }
+  accessSync(location, constants.R_OK);
+  const problem = keyProblem(toKey(prefix, path));
+  if (problem !== undefined) {
+    throw new DeployError('SOURCE_INVALID', `${plain(path)} cannot be a key: ${problem}.`, {
+      hint: 'Rename it, or exclude it.',
+    });
+  }
+  return { path, size: Number(stats.size), version: versionOf(stats) };
+}
+
+/** What changes when a file is written, replaced or truncated. */
+export function versionOf(stats: BigIntStats): string {
+  return [stats.dev, stats.ino, stats.size, stats.mtimeNs].join(' ');
+}
+
+function asSourceError(error: unknown, folder: string): unknown {
+  if (error instanceof DeployError || !(error instanceof Error)) return error;
+  return new DeployError('SOURCE_INVALID', `${plain(folder)} cannot be read: ${plain(error.message)}.`, {
+    hint: 'Every file of source-dir must be readable; exclude what is not part of the site.',
+    cause: error,
+  });
+}
