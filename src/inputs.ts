@@ -48,7 +48,7 @@ const MIB = 1024 ** 2;
  * @throws DeployError INPUT_INVALID, naming the input.
  */
 export function readInputs(env: NodeJS.ProcessEnv): Inputs {
-  const endpoint = url('endpoint', env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL']);
+  const endpoint = url('endpoint', env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL);
   const asked = choice('mode', ['deploy', 'plan', 'probe'] as const);
   const mode = flag('dry-run', false) && asked === 'deploy' ? 'plan' : asked;
   return {
@@ -59,10 +59,10 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
       /^[a-z0-9-]{2,40}$/,
       "Regions look like 'eu-central-1'; S3-compatible stores may have others, such as 'auto'.",
     ),
-    ambientRegion: env['AWS_REGION'] || env['AWS_DEFAULT_REGION'] || undefined,
+    ambientRegion: env.AWS_REGION || env.AWS_DEFAULT_REGION || undefined,
     endpoint,
     forcePathStyle: flag('force-path-style', endpoint !== undefined),
-    stsEndpoint: url('sts-endpoint', env['AWS_ENDPOINT_URL_STS'] ?? env['AWS_ENDPOINT_URL']),
+    stsEndpoint: url('sts-endpoint', env.AWS_ENDPOINT_URL_STS ?? env.AWS_ENDPOINT_URL),
     keys: accessKeys(),
     role: matching(
       'role-to-assume',
@@ -71,11 +71,11 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     ),
     roleSessionName:
       matching('role-session-name', /^[\w+=,.@-]{2,64}$/, 'It has 2 to 64 characters of A–Z, a–z, 0–9 and _+=,.@-') ??
-      `s3-deploy-${env['GITHUB_RUN_ID'] ?? 'local'}-${env['GITHUB_RUN_ATTEMPT'] ?? '1'}`,
+      `s3-deploy-${env.GITHUB_RUN_ID ?? 'local'}-${env.GITHUB_RUN_ATTEMPT ?? '1'}`,
     roleDurationSeconds: whole('role-duration-seconds', 3600, 900, 43_200),
     audience: text('audience') ?? 'sts.amazonaws.com',
     inlineSessionPolicy: sessionPolicy(),
-    sourceDir: mode === 'probe' ? undefined : resolve(env['GITHUB_WORKSPACE'] ?? '.', required('source-dir')),
+    sourceDir: mode === 'probe' ? undefined : resolve(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
     filter: sourceFilter(lines('include'), lines('exclude')),
     delete: flag('delete', false),
     maxDelete: deleteLimit(),

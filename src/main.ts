@@ -1,4 +1,5 @@
 import { deleteStale, errorOf, uploadAll } from './apply.ts';
+import { applyOptions } from './apply-options.ts';
 import { Caller } from './aws/clients.ts';
 import type { Pace } from './aws/retry.ts';
 import { openBucket } from './bucket.ts';
@@ -7,7 +8,6 @@ import { toDeployError } from './failures.ts';
 import { readInputs } from './inputs.ts';
 import { Report } from './report/report.ts';
 import { signIn } from './session.ts';
-import { uploadOptions } from './uploads.ts';
 
 /** What a run needs of the world; handed in by the entry. */
 export interface World {
@@ -39,11 +39,9 @@ async function run(world: World, caller: Caller, report: Report): Promise<void> 
   const plan = await report.step('Plan', () => planChanges(inputs, store, report));
   if (inputs.mode === 'plan') return;
 
-  const options = uploadOptions(inputs, plan, report, world.signal);
-  const uploaded = await report.step('Upload', () => options.progress.during(() => uploadAll(plan, store, options)));
-  const outcome = await report.step('Delete', () => deleteStale(plan, uploaded, store, options));
-  report.applied(outcome);
-
+  const options = applyOptions(inputs, report, world.signal);
+  const uploaded = await report.upload(plan, () => uploadAll(plan, store, options));
+  const outcome = await report.delete(plan, () => deleteStale(plan, uploaded, store, options));
   const error = errorOf(outcome, plan);
   if (error !== undefined) throw error;
 }

@@ -13,9 +13,9 @@ const TIMEOUT_MS = 10_000;
 
 /** The job's token service, or undefined when the job has no `id-token: write`. */
 export function tokenServiceOf(env: NodeJS.ProcessEnv, mask: (secret: string) => void): TokenService | undefined {
-  const bearer = env['ACTIONS_ID_TOKEN_REQUEST_TOKEN'];
+  const bearer = env.ACTIONS_ID_TOKEN_REQUEST_TOKEN;
   if (bearer) mask(bearer);
-  const url = env['ACTIONS_ID_TOKEN_REQUEST_URL'];
+  const url = env.ACTIONS_ID_TOKEN_REQUEST_URL;
   return url && bearer ? { url, bearer } : undefined;
 }
 

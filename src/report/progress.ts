@@ -19,17 +19,10 @@ export function progressLine(done: Amount, total: Amount, elapsedMs: number): st
   );
 }
 
-/** Prints progress lines while `work` goes on. */
+/** Hears of files and bytes that are up, and prints a line now and then while the upload goes on. */
 export class Progress {
   #files = 0;
   #bytes = 0;
-  readonly #total: Amount;
-  readonly #print: (line: string) => void;
-
-  constructor(total: Amount, print: (line: string) => void) {
-    this.#total = total;
-    this.#print = print;
-  }
 
   readonly addFile = (): void => {
     this.#files++;
@@ -39,12 +32,12 @@ export class Progress {
     this.#bytes += count;
   };
 
-  async during<T>(work: () => Promise<T>): Promise<T> {
+  async during<T>(total: Amount, print: (line: string) => void, work: () => Promise<T>): Promise<T> {
     const started = performance.now();
     const timer = setInterval(() => {
       // A part that was sent twice counts once.
-      const done = { files: this.#files, bytes: Math.min(this.#bytes, this.#total.bytes) };
-      this.#print(progressLine(done, this.#total, performance.now() - started));
+      const done = { files: this.#files, bytes: Math.min(this.#bytes, total.bytes) };
+      print(progressLine(done, total, performance.now() - started));
     }, EVERY_MS);
     try {
       return await work();

@@ -1,5 +1,5 @@
 import type { Destination } from '../core/key.ts';
-import type { Check, Outcome, Plan } from '../core/model.ts';
+import type { Check, Outcome, Plan, Upload } from '../core/model.ts';
 import type { Policy } from '../core/policy.ts';
 import type { DeployError } from '../errors.ts';
 
@@ -37,10 +37,18 @@ export interface Counts {
   readonly bytes: number;
 }
 
+/** Every upload of a plan, in order. */
+export function uploadsOf(plan: Plan | undefined): readonly Upload[] {
+  return plan?.phases.flatMap(({ uploads }) => uploads) ?? [];
+}
+
+export function bytesOf(uploads: readonly Upload[]): number {
+  return uploads.reduce((sum, { file }) => sum + file.size, 0);
+}
+
 /** Counts the outcome; the plan in mode `plan`, where nothing is ever done. */
 export function countsOf({ mode, plan, outcome }: RunRecord): Counts {
-  const planned = plan?.phases.flatMap(({ uploads }) => uploads) ?? [];
-  const uploads = mode === 'plan' ? planned : (outcome?.uploaded ?? []);
+  const uploads = mode === 'plan' ? uploadsOf(plan) : (outcome?.uploaded ?? []);
   const uploaded = uploads.filter(({ reason }) => reason === 'new').length;
   return {
     uploaded,
@@ -49,7 +57,7 @@ export function countsOf({ mode, plan, outcome }: RunRecord): Counts {
     deleted: mode === 'plan' ? (plan?.deletions.length ?? 0) : (outcome?.deleted.length ?? 0),
     kept: plan?.kept.length ?? 0,
     failed: outcome?.failures.length ?? 0,
-    bytes: uploads.reduce((sum, { file }) => sum + file.size, 0),
+    bytes: bytesOf(uploads),
   };
 }
 

@@ -1,12 +1,12 @@
 import type { RemoteObject, Upload } from '../core/model.ts';
-import { countsOf, type RunRecord, statusOf } from './record.ts';
+import { countsOf, type RunRecord, statusOf, uploadsOf } from './record.ts';
 
 /** The result file, as the README documents it. Keys are as they are: this is JSON, not a log. */
 export function resultOf(record: RunRecord): object {
   const { mode, destination, region, url, plan, outcome, timings, error } = record;
   const { bytes, ...counts } = countsOf(record);
   const planned = mode === 'plan';
-  const uploads = (planned ? plan?.phases.flatMap((phase) => phase.uploads) : outcome?.uploaded) ?? [];
+  const uploads = planned ? uploadsOf(plan) : (outcome?.uploaded ?? []);
   const deletions = (planned ? plan?.deletions.map(({ key }: RemoteObject) => key) : outcome?.deleted) ?? [];
   return {
     version: 1,

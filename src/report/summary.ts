@@ -1,5 +1,5 @@
 import { bytes, count, duration, html } from '../core/text.ts';
-import { countsOf, type RunRecord, statusOf } from './record.ts';
+import { countsOf, type RunRecord, statusOf, uploadsOf } from './record.ts';
 
 /** A summary may have 1 MiB; the log has all of it. */
 const ROWS = 200;
@@ -58,7 +58,7 @@ function totals(record: RunRecord): string {
     ['Stale, kept', kept],
     ['Failed', failed],
     [record.mode === 'plan' ? 'To upload' : 'Uploaded', bytes(size)],
-    ['Time', duration(record.timings['total'] ?? 0)],
+    ['Time', duration(record.timings.total ?? 0)],
   ];
   const row = (tag: string, at: 0 | 1) => cells.map((cell) => `<${tag}>${cell[at]}</${tag}>`).join('');
   return `<table><tr>${row('th', 0)}</tr><tr>${row('td', 1)}</tr></table>`;
@@ -66,7 +66,7 @@ function totals(record: RunRecord): string {
 
 function changes({ mode, plan, outcome }: RunRecord): string {
   if (plan === undefined) return '';
-  const uploads = mode === 'plan' ? plan.phases.flatMap((phase) => phase.uploads) : (outcome?.uploaded ?? []);
+  const uploads = mode === 'plan' ? uploadsOf(plan) : (outcome?.uploaded ?? []);
   const deleted = mode === 'plan' ? plan.deletions.map(({ key }) => key) : (outcome?.deleted ?? []);
   const rows = [
     ...(outcome?.failures ?? []).map(({ key, message }) => ['❌', key, html(message)]),
