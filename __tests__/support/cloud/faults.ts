@@ -1,0 +1,91 @@
+/** What goes wrong. `applied` tells whether the operation was carried out all the same; by default it was not. */
+export type FaultAnswer =
+  /** An error with its code; `message` as S3 has it unless given. */
+  | {
+      kind: 'error';
+      status: number;
+      code: string;
+      message?: string;
+      headers?: Record<string, string>;
+      applied?: boolean;
+    }
+  /** The connection is reset: before the body is read, in its middle, or (carried out) in the middle of the answer. */
+  | { kind: 'reset'; at: 'request' | 'body' | 'response' }
+  /** Never answers, and keeps the connection open. */
+  | { kind: 'silence'; applied?: boolean }
+  /** Waits, then does what was asked. */
+  | { kind: 'delay'; ms: number }
+  /** Carried out; the answer arrives in pieces of `bytes` every `ms`. */
+  | { kind: 'trickle'; bytes: number; ms: number }
+  /** A proxy's error page, with 200 unless told otherwise. */
+  | { kind: 'html'; status?: number; applied?: boolean }
+  /** Carried out; the document in the answer ends in its middle, and the lengths agree. */
+  | { kind: 'truncate' }
+  /** 200 without a body, an ETag or anything else. */
+  | { kind: 'empty'; applied?: boolean }
+  /** Carried out; the ETag of the answer is another. */
+  | { kind: 'etag'; value?: string }
+  /** Carried out; the checksum of the answer is another. */
+  | { kind: 'checksum' };
+
+export interface Fault {
+  /** `PutObject`, `AssumeRoleWithWebIdentity`, …; any unless given. */
+  operation?: string;
+  bucket?: string;
+  key?: string | RegExp;
+  /** How often; once unless given, `Infinity` for always. */
+  times?: number;
+  /** How many matching requests pass unharmed first. */
+  after?: number;
+  /** The share of the matching requests that are hit, 0 to 1; the same ones in every run. */
+  rate?: number;
+  answer: FaultAnswer;
+}
+
+/** mulberry32: a test that fails by chance must fail by the same chance again. */
+function* random(seed: number): Generator<number, never> {
+  for (let a = seed; ; ) {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    yield ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  }
+}
+
+/** The faults that wait for their request. The first that fits is taken. */
+export class Faults {
+  /** How many faults have hit so far, by kind. */
+  readonly injected: Partial<Record<FaultAnswer['kind'], number>> = {};
+  #waiting: { fault: Fault; left: number; skip: number }[] = [];
+  #random = random(1);
+
+  add(fault: Fault): void {
+    this.#waiting.push({ fault, left: fault.times ?? 1, skip: fault.after ?? 0 });
+  }
+
+  /** Forgets what has not hit yet, and starts the chances afresh. */
+  clear(): void {
+    this.#waiting = [];
+    this.#random = random(1);
+  }
+
+  /** The fault for a request, if there is one; it is then used up. */
+  take(operation: string, bucket?: string, key?: string): FaultAnswer | undefined {
+    for (const entry of this.#waiting) {
+      const { fault } = entry;
+      if (fault.operation !== undefined && fault.operation !== operation) continue;
+      if (fault.bucket !== undefined && fault.bucket !== bucket) continue;
+      if (typeof fault.key === 'string' ? fault.key !== key : fault.key && !fault.key.test(key ?? '')) continue;
+      if (entry.skip > 0) {
+        entry.skip--;
+        continue;
+      }
+      if (fault.rate !== undefined && this.#random.next().value >= fault.rate) continue;
+      entry.left--;
+      if (entry.left <= 0) this.#waiting = this.#waiting.filter((other) => other !== entry);
+      this.injected[fault.answer.kind] = (this.injected[fault.answer.kind] ?? 0) + 1;
+      return fault.answer;
+    }
+    return undefined;
+  }
+}

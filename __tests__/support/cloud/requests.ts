@@ -1,0 +1,18 @@
+/** One request that the cloud has seen, S3's and STS's alike. */
+export interface LoggedRequest {
+  /** As the SDK names it; `Unknown` for what this cloud does not play. */
+  operation: string;
+  bucket: string | undefined;
+  key: string | undefined;
+  query: Record<string, string>;
+  /** Zero when there was no answer. */
+  status: number;
+  /** The code of the error it was answered with. */
+  code: string | undefined;
+  /** ARN of the sender, `anonymous`, or undefined when the signature did not stand. */
+  principal: string | undefined;
+  /** Lower-case names. */
+  headers: Record<string, string>;
+  /** The kind of the fault that hit it. */
+  fault: string | undefined;
+}
