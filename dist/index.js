@@ -65472,8 +65472,11 @@ async function eachOf(items, atOnce, work) {
  * `::command::` after leading blanks, and `##[command]` anywhere in a line, for a command of ours; terminals take control
  * characters, people are fooled by bidi controls.
  */
-/** Characters that a line must show instead of obeying: C0, DEL, C1, bidi and zero-width controls, line separators, BOM. */
-const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
+/**
+ * Characters that a line must show instead of obeying: C0, DEL, C1, bidi and zero-width controls, line separators, BOM,
+ * fillers, tags.
+ */
+const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e007f}]|\u034f/gu;
 const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 /**
  * One harmless line: invisible characters as escapes (`\x1b`, `\u202e`), `##[` and a leading `::` broken by a
@@ -65489,21 +65492,27 @@ function html(text, max = 300) {
     return plain(text, max).replace(/[&<>"'`|*_~[\]\\@#]/g, (character) => `&#${character.codePointAt(0)};`);
 }
 function escapeCharacter(character) {
-    const code = character.charCodeAt(0);
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
+    const code = character.codePointAt(0) ?? 0;
+    const hex = code.toString(16);
+    if (code > 0xffff)
+        return `\\u{${hex}}`;
+    return code < 0x100 ? `\\x${hex.padStart(2, '0')}` : `\\u${hex.padStart(4, '0')}`;
 }
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 /** A number of bytes for people: `812 B`, `4.1 KiB`, `1.3 GiB`. */
 function bytes(count) {
-    const power = count < 1 ? 0 : Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log2(count) / 10));
-    const value = count / 1024 ** power;
+    let value = Math.round(count);
+    let power = 0;
+    // 1023.95 would be shown as 1024.0.
+    for (; value >= (power === 0 ? 1024 : 1023.95) && power < BYTE_UNITS.length - 1; power++)
+        value /= 1024;
     return `${power === 0 ? value : value.toFixed(1)} ${BYTE_UNITS[power]}`;
 }
 /** A duration in milliseconds for people: `340 ms`, `4.2 s`, `3 min 20 s`. */
 function duration(ms) {
-    if (ms < 1000)
+    if (ms < 999.5)
         return `${Math.round(ms)} ms`;
-    if (ms < 60_000)
+    if (ms < 59_950)
         return `${(ms / 1000).toFixed(1)} s`;
     const seconds = Math.round(ms / 1000);
     return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
@@ -65839,14 +65848,14 @@ function kindOf(failure) {
 /** A failure as one line: `PutObject: 403 AccessDenied, … (request 4442587FB7D0A2F9)`. */
 function describe(failure) {
     const answer = [failure.status, failure.code].filter((part) => part !== undefined).join(' ');
-    const message = failure.message === '' || failure.message === failure.code ? '' : `: ${failure.message}`;
+    const message = failure.message === '' || failure.message === failure.code ? '' : `: ${failure.message.replace(/\.$/, '')}`;
     const request = failure.requestId === undefined ? '' : ` (request ${failure.requestId})`;
     return plain(`${failure.operation} ${answer}${message}${request}`);
 }
 /** The action that a denial names, and whose policy said no: AWS words it so within an account, others say nothing. */
 function denialOf(message) {
     const action = /not authorized to perform: ([\w:*]+)/.exec(message)?.[1];
-    const by = /(because no [\w -]+ policy allows|with an explicit deny in an? [\w -]+)/.exec(message)?.[1];
+    const by = /(because no [\w -]+? allows|with an explicit deny in an? [\w -]+)/.exec(message)?.[1];
     return { action, by };
 }
 const CREDENTIAL_HINTS = {
@@ -65921,12 +65930,12 @@ function judge(thrown, key, destination) {
     return { failure, stops: error.code === 'INTERNAL' ? error : undefined };
 }
 
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
 ;// CONCATENATED MODULE: ./build/core/key.js
 
 
@@ -65936,8 +65945,8 @@ const OWN_SEGMENT = '.s3-deploy';
 const KEY_BYTES = 1024;
 /** Bucket names of AWS; https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
 const AWS_BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
-/** What S3-compatible stores take besides: upper case, underscores, and a tenant before a colon (Ceph). */
-const STORE_BUCKET = /^\w[\w.:-]{1,253}\w$/;
+/** What S3-compatible stores take besides: upper case, underscores, and a tenant before a colon (Ceph); an ARN is none. */
+const STORE_BUCKET = /^(?!arn:)\w[\w.:-]{1,253}\w$/;
 /**
  * Reads the inputs `bucket` (`name`, `name/path` or `s3://name/path`) and `prefix`.
  * @param compatible true when an `endpoint` is given, whose store may allow names that AWS does not.
@@ -65971,7 +65980,7 @@ function parsePrefix(input, value) {
     };
     if (name === '' || name.startsWith('/'))
         refuse('begins with a slash');
-    if (!name.isWellFormed() || /[\u0000-\u001f\u007f]/.test(name))
+    if (!name.isWellFormed() || /[\u0000-\u001f\u007f-\u009f]/.test(name))
         refuse('holds a control character');
     const segments = name.split('/');
     if (segments.includes(''))
@@ -66109,12 +66118,15 @@ function asSourceError(error, folder) {
 
 
 
+
+/** A pipe that has taken a file's place must not be waited for, nor a link followed. */
+const READ = external_node_fs_.constants.O_RDONLY | external_node_fs_.constants.O_NONBLOCK | external_node_fs_.constants.O_NOFOLLOW;
 /**
  * Opens a file of the source, uses it, and closes it again.
  * @throws DeployError SOURCE_INVALID when it is not the file that was scanned, or ends before its size.
  */
 async function withBody(folder, file, use) {
-    const handle = await (0,promises_.open)((0,external_node_path_.join)(folder, file.path), 'r').catch((error) => {
+    const handle = await (0,promises_.open)((0,external_node_path_.join)(folder, file.path), READ).catch((error) => {
         throw new DeployError('SOURCE_INVALID', `${plain(file.path)} cannot be read: ${plain(error.message)}.`, {
             hint: 'Every file of source-dir must be readable until the deploy is over.',
             cause: error,
@@ -66857,42 +66869,52 @@ function judgeDenial(action, message) {
 /** The region where any bucket of the partition can be asked for. */
 const HOME_REGIONS = { aws: 'us-east-1', 'aws-cn': 'cn-north-1', 'aws-us-gov': 'us-gov-west-1' };
 /**
- * The region of the bucket. AWS's HeadBucket tells it whatever the permissions are; other stores do not, and take what
- * they are given.
+ * The region of the bucket. AWS's HeadBucket tells it whatever the permissions are, and so do some other stores; where one
+ * does not, it takes what it is given.
  * @throws DeployError BUCKET_NOT_FOUND, BUCKET_WRONG_REGION (with the right one), STORE_UNREACHABLE.
  */
 async function findRegion(inputs, credentials, caller) {
     const given = inputs.region ?? inputs.ambientRegion;
-    if (inputs.endpoint !== undefined)
-        return given ?? 'us-east-1';
+    if (inputs.endpoint !== undefined && inputs.region !== undefined)
+        return inputs.region;
     const asked = given ?? HOME_REGIONS[partitionOf(given)];
-    const s3 = createS3({ region: asked, endpoint: undefined, forcePathStyle: inputs.forcePathStyle }, credentials, 1);
-    const actual = await regionAnswered(() => caller.call('HeadBucket', (options) => s3.send(new dist_cjs/* HeadBucketCommand */.kuI({ Bucket: inputs.destination.bucket }), options)), inputs.destination);
+    const s3 = createS3({ region: asked, endpoint: inputs.endpoint, forcePathStyle: inputs.forcePathStyle }, credentials, 1);
+    const Bucket = inputs.destination.bucket;
+    const actual = await regionAnswered(inputs.destination, [
+        () => caller.call('HeadBucket', (options) => s3.send(new dist_cjs/* HeadBucketCommand */.kuI({ Bucket }), options)),
+        // A HEAD has no body to say why; this has.
+        () => caller.call('ListObjectsV2', (options) => s3.send(new dist_cjs/* ListObjectsV2Command */.u6x({ Bucket, MaxKeys: 1 }), options).then(() => ({}))),
+    ]);
     s3.destroy();
     if (actual !== undefined && inputs.region !== undefined && actual !== inputs.region) {
-        throw new DeployError('BUCKET_WRONG_REGION', `The bucket ${inputs.destination.bucket} is in ${actual}, not in ${inputs.region}.`, {
+        throw new DeployError('BUCKET_WRONG_REGION', `The bucket ${Bucket} is in ${actual}, not in ${inputs.region}.`, {
             hint: `Set aws-region: ${actual}, or leave it out: the bucket is asked.`,
         });
     }
     return actual ?? asked;
 }
-async function regionAnswered(head, destination) {
-    try {
-        return (await head()).BucketRegion;
+/** Asks until one answer, or refusal, tells a region. */
+async function regionAnswered(destination, calls) {
+    for (const call of calls) {
+        try {
+            return (await call()).BucketRegion;
+        }
+        catch (error) {
+            if (!(error instanceof ServiceError))
+                throw error;
+            const { failure } = error;
+            if (failure.status === 404)
+                throw explain({ ...failure, code: 'NoSuchBucket' }, destination);
+            if (failure.region !== undefined)
+                return failure.region;
+            // Denied without a region: the probe asks with calls that say what is denied.
+            if (kindOf(failure) === 'denied')
+                return undefined;
+            if (failure.status !== 400 && failure.status !== 301)
+                throw explain(failure, destination);
+        }
     }
-    catch (error) {
-        if (!(error instanceof ServiceError))
-            throw error;
-        const { failure } = error;
-        if (failure.status === 404)
-            throw explain({ ...failure, code: 'NoSuchBucket' }, destination);
-        if (failure.region !== undefined)
-            return failure.region;
-        // Denied without a region, or a bare 400: the probe asks with calls that say why.
-        if (['denied', 'refused', 'wrong region'].includes(kindOf(failure)))
-            return undefined;
-        throw explain(failure, destination);
-    }
+    return undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/core/site-url.js
@@ -71138,9 +71160,9 @@ const TYPES_BY_EXTENSION = new Map([
 ]);
 const PAGE = /\.x?html?$/i;
 /** What is fetched by name again and again and leads to all the rest: replaced when everything it names is there. */
-const SERVICE_WORKER = /(^|[/.-])(service-?worker|sw)\.m?js$/i;
-const MANIFEST = /(\.webmanifest|(^|\/)manifest\.json|(^|\/)asset-manifest\.json)$/i;
-const FEED = /((^|\/)(feed|rss|atom|sitemap[\w-]*)\.(xml|json)|\.(rss|atom))$/i;
+const SERVICE_WORKER = /(^|[/._-])(service[-_]?worker|ngsw-worker|sw)\.m?js$/i;
+const MANIFEST = /(\.webmanifest|(^|\/)(manifest|asset-manifest|ngsw)\.json)$/i;
+const FEED = /((^|\/)((feed|rss|atom|sitemap[\w-]*)\.(xml|json)|index\.xml)|\.(rss|atom))$/i;
 const REVALIDATE = 'public, max-age=0, must-revalidate';
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 /** The headers that a file is stored with. */
@@ -71193,7 +71215,11 @@ function hasContentHash(path) {
     return (first.length >= 16 && isHash(first)) || rest.slice(0, rest.length - extension).some(isHash);
 }
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
+/** `cafe2024`, `20240131a` and `25dec2024` are hexadecimal too, `CHAPTER2` is base 32. */
+const WORD_AND_NUMBER = /^(\d+[a-z]+|[a-z]+\d+|\d+(dec|feb)\d+)$/i;
 function isHash(part) {
+    if (WORD_AND_NUMBER.test(part))
+        return false;
     const digit = /\d/.test(part);
     if (/^[0-9a-f]{8,64}$/.test(part))
         return digit && /[a-f]/.test(part);
@@ -71414,7 +71440,7 @@ function sourceFilter(include, exclude) {
     const included = include.length === 0 ? () => true : anyOf('include', include);
     const excluded = anyOf('exclude', exclude);
     const leftOut = LEFT_OUT.map(({ glob, spells }) => ({
-        matches: picomatch(glob, { dot: true, nocase: true }),
+        matches: picomatch(glob, { dot: true, flags: 'si' }),
         broughtBack: anyOf('include', include.filter((pattern) => pattern.toLowerCase().includes(spells.toLowerCase()))),
     }));
     return (path) => {
@@ -71434,7 +71460,8 @@ function anyOf(input, patterns) {
             });
         }
     }
-    return picomatch([...patterns], { dot: true });
+    // `s`, since a folder's name may hold a line break, and `**` must pass it.
+    return picomatch([...patterns], { dot: true, flags: 's' });
 }
 function globProblem(pattern) {
     if (pattern.length > 1000)
@@ -71445,6 +71472,8 @@ function globProblem(pattern) {
         return 'must not begin with a slash or a dot segment';
     if (pattern.split('/').includes('..'))
         return "holds '..'";
+    if (pattern.endsWith('/'))
+        return `matches no file: for a folder write '${plain(pattern)}**'`;
     return undefined;
 }
 

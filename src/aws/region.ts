@@ -1,4 +1,4 @@
-import { HeadBucketCommand } from '@aws-sdk/client-s3';
+import { HeadBucketCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { explain, kindOf } from '../core/explain.ts';
 import type { Destination } from '../core/key.ts';
 import { partitionOf } from '../core/policy.ts';
@@ -20,48 +20,54 @@ export interface RegionInputs {
 const HOME_REGIONS = { aws: 'us-east-1', 'aws-cn': 'cn-north-1', 'aws-us-gov': 'us-gov-west-1' };
 
 /**
- * The region of the bucket. AWS's HeadBucket tells it whatever the permissions are; other stores do not, and take what
- * they are given.
+ * The region of the bucket. AWS's HeadBucket tells it whatever the permissions are, and so do some other stores; where one
+ * does not, it takes what it is given.
  * @throws DeployError BUCKET_NOT_FOUND, BUCKET_WRONG_REGION (with the right one), STORE_UNREACHABLE.
  */
 export async function findRegion(inputs: RegionInputs, credentials: CredentialSource, caller: Caller): Promise<string> {
   const given = inputs.region ?? inputs.ambientRegion;
-  if (inputs.endpoint !== undefined) return given ?? 'us-east-1';
+  if (inputs.endpoint !== undefined && inputs.region !== undefined) return inputs.region;
   const asked = given ?? HOME_REGIONS[partitionOf(given)];
-  const s3 = createS3({ region: asked, endpoint: undefined, forcePathStyle: inputs.forcePathStyle }, credentials, 1);
-  const actual = await regionAnswered(
-    () =>
-      caller.call('HeadBucket', (options) =>
-        s3.send(new HeadBucketCommand({ Bucket: inputs.destination.bucket }), options),
-      ),
-    inputs.destination,
+  const s3 = createS3(
+    { region: asked, endpoint: inputs.endpoint, forcePathStyle: inputs.forcePathStyle },
+    credentials,
+    1,
   );
+  const Bucket = inputs.destination.bucket;
+  const actual = await regionAnswered(inputs.destination, [
+    () => caller.call('HeadBucket', (options) => s3.send(new HeadBucketCommand({ Bucket }), options)),
+    // A HEAD has no body to say why; this has.
+    () =>
+      caller.call('ListObjectsV2', (options) =>
+        s3.send(new ListObjectsV2Command({ Bucket, MaxKeys: 1 }), options).then(() => ({})),
+      ),
+  ]);
   s3.destroy();
   if (actual !== undefined && inputs.region !== undefined && actual !== inputs.region) {
-    throw new DeployError(
-      'BUCKET_WRONG_REGION',
-      `The bucket ${inputs.destination.bucket} is in ${actual}, not in ${inputs.region}.`,
-      {
-        hint: `Set aws-region: ${actual}, or leave it out: the bucket is asked.`,
-      },
-    );
+    throw new DeployError('BUCKET_WRONG_REGION', `The bucket ${Bucket} is in ${actual}, not in ${inputs.region}.`, {
+      hint: `Set aws-region: ${actual}, or leave it out: the bucket is asked.`,
+    });
   }
   return actual ?? asked;
 }
 
+/** Asks until one answer, or refusal, tells a region. */
 async function regionAnswered(
-  head: () => Promise<{ BucketRegion?: string | undefined }>,
   destination: Destination,
+  calls: readonly (() => Promise<{ BucketRegion?: string | undefined }>)[],
 ): Promise<string | undefined> {
-  try {
-    return (await head()).BucketRegion;
-  } catch (error) {
-    if (!(error instanceof ServiceError)) throw error;
-    const { failure } = error;
-    if (failure.status === 404) throw explain({ ...failure, code: 'NoSuchBucket' }, destination);
-    if (failure.region !== undefined) return failure.region;
-    // Denied without a region, or a bare 400: the probe asks with calls that say why.
-    if (['denied', 'refused', 'wrong region'].includes(kindOf(failure))) return undefined;
-    throw explain(failure, destination);
+  for (const call of calls) {
+    try {
+      return (await call()).BucketRegion;
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      const { failure } = error;
+      if (failure.status === 404) throw explain({ ...failure, code: 'NoSuchBucket' }, destination);
+      if (failure.region !== undefined) return failure.region;
+      // Denied without a region: the probe asks with calls that say what is denied.
+      if (kindOf(failure) === 'denied') return undefined;
+      if (failure.status !== 400 && failure.status !== 301) throw explain(failure, destination);
+    }
   }
+  return undefined;
 }

@@ -98,7 +98,8 @@ export function kindOf(failure: ServiceFailure): FailureKind {
 /** A failure as one line: `PutObject: 403 AccessDenied, … (request 4442587FB7D0A2F9)`. */
 export function describe(failure: ServiceFailure): string {
   const answer = [failure.status, failure.code].filter((part) => part !== undefined).join(' ');
-  const message = failure.message === '' || failure.message === failure.code ? '' : `: ${failure.message}`;
+  const message =
+    failure.message === '' || failure.message === failure.code ? '' : `: ${failure.message.replace(/\.$/, '')}`;
   const request = failure.requestId === undefined ? '' : ` (request ${failure.requestId})`;
   return plain(`${failure.operation} ${answer}${message}${request}`);
 }
@@ -106,7 +107,7 @@ export function describe(failure: ServiceFailure): string {
 /** The action that a denial names, and whose policy said no: AWS words it so within an account, others say nothing. */
 export function denialOf(message: string): { action: string | undefined; by: string | undefined } {
   const action = /not authorized to perform: ([\w:*]+)/.exec(message)?.[1];
-  const by = /(because no [\w -]+ policy allows|with an explicit deny in an? [\w -]+)/.exec(message)?.[1];
+  const by = /(because no [\w -]+? allows|with an explicit deny in an? [\w -]+)/.exec(message)?.[1];
   return { action, by };
 }
 

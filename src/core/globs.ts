@@ -31,7 +31,7 @@ export function sourceFilter(include: readonly string[], exclude: readonly strin
   const included = include.length === 0 ? () => true : anyOf('include', include);
   const excluded = anyOf('exclude', exclude);
   const leftOut = LEFT_OUT.map(({ glob, spells }) => ({
-    matches: picomatch(glob, { dot: true, nocase: true }),
+    matches: picomatch(glob, { dot: true, flags: 'si' }),
     broughtBack: anyOf(
       'include',
       include.filter((pattern) => pattern.toLowerCase().includes(spells.toLowerCase())),
@@ -53,7 +53,8 @@ function anyOf(input: string, patterns: readonly string[]): (path: string) => bo
       });
     }
   }
-  return picomatch([...patterns], { dot: true });
+  // `s`, since a folder's name may hold a line break, and `**` must pass it.
+  return picomatch([...patterns], { dot: true, flags: 's' });
 }
 
 function globProblem(pattern: string): string | undefined {
@@ -61,5 +62,6 @@ function globProblem(pattern: string): string | undefined {
   if (pattern.startsWith('!')) return "begins with '!': use the other one of include and exclude";
   if (pattern.startsWith('/') || pattern.startsWith('./')) return 'must not begin with a slash or a dot segment';
   if (pattern.split('/').includes('..')) return "holds '..'";
+  if (pattern.endsWith('/')) return `matches no file: for a folder write '${plain(pattern)}**'`;
   return undefined;
 }

@@ -22,9 +22,9 @@ const TYPES_BY_EXTENSION = new Map([
 
 const PAGE = /\.x?html?$/i;
 /** What is fetched by name again and again and leads to all the rest: replaced when everything it names is there. */
-const SERVICE_WORKER = /(^|[/.-])(service-?worker|sw)\.m?js$/i;
-const MANIFEST = /(\.webmanifest|(^|\/)manifest\.json|(^|\/)asset-manifest\.json)$/i;
-const FEED = /((^|\/)(feed|rss|atom|sitemap[\w-]*)\.(xml|json)|\.(rss|atom))$/i;
+const SERVICE_WORKER = /(^|[/._-])(service[-_]?worker|ngsw-worker|sw)\.m?js$/i;
+const MANIFEST = /(\.webmanifest|(^|\/)(manifest|asset-manifest|ngsw)\.json)$/i;
+const FEED = /((^|\/)((feed|rss|atom|sitemap[\w-]*)\.(xml|json)|index\.xml)|\.(rss|atom))$/i;
 
 export const REVALIDATE = 'public, max-age=0, must-revalidate';
 export const IMMUTABLE = 'public, max-age=31536000, immutable';
@@ -81,7 +81,11 @@ export function hasContentHash(path: string): boolean {
 
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
 
+/** `cafe2024`, `20240131a` and `25dec2024` are hexadecimal too, `CHAPTER2` is base 32. */
+const WORD_AND_NUMBER = /^(\d+[a-z]+|[a-z]+\d+|\d+(dec|feb)\d+)$/i;
+
 function isHash(part: string): boolean {
+  if (WORD_AND_NUMBER.test(part)) return false;
   const digit = /\d/.test(part);
   if (/^[0-9a-f]{8,64}$/.test(part)) return digit && /[a-f]/.test(part);
   if (/^[A-Z2-7]{8}$/.test(part)) return digit && /[A-Z]/.test(part);

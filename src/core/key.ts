@@ -18,8 +18,8 @@ const KEY_BYTES = 1024;
 
 /** Bucket names of AWS; https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
 const AWS_BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
-/** What S3-compatible stores take besides: upper case, underscores, and a tenant before a colon (Ceph). */
-const STORE_BUCKET = /^\w[\w.:-]{1,253}\w$/;
+/** What S3-compatible stores take besides: upper case, underscores, and a tenant before a colon (Ceph); an ARN is none. */
+const STORE_BUCKET = /^(?!arn:)\w[\w.:-]{1,253}\w$/;
 
 /**
  * Reads the inputs `bucket` (`name`, `name/path` or `s3://name/path`) and `prefix`.
@@ -53,7 +53,7 @@ function parsePrefix(input: string, value: string): Prefix {
     });
   };
   if (name === '' || name.startsWith('/')) refuse('begins with a slash');
-  if (!name.isWellFormed() || /[\u0000-\u001f\u007f]/.test(name)) refuse('holds a control character');
+  if (!name.isWellFormed() || /[\u0000-\u001f\u007f-\u009f]/.test(name)) refuse('holds a control character');
   const segments = name.split('/');
   if (segments.includes('')) refuse('holds an empty segment (//)');
   if (segments.includes('..') || segments.includes('.')) refuse("holds a segment '.' or '..'");

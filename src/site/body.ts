@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Body, LocalFile } from '../core/model.ts';
@@ -5,12 +6,15 @@ import { plain } from '../core/text.ts';
 import { DeployError } from '../errors.ts';
 import { versionOf } from './scan.ts';
 
+/** A pipe that has taken a file's place must not be waited for, nor a link followed. */
+const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+
 /**
  * Opens a file of the source, uses it, and closes it again.
  * @throws DeployError SOURCE_INVALID when it is not the file that was scanned, or ends before its size.
  */
 export async function withBody<T>(folder: string, file: LocalFile, use: (body: Body) => Promise<T>): Promise<T> {
-  const handle = await open(join(folder, file.path), 'r').catch((error: Error) => {
+  const handle = await open(join(folder, file.path), READ).catch((error: Error) => {
     throw new DeployError('SOURCE_INVALID', `${plain(file.path)} cannot be read: ${plain(error.message)}.`, {
       hint: 'Every file of source-dir must be readable until the deploy is over.',
       cause: error,

@@ -53,7 +53,7 @@ export const bucketCases: Case[] = [
     name: 'tags are kept and counted',
     async run({ s3, bucket: Bucket }) {
       const at = { Bucket, Key: 'a' };
-      await s3.send(new PutObjectCommand({ ...at, Body: 'x', Tagging: 'one=1&two+words=a%20b' }));
+      await s3.send(new PutObjectCommand({ ...at, Body: 'x', Tagging: 'one=1&two%20words=a%20b' }));
       expect((await s3.send(new GetObjectTaggingCommand(at))).TagSet).toEqual(
         expect.arrayContaining([
           { Key: 'one', Value: '1' },

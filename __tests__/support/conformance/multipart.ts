@@ -19,6 +19,15 @@ const md5 = (body: Uint8Array) => createHash('md5').update(body).digest();
 /** ETag of an object made of parts: the MD5 of their MD5s, a hyphen, their number. */
 const tagOf = (...parts: Uint8Array[]) => `"${md5(Buffer.concat(parts.map(md5))).toString('hex')}-${parts.length}"`;
 
+/** The SDK sends a CRC32 with every part, which AWS refuses for an upload that was not begun with one. */
+const WITH_CRC32 = { ChecksumAlgorithm: 'CRC32' } as const;
+
+interface Part {
+  PartNumber: number;
+  ETag: string;
+  ChecksumCRC32?: string;
+}
+
 /** One upload under way. */
 class Upload {
   readonly at: { Bucket: string; Key: string; UploadId: string };
@@ -30,7 +39,9 @@ class Upload {
   }
 
   static async begin({ s3, bucket: Bucket }: Pick<Scene, 's3' | 'bucket'>, Key = 'a', headers = {}): Promise<Upload> {
-    const { UploadId = '' } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key, ...headers }));
+    const { UploadId = '' } = await s3.send(
+      new CreateMultipartUploadCommand({ Bucket, Key, ...WITH_CRC32, ...headers }),
+    );
     return new Upload(s3, { Bucket, Key, UploadId });
   }
 
@@ -38,12 +49,12 @@ class Upload {
     return this.#s3.send(new UploadPartCommand({ ...this.at, PartNumber, Body, ...more }));
   }
 
-  async part(PartNumber: number, Body: Uint8Array): Promise<{ PartNumber: number; ETag: string }> {
-    const { ETag = '' } = await this.sendPart(PartNumber, Body);
-    return { PartNumber, ETag };
+  async part(PartNumber: number, Body: Uint8Array): Promise<Part> {
+    const { ETag = '', ChecksumCRC32 } = await this.sendPart(PartNumber, Body);
+    return { PartNumber, ETag, ...(ChecksumCRC32 && { ChecksumCRC32 }) };
   }
 
-  complete(Parts: { PartNumber: number; ETag: string }[], more = {}) {
+  complete(Parts: Part[], more = {}) {
     return this.#s3.send(new CompleteMultipartUploadCommand({ ...this.at, MultipartUpload: { Parts }, ...more }));
   }
 
@@ -120,8 +131,8 @@ export const multipartCases: Case[] = [
       const upload = await Upload.begin(scene);
       const part = await upload.part(1, SMALL);
       const other = `"${md5(BIG).toString('hex')}"`;
-      expect(await outcome(upload.complete([{ PartNumber: 1, ETag: other }]))).toBe('400 InvalidPart');
-      expect(await outcome(upload.complete([part, { PartNumber: 2, ETag: part.ETag }]))).toBe('400 InvalidPart');
+      expect(await outcome(upload.complete([{ ...part, ETag: other }]))).toBe('400 InvalidPart');
+      expect(await outcome(upload.complete([part, { ...part, PartNumber: 2 }]))).toBe('400 InvalidPart');
     },
   },
   {
@@ -140,7 +151,7 @@ export const multipartCases: Case[] = [
       await upload.abort();
       expect(await outcome(upload.sendPart(1, SMALL))).toBe('404 NoSuchUpload');
       expect(await outcome(upload.abort())).toBe('404 NoSuchUpload');
-      expect(await outcome(scene.s3.send(new ListPartsCommand(upload.at)))).toBe('404 NoSuchUpload');
+      expect(await outcome(scene.s3.send(new ListPartsCommand(upload.at)))).toMatch(/^404 NoSuch/);
     },
   },
   {

@@ -37,13 +37,13 @@ async function badTokens(scene: Scene): Promise<[what: string, token: string, co
   const now = Math.floor(Date.now() / 1000);
   const good = await scene.token();
   return [
-    ['a changed claim', forge(good, {}, { run_id: '1' }), '400 InvalidIdentityToken'],
-    ['alg none', forge(good, { alg: 'none' }, {}).replace(/[^.]*$/, ''), '400 InvalidIdentityToken'],
-    ['another audience', await scene.token({}, 'https://github.com/acme'), '400 InvalidIdentityToken'],
+    ['a changed claim', forge(good, {}, { run_id: '1' }), '400 InvalidIdentityTokenException'],
+    ['alg none', forge(good, { alg: 'none' }, {}).replace(/[^.]*$/, ''), '400 InvalidIdentityTokenException'],
+    ['another audience', await scene.token({}, 'https://github.com/acme'), '400 InvalidIdentityTokenException'],
     ['one that is over', await scene.token({ exp: now - 600, iat: now - 1200 }), '400 ExpiredTokenException'],
     ['another branch', await scene.token({ ref: 'refs/heads/other' }), DENIED],
     ['another repository', await scene.token({ repository: 'evil/site' }), DENIED],
-    ['no JWT at all', 'nothing', '400 InvalidIdentityToken'],
+    ['no JWT at all', 'nothing', '400 InvalidIdentityTokenException'],
   ];
 }
 
@@ -188,6 +188,7 @@ export const stsCases: Case[] = [
   },
   {
     name: 'a trust that names an external id wants it',
+    except: { ceph: 'does not know sts:ExternalId, so that the condition is never met' },
     async run(scene) {
       const me = await scene.userKeys();
       const trust = {
