@@ -65585,10 +65585,14 @@ async function uploadAll(plan, store, options) {
         const leave = await room.enter(options.memoryFor(upload.file.size));
         try {
             options.signal?.throwIfAborted();
-            await options.withBody(upload.file, (body) => store.put(upload.key, counted(body, options.onBytes), upload.headers));
+            await options.withBody(upload.file, async (file) => {
+                const { body, done } = telling(file, options.onBytes);
+                await store.put(upload.key, body, upload.headers);
+                done();
+            });
             uploaded.push(upload);
             bytesUploaded += upload.file.size;
-            options.onUploaded?.(upload);
+            options.onUploaded();
         }
         catch (error) {
             options.signal?.throwIfAborted();
@@ -65641,13 +65645,18 @@ function errorOf(outcome, plan) {
             : 'Pages go up after their assets and nothing was deleted, so the site that is live still works. Run the job again: what is up already is not sent again.',
     });
 }
-function counted(body, onBytes) {
+/** Tells of bytes as they are up: of a file that is read in parts while it goes, of any other when it is done. */
+function telling(body, onBytes) {
+    let told = 0;
     const read = async (offset, length) => {
         const content = await body.read(offset, length);
-        onBytes?.(length);
+        if (length < body.size) {
+            told += length;
+            onBytes(length);
+        }
         return content;
     };
-    return { size: body.size, read, verify: body.verify };
+    return { body: { size: body.size, read, verify: body.verify }, done: () => onBytes(Math.max(0, body.size - told)) };
 }
 /** Bounds memory: files enter while their bytes fit, in the order they came; one that never fits enters alone. */
 class Room {
@@ -65855,7 +65864,9 @@ function describe(failure) {
 /** The action that a denial names, and whose policy said no: AWS words it so within an account, others say nothing. */
 function denialOf(message) {
     const action = /not authorized to perform: ([\w:*]+)/.exec(message)?.[1];
-    const by = /(because no [\w -]+? allows|with an explicit deny in an? [\w -]+)/.exec(message)?.[1];
+    const missing = /because no ([\w -]+ policy) allows/.exec(message)?.[1];
+    const explicit = /with (an explicit deny in an? [\w -]+)/.exec(message)?.[1];
+    const by = missing === undefined ? explicit : `no ${missing} allows it`;
     return { action, by };
 }
 const CREDENTIAL_HINTS = {
@@ -66748,7 +66759,7 @@ class Prober {
     }
     async #list() {
         const command = new dist_cjs/* ListObjectsV2Command */.u6x({ ...this.#bucket, Prefix: this.#target.destination.prefix, MaxKeys: 2 });
-        const { finding, answer } = await this.#try('s3:ListBucket', 'ListObjectsV2', (options) => this.#s3.send(command, options));
+        const { finding, answer } = await this.#try('s3:ListBucket', 'ListObjectsV2', (options) => this.#s3.send(command, options).then(having('Name', 'ListObjectsV2')));
         // A folder marker may be there that nobody can read; any other object says whether reading is allowed.
         const key = answer?.Contents?.map(({ Key }) => Key).find((Key) => Key !== undefined && !Key.endsWith('/'));
         return key === undefined ? { finding } : { finding, key };
@@ -66775,7 +66786,9 @@ class Prober {
     }
     async #beginUpload() {
         const target = { ...this.#bucket, Key: this.#ownKey('write') };
-        const { finding, answer } = await this.#try('s3:PutObject', 'CreateMultipartUpload', (options) => this.#s3.send(new dist_cjs/* CreateMultipartUploadCommand */.nG4(target), options));
+        const { finding, answer } = await this.#try('s3:PutObject', 'CreateMultipartUpload', (options) => this.#s3
+            .send(new dist_cjs/* CreateMultipartUploadCommand */.nG4(target), options)
+            .then(having('UploadId', 'CreateMultipartUpload')));
         if (answer?.UploadId === undefined)
             return finding;
         const abort = new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId: answer.UploadId });
@@ -66842,6 +66855,14 @@ class Prober {
             throw explain(failure, this.#target.destination);
         }
     }
+}
+/** Lets an answer pass that has what S3 always answers; HTML with 200 has nothing of it. */
+function having(member, operation) {
+    return (answer) => {
+        if (answer[member] === undefined)
+            throw new ServiceError(misbehaved(operation, `an answer without ${member}`));
+        return answer;
+    };
 }
 /**
  * A missing key is denied for want of s3:ListBucket only to those who may do what they asked. Any other action that is

@@ -15,8 +15,9 @@ export interface ApplyOptions {
   withBody(file: LocalFile, use: (body: Body) => Promise<void>): Promise<void>;
   /** Says what a thrown error means for a key, and whether it means the same for all that is left. */
   judge(error: unknown, key: string): Verdict;
-  onUploaded?(upload: Upload): void;
-  onBytes?(count: number): void;
+  /** Hears of each file, and of bytes, that are up. */
+  onUploaded(): void;
+  onBytes(count: number): void;
 }
 
 export interface Verdict {
@@ -44,12 +45,14 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
     const leave = await room.enter(options.memoryFor(upload.file.size));
     try {
       options.signal?.throwIfAborted();
-      await options.withBody(upload.file, (body) =>
-        store.put(upload.key, counted(body, options.onBytes), upload.headers),
-      );
+      await options.withBody(upload.file, async (file) => {
+        const { body, done } = telling(file, options.onBytes);
+        await store.put(upload.key, body, upload.headers);
+        done();
+      });
       uploaded.push(upload);
       bytesUploaded += upload.file.size;
-      options.onUploaded?.(upload);
+      options.onUploaded();
     } catch (error) {
       options.signal?.throwIfAborted();
       const { failure, stops } = options.judge(error, upload.key);
@@ -104,13 +107,18 @@ export function errorOf(outcome: Outcome, plan: Plan): DeployError | undefined {
   });
 }
 
-function counted(body: Body, onBytes: ((count: number) => void) | undefined): Body {
+/** Tells of bytes as they are up: of a file that is read in parts while it goes, of any other when it is done. */
+function telling(body: Body, onBytes: (count: number) => void): { body: Body; done: () => void } {
+  let told = 0;
   const read = async (offset: number, length: number) => {
     const content = await body.read(offset, length);
-    onBytes?.(length);
+    if (length < body.size) {
+      told += length;
+      onBytes(length);
+    }
     return content;
   };
-  return { size: body.size, read, verify: body.verify };
+  return { body: { size: body.size, read, verify: body.verify }, done: () => onBytes(Math.max(0, body.size - told)) };
 }
 
 /** Bounds memory: files enter while their bytes fit, in the order they came; one that never fits enters alone. */

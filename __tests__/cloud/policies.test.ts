@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how policies spell their variables
 import { describe, expect, test } from '@jest/globals';
 import { decide, evaluate, type PolicySet, policyProblem, type Question } from '../support/cloud/policies.ts';
 import type { PolicyStatement } from '../support/test-cloud.ts';

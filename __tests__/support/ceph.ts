@@ -15,6 +15,8 @@ const OWNER = 'owner';
 /** A Ceph cluster of one's own, with the faults that a real server can be made to have. */
 export interface Ceph extends TestCloud {
   readonly github: GitHub;
+  /** Secret keys of users and tokens of jobs, handed out so far. What STS hands out is not seen here. */
+  readonly secrets: readonly string[];
   /** The gateway answers SlowDown to what exceeds this many requests at once; without a number, the limit is lifted. */
   throttle(requests?: number): Promise<void>;
   /** Stops the disk, so that requests hang; `continueOsd` lets them go on. */
@@ -44,6 +46,7 @@ export async function startCeph(): Promise<Ceph> {
   const iam = new Iam(client, ACCOUNT);
   const buckets = new BucketOwner(client);
   await iam.createOpenIdProvider(github.issuer, 'sts.amazonaws.com');
+  const secretKeys = [owner.keys.secretAccessKey];
   const policies = new Map<string, PolicyDocument>();
   const givePolicy = async (user: string, policy: PolicyDocument) => {
     policies.set(user, policy);
@@ -65,6 +68,9 @@ export async function startCeph(): Promise<Ceph> {
     region: REGION,
     account: ACCOUNT,
     github,
+    get secrets() {
+      return [...secretKeys, ...github.issued, ...github.requestTokens];
+    },
     createBucket: (name) => buckets.createBucket(name),
     objects: (bucket) => buckets.objects(bucket),
     openUploads: (bucket) => buckets.openUploads(bucket),
@@ -72,6 +78,7 @@ export async function startCeph(): Promise<Ceph> {
     createRole: (name, { trust, policy }) => iam.createRole(name, trust, policy),
     async createUser(name, policy) {
       const made = newKeys();
+      secretKeys.push(made.secretAccessKey);
       await cluster.admin('user', 'create', ...identity(ACCOUNT, name), ...keys(made));
       if (policy) await givePolicy(name, policy);
       return made;

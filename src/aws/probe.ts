@@ -8,7 +8,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { denialOf, describe, explain, kindOf } from '../core/explain.ts';
+import { denialOf, describe, explain, kindOf, misbehaved } from '../core/explain.ts';
 import type { Destination } from '../core/key.ts';
 import type { Check } from '../core/model.ts';
 import { type Action, type Partition, resourceFor } from '../core/policy.ts';
@@ -98,7 +98,7 @@ class Prober {
   async #list(): Promise<{ finding: Finding; key?: string }> {
     const command = new ListObjectsV2Command({ ...this.#bucket, Prefix: this.#target.destination.prefix, MaxKeys: 2 });
     const { finding, answer } = await this.#try('s3:ListBucket', 'ListObjectsV2', (options) =>
-      this.#s3.send(command, options),
+      this.#s3.send(command, options).then(having('Name', 'ListObjectsV2')),
     );
     // A folder marker may be there that nobody can read; any other object says whether reading is allowed.
     const key = answer?.Contents?.map(({ Key }) => Key).find((Key) => Key !== undefined && !Key.endsWith('/'));
@@ -134,7 +134,9 @@ class Prober {
   async #beginUpload(): Promise<Finding> {
     const target = { ...this.#bucket, Key: this.#ownKey('write') };
     const { finding, answer } = await this.#try('s3:PutObject', 'CreateMultipartUpload', (options) =>
-      this.#s3.send(new CreateMultipartUploadCommand(target), options),
+      this.#s3
+        .send(new CreateMultipartUploadCommand(target), options)
+        .then(having('UploadId', 'CreateMultipartUpload')),
     );
     if (answer?.UploadId === undefined) return finding;
     const abort = new AbortMultipartUploadCommand({ ...target, UploadId: answer.UploadId });
@@ -223,6 +225,14 @@ class Prober {
       throw explain(failure, this.#target.destination);
     }
   }
+}
+
+/** Lets an answer pass that has what S3 always answers; HTML with 200 has nothing of it. */
+function having<T extends object>(member: keyof T & string, operation: string): (answer: T) => T {
+  return (answer) => {
+    if (answer[member] === undefined) throw new ServiceError(misbehaved(operation, `an answer without ${member}`));
+    return answer;
+  };
 }
 
 /**

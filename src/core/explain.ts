@@ -107,7 +107,9 @@ export function describe(failure: ServiceFailure): string {
 /** The action that a denial names, and whose policy said no: AWS words it so within an account, others say nothing. */
 export function denialOf(message: string): { action: string | undefined; by: string | undefined } {
   const action = /not authorized to perform: ([\w:*]+)/.exec(message)?.[1];
-  const by = /(because no [\w -]+? allows|with an explicit deny in an? [\w -]+)/.exec(message)?.[1];
+  const missing = /because no ([\w -]+ policy) allows/.exec(message)?.[1];
+  const explicit = /with (an explicit deny in an? [\w -]+)/.exec(message)?.[1];
+  const by = missing === undefined ? explicit : `no ${missing} allows it`;
   return { action, by };
 }
 

@@ -84,7 +84,8 @@ export function checkChecksum(headers: Record<string, string>, body: Buffer): Ch
   }
   const [algorithm] = given;
   if (!algorithm) {
-    if (headers['x-amz-sdk-checksum-algorithm'] === undefined) return undefined;
+    // The SDK announces MD5 as well, and sends it as Content-MD5.
+    if ((headers['x-amz-sdk-checksum-algorithm'] ?? 'MD5') === 'MD5') return undefined;
     const message =
       'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.';
     throw s3Error('InvalidRequest', {}, message);

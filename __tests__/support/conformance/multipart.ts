@@ -132,7 +132,7 @@ export const multipartCases: Case[] = [
       const part = await upload.part(1, SMALL);
       const other = `"${md5(BIG).toString('hex')}"`;
       expect(await outcome(upload.complete([{ ...part, ETag: other }]))).toBe('400 InvalidPart');
-      expect(await outcome(upload.complete([part, { ...part, PartNumber: 2 }]))).toBe('400 InvalidPart');
+      expect(await outcome(upload.complete([{ ...part, PartNumber: 2 }]))).toBe('400 InvalidPart');
     },
   },
   {
@@ -172,6 +172,23 @@ export const multipartCases: Case[] = [
       expect(await outcome(wrong)).toBe('400 BadDigest');
       const { Parts = [] } = await scene.s3.send(new ListPartsCommand(upload.at));
       expect(Parts).toEqual([]);
+    },
+  },
+  {
+    name: 'a part with a checksum is refused when the upload was begun without one',
+    except: { ceph: 'x-amz-checksum-* is not looked at' },
+    async run(scene) {
+      const upload = await Upload.begin(scene, 'a', { ChecksumAlgorithm: undefined });
+      expect(await outcome(upload.sendPart(1, SMALL))).toBe('400 InvalidRequest');
+    },
+  },
+  {
+    name: 'completing names the checksum of every part when the upload was begun with one',
+    except: { ceph: 'x-amz-checksum-* is not looked at' },
+    async run(scene) {
+      const upload = await Upload.begin(scene);
+      const { PartNumber, ETag } = await upload.part(1, SMALL);
+      expect(await outcome(upload.complete([{ PartNumber, ETag }]))).toBe('400 InvalidRequest');
     },
   },
   {

@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { type LoopbackCloud, startCloud } from './support/cloud/cloud.ts';
+import { allow, OWNER, Stage } from './support/deploys.ts';
+
+/** What only AWS does: regions, host names, denials that say who denied. The action is given no endpoint. */
+describe('on AWS', () => {
+  let cloud: LoopbackCloud;
+  beforeAll(async () => {
+    cloud = await startCloud({ hosts: 'aws', region: 'eu-central-1' });
+  });
+  afterAll(() => cloud.close());
+  beforeEach(() => cloud.clearRequests());
+
+  const onAws = () => ({ env: { ...cloud.awsEnvironment(), ...cloud.github.jobEnvironment() } });
+  const noEndpoint = { endpoint: '', 'sts-endpoint': '' };
+
+  test('finds the region of the bucket, and deploys there', async () => {
+    const stage = await Stage.withRole(cloud, OWNER);
+    cloud.bucket(stage.bucket).options.region = 'ap-southeast-2';
+    const run = await stage.run({ ...noEndpoint, prefix: 'docs' }, onAws());
+    expect(run.log.visible).toContain('Deployed: 5 new');
+    expect(run.outputs).toMatchObject({
+      region: 'ap-southeast-2',
+      url: `http://${stage.bucket}.s3-website-ap-southeast-2.amazonaws.com/docs/`,
+    });
+  });
+
+  test('prefers the bucket to AWS_REGION, and says which region is right when aws-region is wrong', async () => {
+    const stage = await Stage.withRole(cloud, OWNER);
+    const env = { ...onAws().env, AWS_REGION: 'us-west-2' };
+    const found = await stage.run(noEndpoint, { env });
+    expect([found.exitCode, found.outputs.region]).toEqual([0, 'eu-central-1']);
+    const wrong = await stage.run({ ...noEndpoint, 'aws-region': 'us-east-1' }, onAws());
+    expect(wrong.result.error).toMatchObject({
+      code: 'BUCKET_WRONG_REGION',
+      hint: expect.stringContaining('aws-region: eu-central-1'),
+    });
+  });
+
+  test('narrows the session to bucket, prefix and actions, however wide the role is', async () => {
+    const stage = await Stage.withRole(cloud, [{ Effect: 'Allow', Action: '*', Resource: '*' }]);
+    const run = await stage.run({ ...noEndpoint, prefix: 'docs' }, onAws());
+    expect(run.exitCode).toBe(0);
+    const assumed = cloud.requests.find(({ operation }) => operation === 'AssumeRoleWithWebIdentity');
+    expect(JSON.parse(assumed?.query.Policy ?? '{}')).toEqual(
+      JSON.parse(run.fileAt(run.outputs['suggested-policy-file'] ?? '') ?? ''),
+    );
+  });
+
+  test('leaves the role as it is with inline-session-policy: none, or hands on a policy of ones own', async () => {
+    const stage = await Stage.withRole(cloud, OWNER);
+    const none = await stage.run({ ...noEndpoint, 'inline-session-policy': 'none' }, onAws());
+    expect(none.exitCode).toBe(0);
+    const own = {
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Action: ['s3:ListBucket', 's3:GetObject'], Resource: '*' }],
+    };
+    const narrowed = await stage.run({ ...noEndpoint, 'inline-session-policy': JSON.stringify(own) }, onAws());
+    expect(narrowed.result.error.message).toContain('no session policy allows it');
+  });
+
+  test('says which kind of policy denied', async () => {
+    const stage = await Stage.withRole(cloud, [
+      ...OWNER,
+      { Effect: 'Deny', Action: 's3:PutObject', Resource: 'arn:aws:s3:::BUCKET/docs/*' },
+    ]);
+    const run = await stage.run({ ...noEndpoint, prefix: 'docs' }, onAws());
+    expect(run.result.error.message).toContain('an explicit deny in an identity-based policy');
+    expect((await stage.run({ ...noEndpoint, prefix: 'blog' }, onAws())).exitCode).toBe(0);
+  });
+
+  test('with keys of a user that assume a role', async () => {
+    const stage = await Stage.withRole(cloud, OWNER);
+    const keys = await cloud.createUser('assumer', {
+      Statement: [{ Effect: 'Allow', Action: 'sts:AssumeRole', Resource: '*' }],
+    });
+    const trust = {
+      Statement: {
+        Effect: 'Allow' as const,
+        Principal: { AWS: `arn:aws:iam::${cloud.account}:user/assumer` },
+        Action: 'sts:AssumeRole',
+      },
+    };
+    const role = await cloud.createRole('assumed', {
+      trust,
+      policy: { Statement: JSON.parse(JSON.stringify(OWNER).replaceAll('BUCKET', stage.bucket)) },
+    });
+    const inputs = {
+      ...noEndpoint,
+      'role-to-assume': role,
+      'aws-access-key-id': keys.accessKeyId,
+      'aws-secret-access-key': keys.secretAccessKey,
+    };
+    const run = await stage.run(inputs, { env: cloud.awsEnvironment() });
+    expect(run.exitCode).toBe(0);
+    expect(cloud.count('AssumeRole')).toBe(1);
+    const other = await stage.run({ ...inputs, 'role-to-assume': `${role}x` }, { env: cloud.awsEnvironment() });
+    expect(other.result.error).toMatchObject({ code: 'ROLE_DENIED', hint: expect.stringContaining('sts:AssumeRole') });
+  });
+
+  test('tells an unknown key, a wrong secret and an expired session apart', async () => {
+    const stage = await Stage.withKeys(cloud, OWNER);
+    const env = cloud.awsEnvironment();
+    const unknown = await stage.run({ ...noEndpoint, 'aws-access-key-id': 'AKIAUNKNOWN000000000' }, { env });
+    expect(unknown.result.error).toMatchObject({
+      code: 'CREDENTIALS_INVALID',
+      hint: expect.stringContaining('does not know this access key'),
+    });
+    const secret = await stage.run({ ...noEndpoint, 'aws-secret-access-key': 'wrong-secret-wrong-secret' }, { env });
+    expect(secret.result.error).toMatchObject({
+      code: 'CREDENTIALS_INVALID',
+      hint: expect.stringContaining('secret access key'),
+    });
+    const half = await stage.run({ ...noEndpoint, 'aws-secret-access-key': '' }, { env });
+    expect(half.result.error).toMatchObject({
+      code: 'INPUT_INVALID',
+      message: expect.stringContaining('aws-secret-access-key'),
+    });
+    expect(cloud.requests.every(({ status }) => status !== 200)).toBe(true);
+  });
+
+  test('proves the write without writing: no object, no version, no open upload', async () => {
+    const stage = await Stage.withRole(cloud, OWNER);
+    cloud.bucket(stage.bucket).options.versioning = true;
+    const run = await stage.run({ ...noEndpoint, mode: 'probe', delete: 'true' }, onAws());
+    expect(run.result.probe.checks.map(({ result }: { result: string }) => result)).toEqual([
+      'allowed',
+      'allowed',
+      'allowed',
+      'allowed',
+    ]);
+    expect(await stage.keys()).toEqual([]);
+    expect(cloud.count('PutObject')).toBe(0);
+    expect(await cloud.openUploads(stage.bucket)).toEqual([]);
+  });
+
+  test('a role that may put but not abort can still abort what it began itself', async () => {
+    const stage = await Stage.withRole(cloud, [
+      allow(['s3:ListBucket'], 'arn:aws:s3:::BUCKET'),
+      allow(['s3:GetObject', 's3:PutObject'], 'arn:aws:s3:::BUCKET/*'),
+    ]);
+    const run = await stage.run({ ...noEndpoint, 'inline-session-policy': 'none' }, onAws());
+    expect(run.exitCode).toBe(0);
+    expect(await cloud.openUploads(stage.bucket)).toEqual([]);
+  });
+});
