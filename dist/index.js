@@ -9254,7 +9254,7 @@ __webpack_unused_export__ = GetAccessKeyInfoCommand;
 __webpack_unused_export__ = GetAccessKeyInfoRequest$;
 __webpack_unused_export__ = GetAccessKeyInfoResponse$;
 __webpack_unused_export__ = GetCallerIdentity$;
-__webpack_unused_export__ = GetCallerIdentityCommand;
+exports.zI = GetCallerIdentityCommand;
 __webpack_unused_export__ = GetCallerIdentityRequest$;
 __webpack_unused_export__ = GetCallerIdentityResponse$;
 __webpack_unused_export__ = GetDelegatedAccessToken$;
@@ -65411,7 +65411,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5902);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(705);
 
 
 const cancelled = new AbortController();
@@ -65434,7 +65434,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 5902:
+/***/ 705:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -65531,6 +65531,7 @@ const ERROR_CODES = (/* unused pure expression or super */ null && ([
     'OIDC_UNAVAILABLE',
     'ROLE_DENIED',
     'CREDENTIALS_INVALID',
+    'ACCOUNT_NOT_ALLOWED',
     'BUCKET_NOT_FOUND',
     'BUCKET_WRONG_REGION',
     'PERMISSION_DENIED',
@@ -65543,7 +65544,7 @@ const ERROR_CODES = (/* unused pure expression or super */ null && ([
     'INTERNAL',
 ]));
 /** The codes with which a guard says no before anything is written. */
-const GUARDS = new Set(['TOO_MANY_DELETIONS', 'EMPTY_SOURCE']);
+const GUARDS = new Set(['ACCOUNT_NOT_ALLOWED', 'TOO_MANY_DELETIONS', 'EMPTY_SOURCE']);
 /**
  * An error for the person who reads a red job: `message` is one sentence that says what failed and on what, `hint` says
  * what to change (it may hold several lines to paste), `cause` keeps the original and is never printed.
@@ -65742,7 +65743,7 @@ function toServiceError(operation, error) {
     const systemCode = [thrown.code, thrown.name].find((code) => code !== undefined && NO_ANSWER.test(code));
     const answered = status !== undefined && systemCode === undefined;
     const code = answered
-        ? named(thrown.Code ?? thrown.name, status)
+        ? named(thrown.Code ?? thrown.name, status, thrown.message)
         : systemCode === undefined
             ? thrown.name
             : 'NetworkError';
@@ -65758,7 +65759,10 @@ function toServiceError(operation, error) {
     });
 }
 /** Answers without a code (HEAD has no body, some stores answer STS in another form) are told by their status. */
-function named(code, status) {
+function named(code, status, message = '') {
+    // STS words a skewed clock so.
+    if (code === 'SignatureDoesNotMatch' && /^Signature (expired|not yet current)/.test(message))
+        return 'RequestTimeTooSkewed';
     if (code !== undefined && !/^(Unknown|UnknownError|Error|SyntaxError|\d+)$/.test(code))
         return code;
     const codes = {
@@ -65864,13 +65868,13 @@ function describe(failure) {
 /** The action that a denial names, and whose policy said no: AWS words it so within an account, others say nothing. */
 function denialOf(message) {
     const action = /not authorized to perform: ([\w:*]+)/.exec(message)?.[1];
-    const missing = /because no ([\w -]+ policy) allows/.exec(message)?.[1];
+    const missing = /because no ([\w -]+?) allows/.exec(message)?.[1];
     const explicit = /with (an explicit deny in an? [\w -]+)/.exec(message)?.[1];
     const by = missing === undefined ? explicit : `no ${missing} allows it`;
     return { action, by };
 }
 const CREDENTIAL_HINTS = {
-    InvalidAccessKeyId: 'The store does not know this access key: it was deleted or rotated, or it belongs to another store. Put the current pair into the secrets.',
+    InvalidAccessKeyId: 'The store does not know this access key: it was deleted or rotated, or it belongs to another store. Put the current pair into the secrets, or into ~/.aws/credentials.',
     InvalidClientTokenId: 'AWS does not know this access key: it was deleted, rotated or deactivated. Put the current pair into the secrets.',
     SignatureDoesNotMatch: 'The secret access key is not the one that belongs to this access key: copy the pair into the secrets again, without quotes.',
     ExpiredToken: 'The session has expired. Temporary keys cannot be kept as secrets: use role-to-assume with OIDC, or keys of a user.',
@@ -65878,11 +65882,15 @@ const CREDENTIAL_HINTS = {
     InvalidToken: 'aws-session-token does not belong to these keys. Leave it out for the keys of a user; give all three for temporary keys.',
     CredentialsProviderError: 'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key.',
 };
+const CLOCK_HINT = 'Signatures are good for 15 minutes. Set the clock of the self-hosted runner (timedatectl shows it), or ask the store for its own.';
 /** The error that stops a run: what failed, on what, and what to change. */
 function explain(failure, destination) {
     const { bucket } = destination;
     const told = describe(failure);
     const error = (code, message, hint) => new DeployError(code, message, { hint, cause: failure });
+    if (failure.code === 'RequestTimeTooSkewed') {
+        return error('CREDENTIALS_INVALID', `The clocks of this runner and of the store differ too much: ${told}.`, CLOCK_HINT);
+    }
     switch (kindOf(failure)) {
         case 'credentials':
             return error('CREDENTIALS_INVALID', `The credentials were refused: ${told}.`, CREDENTIAL_HINTS[failure.code] ?? 'Check the access keys.');
@@ -66115,9 +66123,10 @@ function versionOf(stats) {
     return [stats.dev, stats.ino, stats.size, stats.mtimeNs].join(' ');
 }
 function asSourceError(error, folder) {
-    if (error instanceof DeployError || !(error instanceof Error))
+    if (error instanceof DeployError)
         return error;
-    return new DeployError('SOURCE_INVALID', `${plain(folder)} cannot be read: ${plain(error.message)}.`, {
+    const { message } = error;
+    return new DeployError('SOURCE_INVALID', `${plain(folder)} cannot be read: ${plain(message)}.`, {
         hint: 'Every file of source-dir must be readable; exclude what is not part of the site.',
         cause: error,
     });
@@ -66228,8 +66237,10 @@ async function withRetry(operation, call, pace, options = {}) {
             if (isOurs(error))
                 throw error;
             const { failure } = toServiceError(operation, error);
-            deadline ??= pace.now() + BUDGET_MS;
-            const delay = options.expect?.includes(failure.code) ? undefined : delayBefore(failure, attempt, pace.random());
+            deadline ??= pace.now() + (options.budgetMs ?? BUDGET_MS);
+            const delay = options.expect?.includes(failure.code)
+                ? undefined
+                : (delayBefore(failure, attempt, pace.random()) ?? (await options.again?.(failure, attempt)));
             if (delay === undefined || pace.now() + delay > deadline)
                 throw new ServiceError(failure);
             options.onRetry?.(failure, delay);
@@ -66323,35 +66334,58 @@ class Tally {
         this.calls.set(operation, (this.calls.get(operation) ?? 0) + 1);
     }
 }
-/** Makes calls: counted, retried by kind, ended when the run is. */
+/** The service says that the session is over. */
+const EXPIRED = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
+const RENEWALS = 3;
+/** The service does not know the credentials, or not yet. */
+const UNKNOWN = new Set(['InvalidAccessKeyId', 'InvalidClientTokenId', 'InvalidToken', 'InvalidSecurity']);
+const UNKNOWN_DELAY_MS = 500;
+/** Makes calls: counted, retried by kind, ended when the run is, and as a session with credentials that are good. */
 class Caller {
-    tally = new Tally();
+    tally;
     #pace;
     #signal;
-    constructor(pace, signal) {
+    #session;
+    constructor(pace, signal, session, tally = new Tally()) {
         this.#pace = pace;
         this.#signal = signal;
+        this.#session = session;
+        this.tally = tally;
+    }
+    /** A caller for calls with the credentials of a session, which it renews when they have expired. */
+    as(session) {
+        return new Caller(this.#pace, this.#signal, session, this.tally);
     }
     /**
      * Makes one call with retries.
-     * @param bytes size of the body: a large one may take longer.
      * @throws ServiceError the last failure.
      */
-    call(operation, send, options = {}) {
-        const signal = options.uncancelled ? undefined : this.#signal;
-        const requestTimeout = CALL_MS + (options.bytes ?? 0) / SLOWEST_BYTES_PER_MS;
-        const retry = {
-            signal,
-            expect: options.expect ?? [],
-            onRetry: () => {
-                this.tally.retries++;
-            },
-        };
+    call(operation, send, how = {}) {
+        const signal = how.uncancelled ? undefined : this.#signal;
+        const requestTimeout = CALL_MS + (how.bytes ?? 0) / SLOWEST_BYTES_PER_MS;
+        let begunAt = 0;
         const once = () => {
+            begunAt = this.#pace.now();
             this.tally.count(operation);
             return send(signal === undefined ? { requestTimeout } : { abortSignal: signal, requestTimeout });
         };
-        return withRetry(operation, once, this.#pace, retry);
+        return withRetry(operation, once, this.#pace, {
+            signal,
+            expect: how.expect,
+            budgetMs: how.budgetMs,
+            again: async (failure, attempt) => how.again?.(failure, attempt) ?? (await this.#mend(failure, attempt, begunAt)),
+            onRetry: () => {
+                this.tally.retries++;
+            },
+        });
+    }
+    async #mend({ code }, attempt, begunAt) {
+        const session = this.#session;
+        if (session === undefined)
+            return undefined;
+        if (EXPIRED.has(code))
+            return attempt <= RENEWALS && (await session.renew(begunAt)) ? 0 : undefined;
+        return UNKNOWN.has(code) && session.isFresh() ? UNKNOWN_DELAY_MS : undefined;
     }
 }
 
@@ -66614,27 +66648,39 @@ function neededActions({ mode, delete: deletes }) {
 /**
  * The smallest policy for these actions at this destination. Uploads in parts are aborted after a failure, which some
  * stores allow only to those who hold s3:AbortMultipartUpload, so it comes with s3:PutObject.
+ * @param within the keys it is about, as a pattern.
  */
-function permissionPolicy(actions, destination, partition) {
+function permissionPolicy(actions, destination, partition, within = keyPattern(destination.prefix)) {
     const bucket = bucketArn(destination, partition);
-    const objects = actions.filter((action) => action !== 's3:ListBucket');
-    if (objects.includes('s3:PutObject'))
-        objects.splice(objects.indexOf('s3:PutObject') + 1, 0, 's3:AbortMultipartUpload');
+    const objects = actions
+        .filter((action) => action !== 's3:ListBucket')
+        .flatMap((action) => (action === 's3:PutObject' ? [action, 's3:AbortMultipartUpload'] : [action]));
     const statements = [];
     if (actions.includes('s3:ListBucket')) {
-        const prefix = escapeWildcards(destination.prefix);
-        const within = prefix === '' ? {} : { Condition: { StringLike: { 's3:prefix': `${prefix}*` } } };
-        statements.push({ Sid: 'ListSite', Effect: 'Allow', Action: ['s3:ListBucket'], Resource: bucket, ...within });
+        const limited = within === '*' ? {} : { Condition: { StringLike: { 's3:prefix': within } } };
+        statements.push({ Sid: 'ListSite', Effect: 'Allow', Action: ['s3:ListBucket'], Resource: bucket, ...limited });
     }
     if (objects.length > 0) {
-        statements.push({
-            Sid: 'DeploySite',
-            Effect: 'Allow',
-            Action: objects,
-            Resource: objectsArn(destination, partition),
-        });
+        statements.push({ Sid: 'DeploySite', Effect: 'Allow', Action: objects, Resource: `${bucket}/${within}` });
     }
     return { Version: '2012-10-17', Statement: statements };
+}
+/** What STS takes as a session policy: 2,048 characters up to U+00FF. API reference of AssumeRole, `Policy`. */
+const SESSION_POLICY_CHARACTERS = 2048;
+/**
+ * The policy, as STS takes it, that narrows a session to these actions at this destination. A prefix that is too long
+ * for it is cut: the session then reaches neighbours that begin alike, and nothing else.
+ */
+function sessionPolicy(actions, destination, partition) {
+    for (let prefix = destination.prefix;; prefix = prefix.slice(0, Math.floor(prefix.length * 0.9)).toWellFormed()) {
+        const policy = permissionPolicy(actions, destination, partition, keyPattern(prefix.replace(/\ufffd$/, '')));
+        const text = JSON.stringify(policy).replace(/[^\x20-\x7e]/g, escapeUnicode);
+        if (text.length <= SESSION_POLICY_CHARACTERS)
+            return text;
+    }
+}
+function escapeUnicode(unit) {
+    return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 /** The ARN that a policy must name to allow an action at this destination. */
 function resourceFor(action, destination, partition) {
@@ -66644,11 +66690,11 @@ function bucketArn({ bucket }, partition) {
     return `arn:${partition}:s3:::${bucket}`;
 }
 function objectsArn(destination, partition) {
-    return `${bucketArn(destination, partition)}/${escapeWildcards(destination.prefix)}*`;
+    return `${bucketArn(destination, partition)}/${keyPattern(destination.prefix)}`;
 }
-/** A literal in a policy: `*`, `?` and `$` mean something there. Policy variables, IAM user guide. */
-function escapeWildcards(text) {
-    return text.replace(/[*?$]/g, '$${$&}');
+/** Every key below a prefix, as policies write it: `*`, `?` and `$` mean something there. Policy variables, IAM guide. */
+function keyPattern(prefix) {
+    return `${prefix.replace(/[*?$]/g, '$${$&}')}*`;
 }
 /** The partition that a region or an ARN belongs to. */
 function partitionOf(regionOrArn) {
@@ -66659,40 +66705,6 @@ function partitionOf(regionOrArn) {
     if (/^(us-gov-|arn:aws-us-gov:)/.test(regionOrArn))
         return 'aws-us-gov';
     return 'aws';
-}
-/** The claims that trust policies are written about, in the order a person looks for them. */
-const TELLING_CLAIMS = [
-    'iss',
-    'aud',
-    'sub',
-    'repository',
-    'repository_id',
-    'ref',
-    'event_name',
-    'environment',
-    'job_workflow_ref',
-];
-/** The telling claims of a token as lines `name: value`. */
-function describeClaims(claims) {
-    return TELLING_CLAIMS.filter((name) => claims[name] !== undefined).map((name) => `${name}: ${String(claims[name])}`);
-}
-/** The trust policy that lets the job of these claims assume a role. The subject is taken from the token, never built. */
-function trustPolicy(claims, roleArn) {
-    const [, partition = 'aws', , , account = 'ACCOUNT'] = roleArn.split(':');
-    const provider = String(claims.iss).replace(/^https:\/\//, '');
-    return {
-        Version: '2012-10-17',
-        Statement: [
-            {
-                Effect: 'Allow',
-                Principal: { Federated: `arn:${partition}:iam::${account}:oidc-provider/${provider}` },
-                Action: 'sts:AssumeRoleWithWebIdentity',
-                Condition: {
-                    StringEquals: { [`${provider}:aud`]: String(claims.aud), [`${provider}:sub`]: String(claims.sub) },
-                },
-            },
-        ],
-    };
 }
 
 ;// CONCATENATED MODULE: ./build/aws/probe.js
@@ -66977,7 +66989,7 @@ function utils_toCommandValue(input) {
  * @returns The command properties to send with the actual annotation command
  * See IssueCommandProperties: https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs#L646
  */
-function utils_toCommandProperties(annotationProperties) {
+function toCommandProperties(annotationProperties) {
     if (!Object.keys(annotationProperties).length) {
         return {};
     }
@@ -69788,7 +69800,7 @@ function core_debug(message) {
  * @param properties optional properties to add to the annotation.
  */
 function error(message, properties = {}) {
-    command_issueCommand('error', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+    command_issueCommand('error', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
 }
 /**
  * Adds a warning issue
@@ -69796,7 +69808,7 @@ function error(message, properties = {}) {
  * @param properties optional properties to add to the annotation.
  */
 function warning(message, properties = {}) {
-    command_issueCommand('warning', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+    command_issueCommand('warning', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
 }
 /**
  * Adds a notice issue
@@ -69804,7 +69816,7 @@ function warning(message, properties = {}) {
  * @param properties optional properties to add to the annotation.
  */
 function notice(message, properties = {}) {
-    issueCommand('notice', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+    command_issueCommand('notice', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
 }
 /**
  * Writes info to log with console.log.
@@ -69911,6 +69923,10 @@ const log = {
     /** Prints one line that only a debug log shows. */
     debug(text) {
         core_debug(plain(text));
+    },
+    /** Prints a line and makes an annotation that asks for nothing. */
+    notice(text) {
+        notice(plain(text));
     },
     /** Prints a yellow line and makes an annotation. */
     warn(text) {
@@ -71518,7 +71534,8 @@ function readInputs(env) {
     const endpoint = url('endpoint', env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL);
     const asked = choice('mode', ['deploy', 'plan', 'probe']);
     const mode = flag('dry-run', false) && asked === 'deploy' ? 'plan' : asked;
-    return {
+    const role = matching('role-to-assume', /^arn:[\w-]+:iam::[^:\s]*:role\/[\w+=,.@/-]+$/, 'Give the ARN of a role: arn:aws:iam::123456789012:role/deploy');
+    return checked({
         mode,
         destination: parseDestination(required('bucket'), inputs_text('prefix') ?? '', endpoint !== undefined),
         region: matching('aws-region', /^[a-z0-9-]{2,40}$/, "Regions look like 'eu-central-1'; S3-compatible stores may have others, such as 'auto'."),
@@ -71527,12 +71544,18 @@ function readInputs(env) {
         forcePathStyle: flag('force-path-style', endpoint !== undefined),
         stsEndpoint: url('sts-endpoint', env.AWS_ENDPOINT_URL_STS ?? env.AWS_ENDPOINT_URL),
         keys: accessKeys(),
-        role: matching('role-to-assume', /^arn:[\w-]+:iam::[^:\s]*:role\/[\w+=,.@/-]+$/, 'Give the ARN of a role: arn:aws:iam::123456789012:role/deploy'),
+        profile: matching('aws-profile', /^[^\x00-\x1f\x7f[\]]{1,200}$/, 'Give the name of a profile in ~/.aws/config or ~/.aws/credentials.'),
+        role,
+        roleChaining: flag('role-chaining', false),
+        roleExternalId: matching('role-external-id', /^[\w+=,.@:/-]{2,1224}$/, 'It has 2 to 1224 characters of A–Z, a–z, 0–9 and _+=,.@:/-'),
         roleSessionName: matching('role-session-name', /^[\w+=,.@-]{2,64}$/, 'It has 2 to 64 characters of A–Z, a–z, 0–9 and _+=,.@-') ??
             `s3-deploy-${env.GITHUB_RUN_ID ?? 'local'}-${env.GITHUB_RUN_ATTEMPT ?? '1'}`,
         roleDurationSeconds: whole('role-duration-seconds', 3600, 900, 43_200),
         audience: inputs_text('audience') ?? 'sts.amazonaws.com',
-        inlineSessionPolicy: sessionPolicy(),
+        inlineSessionPolicy: inputs_sessionPolicy(),
+        allowedAccounts: accounts(),
+        maskAccount: flag('mask-aws-account-id', false),
+        showPolicies: flag('show-policies', false),
         sourceDir: mode === 'probe' ? undefined : (0,external_node_path_.resolve)(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
         filter: sourceFilter(lines('include'), lines('exclude')),
         delete: flag('delete', false),
@@ -71542,7 +71565,36 @@ function readInputs(env) {
         concurrency: inputs_text('concurrency') === 'auto' ? DEFAULT_CONCURRENCY : whole('concurrency', DEFAULT_CONCURRENCY, 1, 512),
         sizes: uploadSizes(),
         siteUrl: url('site-url'),
+    });
+}
+/** Refuses inputs that contradict each other. */
+function checked(inputs) {
+    const { keys, profile, role, roleChaining, roleExternalId, mode, showPolicies } = inputs;
+    const refuse = (name, problem, hint) => {
+        throw invalid(name, problem, hint);
     };
+    if (keys !== undefined && profile !== undefined)
+        refuse('aws-profile', 'is given beside access keys', 'Give one of the two.');
+    if (roleChaining && role === undefined)
+        refuse('role-chaining', 'is true without a role', 'Give role-to-assume.');
+    if (roleChaining && (keys !== undefined || profile !== undefined)) {
+        refuse('role-chaining', 'is true beside credentials to assume the role with', 'Leave it out: the role is assumed from them.');
+    }
+    if (roleExternalId !== undefined && (role === undefined || !(roleChaining || keys || profile))) {
+        refuse('role-external-id', 'needs a role that is assumed with credentials', 'OIDC knows no external ids: the trust policy names the subject.');
+    }
+    if (showPolicies && mode !== 'probe')
+        refuse('show-policies', 'is for mode: probe', 'Set mode: probe, or leave it out.');
+    return inputs;
+}
+/** Account numbers, comma- or line-separated. */
+function accounts() {
+    const value = inputs_text('allowed-account-ids') ?? '';
+    const ids = value.split(/[,\s]+/).filter((id) => id !== '');
+    const wrong = ids.find((id) => !/^\d{12}$/.test(id));
+    if (wrong !== undefined)
+        throw invalid('allowed-account-ids', `'${plain(wrong, 100)}' is not an account number`, 'An account number has twelve digits; put it in quotes in YAML.');
+    return ids;
 }
 function inputs_text(name) {
     return getInput(name) || undefined;
@@ -71630,7 +71682,7 @@ function url(name, otherwise) {
         throw invalid(name, `the value ${problem}`, 'Give a URL with its scheme: https://s3.example.org');
     return value.replace(/\/+$/, '');
 }
-function sessionPolicy() {
+function inputs_sessionPolicy() {
     const value = inputs_text('inline-session-policy') ?? 'auto';
     if (value === 'auto' || value === 'none')
         return value;
@@ -71674,8 +71726,723 @@ function uploadSizes() {
     return { threshold: part, part };
 }
 
+;// CONCATENATED MODULE: ./build/core/trust.js
+
+/** GitHub's token service, as it names itself in tokens and as it is registered in accounts. */
+const GITHUB_ISSUER = 'https://token.actions.githubusercontent.com';
+/** The claims that trust policies are written about, in the order in which a person looks for them. */
+const TELLING_CLAIMS = [
+    'iss',
+    'aud',
+    'sub',
+    'repository',
+    'repository_id',
+    'repository_owner_id',
+    'ref',
+    'event_name',
+    'environment',
+    'job_workflow_ref',
+];
+/** The telling claims of a token as lines `name: value`, and how long it lives. Never the token. */
+function describeClaims(claims) {
+    const lines = TELLING_CLAIMS.filter((name) => claims[name] !== undefined).map((name) => `${name}: ${plain(String(claims[name]), 300)}`);
+    const lifetime = Number(claims.exp) - Number(claims.iat);
+    return Number.isFinite(lifetime) ? [...lines, `lifetime: ${lifetime} s`] : lines;
+}
+/** Reads the form of a subject. https://docs.github.com/en/actions/reference/security/oidc */
+function subjectOf(sub) {
+    const [, name = '', context = ''] = /^repo:([^:]+):(.*)$/s.exec(sub) ?? [];
+    const immutable = /^[^/]+@\d+\/[^/]+@\d+$/.test(name);
+    const form = /^ref:refs\/heads\/./.test(context)
+        ? 'branch'
+        : /^ref:refs\/tags\/./.test(context)
+            ? 'tag'
+            : /^environment:./.test(context)
+                ? 'environment'
+                : context === 'pull_request'
+                    ? 'pull request'
+                    : 'custom';
+    return { form, immutable };
+}
+const MISSES = {
+    branch: 'The subject names the branch: a policy for another branch, or for an environment, does not match it.',
+    tag: "The subject names the tag: a policy for a branch ('ref:refs/heads/…') does not match it.",
+    environment: "The job has an environment, so the subject names that instead of the branch: a policy for 'ref:refs/heads/…' does not match it.",
+    'pull request': "Jobs of a pull request have the subject '…:pull_request' and no branch: a policy for 'ref:refs/heads/…' does not match it.",
+    custom: 'The subject is not of a form that GitHub makes by itself: the repository or its owner has a custom template.',
+};
+/** Why policies that look right miss a subject: a sentence each. */
+function commonMisses(sub) {
+    const { form, immutable } = subjectOf(sub);
+    const ids = "The subject carries the ids of owner and repository ('@…'), as it does for repositories created, renamed or transferred since July 2026: a policy for 'repo:owner/name:…' does not match it.";
+    const wildcard = "A '*' in a policy counts with StringLike only; with StringEquals it is a character. Case counts.";
+    return [MISSES[form], ...(immutable ? [ids] : []), wildcard];
+}
+/** The ARN of GitHub's OIDC provider, in the account and partition of a role. */
+function providerArn(issuer, roleArn) {
+    const [, partition = 'aws', , , account = 'ACCOUNT_ID'] = (roleArn ?? '').split(':');
+    return `arn:${partition}:iam::${account}:oidc-provider/${withoutScheme(issuer)}`;
+}
+function withoutScheme(issuer) {
+    return issuer.replace(/^https?:\/\//, '');
+}
+/**
+ * The trust policy that lets jobs of these claims assume a role: `iss`, `aud` and `sub` as the token has them, since a
+ * subject built from names would miss custom templates and immutable ids.
+ * @param pinned also pins `repository_id`, and leaves the names in the subject open: a renamed repository keeps its
+ * access, and nobody else who takes the old name gets it.
+ */
+function trustPolicy(claims, roleArn, pinned = false) {
+    const issuer = String(claims.iss ?? GITHUB_ISSUER);
+    const key = (claim) => `${withoutScheme(issuer)}:${claim}`;
+    const sub = String(claims.sub);
+    const audience = { [key('aud')]: String(claims.aud) };
+    const Condition = pinned
+        ? {
+            StringEquals: { ...audience, [key('repository_id')]: String(claims.repository_id) },
+            StringLike: { [key('sub')]: sub.replace(/^repo:[^:]+:/, 'repo:*:') },
+        }
+        : { StringEquals: { ...audience, [key('sub')]: sub } };
+    return {
+        Version: '2012-10-17',
+        Statement: [
+            {
+                Effect: 'Allow',
+                Principal: { Federated: providerArn(issuer, roleArn) },
+                Action: 'sts:AssumeRoleWithWebIdentity',
+                Condition,
+            },
+        ],
+    };
+}
+/** Tells the refusals of STS apart, by its code and its words. */
+function roleProblemOf({ code, message }) {
+    if (/No OpenIDConnect provider found/i.test(message))
+        return 'no provider';
+    if (/Incorrect token audience/i.test(message))
+        return 'wrong audience';
+    if (/DurationSeconds|MaxSessionDuration/i.test(message))
+        return 'too long';
+    if (code === 'PackedPolicyTooLarge' ||
+        code === 'PackedPolicyTooLargeException' ||
+        /^MalformedPolicyDocument/.test(code)) {
+        return 'policy refused';
+    }
+    if (/at 'policy' failed to satisfy constraint/i.test(message))
+        return 'policy refused';
+    if (/^RegionDisabled/.test(code))
+        return 'region disabled';
+    if (/^(ExpiredToken|IDPRejectedClaim|InvalidIdentityToken)/.test(code))
+        return 'token refused';
+    return 'not trusted';
+}
+/** What to change so that STS grants the role to this job, in lines to read and paste. */
+function trustRemedy(problem, claims, roleArn) {
+    const account = roleArn.split(':')[4];
+    const issuer = plain(String(claims.iss ?? GITHUB_ISSUER), 300);
+    const audience = plain(String(claims.aud), 300);
+    switch (problem) {
+        case 'no provider':
+            return [
+                `The account ${account} has no OIDC provider for ${issuer}. If role-to-assume names the right account, create it once:`,
+                `    aws iam create-open-id-connect-provider --url ${issuer} --client-id-list ${audience}`,
+            ];
+        case 'wrong audience':
+            return [
+                `The OIDC provider of account ${account} does not list the audience of this job's token. Add it:`,
+                '    aws iam add-client-id-to-open-id-connect-provider \\',
+                `      --open-id-connect-provider-arn ${plain(providerArn(issuer, roleArn))} --client-id ${audience}`,
+                'or set audience to one that is listed.',
+            ];
+        case 'too long':
+            return [
+                "Lower role-duration-seconds, or raise the role's maximum session duration:",
+                `    aws iam update-role --role-name ${plain(roleArn.replace(/^.*\//, ''))} --max-session-duration 43200`,
+            ];
+        case 'policy refused':
+            return ['The session policy was not accepted: shorten or mend inline-session-policy, or set it to auto or none.'];
+        case 'region disabled':
+            return [
+                'Activate STS in this region (IAM console, account settings), or set sts-endpoint to the URL of another region.',
+            ];
+        case 'token refused':
+            return [
+                `The token of this job was refused. Its claims:`,
+                ...claimLines(claims),
+                'Check audience and the OIDC provider in the account.',
+            ];
+        case 'not trusted':
+            return [
+                'The role does not exist, or its trust policy does not match this job. STS does not say which: check the ARN first.',
+                '',
+                "This job's token says:",
+                ...claimLines(claims),
+                ...commonMisses(String(claims.sub)).map((sentence) => `- ${sentence}`),
+                '',
+                'The trust policy that matches this job:',
+                JSON.stringify(trustPolicy(claims, roleArn), null, 2),
+                ...(claims.repository_id === undefined
+                    ? []
+                    : [
+                        '',
+                        'Or pinned to the repository by its id, so that it survives a new name:',
+                        JSON.stringify(trustPolicy(claims, roleArn, true), null, 2),
+                    ]),
+            ];
+    }
+}
+function claimLines(claims) {
+    return describeClaims(claims).map((line) => `    ${line}`);
+}
+
+// EXTERNAL MODULE: ./node_modules/@aws-sdk/credential-provider-ini/dist-cjs/index.js
+var credential_provider_ini_dist_cjs = __nccwpck_require__(5869);
+// EXTERNAL MODULE: ./node_modules/@aws-sdk/credential-provider-node/dist-cjs/index.js
+var credential_provider_node_dist_cjs = __nccwpck_require__(5861);
+;// CONCATENATED MODULE: ./build/aws/session.js
+/** Credentials are fetched anew this long before they run out, or after four fifths of a short life. */
+const EARLY_MS = 5 * 60_000;
+const SHARE = 0.8;
+/** A store may not know credentials yet that were issued a moment ago. */
+const FRESH_MS = 5_000;
+/** Who a run is: credentials that are fetched anew when they run out, each masked before anybody gets them. */
+class Session {
+    /** For the log: `role arn:aws:iam::…:role/deploy through OIDC`. */
+    description;
+    /** Undefined where nothing tells: keys of an S3-compatible store without an STS. */
+    identity;
+    #fetch;
+    #renewable;
+    #mask;
+    #pace;
+    #current;
+    #renewing = false;
+    #issuedAt = 0;
+    #renewAt = 0;
+    constructor(description, source, mask, pace) {
+        this.description = description;
+        this.#fetch = source.fetch;
+        this.#renewable = source.renewable;
+        this.#mask = mask;
+        this.#pace = pace;
+    }
+    /**
+     * The current credentials, for the SDK. They are handed out as about to expire, so that the SDK asks for every call
+     * and the decision when to renew is made in one place.
+     */
+    credentials = async () => {
+        const credentials = await this.#get();
+        return { ...credentials, expiration: new Date() };
+    };
+    /**
+     * Renews credentials that a call, begun at `begunAt`, was told have expired. Many callers cause one renewal, and one
+     * that comes after it finds it done. Answers whether to call again.
+     */
+    async renew(begunAt) {
+        if (!this.#renewable)
+            return false;
+        if (begunAt >= this.#issuedAt && !this.#renewing)
+            this.#renewAt = 0;
+        await this.#get();
+        return true;
+    }
+    /** True while a store may not know these credentials yet. */
+    isFresh() {
+        return this.#renewable && this.#pace.now() - this.#issuedAt < FRESH_MS;
+    }
+    #get() {
+        if (this.#current === undefined || this.#pace.now() >= this.#renewAt) {
+            this.#renewAt = Number.POSITIVE_INFINITY;
+            this.#renewing = true;
+            this.#current = this.#fetch()
+                .then((credentials) => this.#issued(credentials), (error) => {
+                this.#current = undefined;
+                throw error;
+            })
+                .finally(() => {
+                this.#renewing = false;
+            });
+        }
+        return this.#current;
+    }
+    #issued(credentials) {
+        for (const secret of [credentials.secretAccessKey, credentials.sessionToken, credentials.accessKeyId]) {
+            if (secret)
+                this.#mask(secret);
+        }
+        this.#issuedAt = this.#pace.now();
+        if (credentials.expiration !== undefined && this.#renewable) {
+            const life = credentials.expiration.getTime() - Date.now();
+            this.#renewAt = this.#issuedAt + Math.max(life - EARLY_MS, life * SHARE);
+        }
+        return credentials;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/aws/sts.js
+
+
+
+
+
+/** A role, or its trust policy, that was made a moment ago is not known everywhere yet: a refusal is asked again. */
+const REFUSAL_DELAYS_MS = [500, 1500];
+/** Refusals of the token itself: another one may do. */
+const TOKEN_REFUSED = /^(ExpiredToken|IDPRejectedClaim)/;
+/** Assumes a role with tokens of the job; each try takes a new one, since a token that was refused stays refused. */
+async function assumeWithToken(request, address, fetchToken, caller) {
+    const operation = 'AssumeRoleWithWebIdentity';
+    const sts = clientFor(address, request.role);
+    const answer = await caller.call(operation, async (options) => {
+        const WebIdentityToken = await fetchToken().catch((error) => {
+            throw toServiceError('GetIdToken', error);
+        });
+        return sts.send(new client_sts_dist_cjs/* AssumeRoleWithWebIdentityCommand */.WH({ ...common(request), WebIdentityToken }), options);
+    }, { again: afterRefusal });
+    sts.destroy();
+    return assumed(operation, answer);
+}
+/** Assumes a role with other credentials. */
+async function assumeWithCredentials(request, address, base, caller) {
+    const operation = 'AssumeRole';
+    const sts = clientFor(address, request.role, base);
+    const command = new client_sts_dist_cjs/* AssumeRoleCommand */.QL({
+        ...common(request),
+        ...(request.externalId === undefined ? {} : { ExternalId: request.externalId }),
+    });
+    const answer = await caller.call(operation, (options) => sts.send(command, options), { again: afterRefusal });
+    sts.destroy();
+    return assumed(operation, answer);
+}
+/** Asks whose credentials these are; needs no permission. */
+async function whoAmI(address, base, caller) {
+    const sts = clientFor(address, undefined, base);
+    const answer = await caller.call('GetCallerIdentity', (options) => sts.send(new client_sts_dist_cjs/* GetCallerIdentityCommand */.zI({}), options), {
+        budgetMs: 10_000,
+    });
+    sts.destroy();
+    return identityOf(answer.Arn);
+}
+function clientFor(address, role, base) {
+    const home = { aws: 'us-east-1', 'aws-cn': 'cn-north-1', 'aws-us-gov': 'us-gov-west-1' }[partitionOf(role)];
+    return createSts(address.region ?? home, address.endpoint, base);
+}
+function common({ role, sessionName, durationSeconds, sessionPolicy }) {
+    return {
+        RoleArn: role,
+        RoleSessionName: sessionName,
+        DurationSeconds: durationSeconds,
+        ...(sessionPolicy === undefined ? {} : { Policy: sessionPolicy }),
+    };
+}
+/** Milliseconds after which a refusal is tried again, if it may pass. */
+function afterRefusal({ code, message }, attempt) {
+    const mayPass = TOKEN_REFUSED.test(code) || (code === 'AccessDenied' && !/explicit deny/.test(message));
+    return mayPass ? REFUSAL_DELAYS_MS[attempt - 1] : undefined;
+}
+function assumed(operation, { Credentials: issued, AssumedRoleUser: user }) {
+    if (!issued?.AccessKeyId || !issued.SecretAccessKey || !issued.SessionToken) {
+        throw new DeployError('STORE_MISBEHAVED', `${operation} answered without credentials.`, {
+            hint: 'Check sts-endpoint: it must be an STS, and no proxy may change its answers.',
+        });
+    }
+    return {
+        credentials: {
+            accessKeyId: issued.AccessKeyId,
+            secretAccessKey: issued.SecretAccessKey,
+            sessionToken: issued.SessionToken,
+            ...(issued.Expiration === undefined ? {} : { expiration: issued.Expiration }),
+        },
+        identity: identityOf(user?.Arn),
+    };
+}
+function identityOf(arn) {
+    const account = /^arn:[\w-]+:(?:sts|iam)::([^:]*):[\w/+=,.@-]+$/.exec(arn ?? '')?.[1];
+    return arn === undefined || account === undefined ? undefined : { arn, account };
+}
+
+;// CONCATENATED MODULE: ./build/aws/credentials.js
+
+
+
+
+
+
+
+
+
+/**
+ * Opens the session that these inputs ask for, proves at once that it can be had, and holds its account against those
+ * that are allowed. What is given is never mixed with what is ambient.
+ *
+ * | given                              | session                                |
+ * | ---------------------------------- | -------------------------------------- |
+ * | role                               | AssumeRoleWithWebIdentity              |
+ * | role and keys, or role and profile | AssumeRole from those                  |
+ * | role, role-chaining                | AssumeRole from the default chain      |
+ * | keys, or profile                   | as they are                            |
+ * | nothing                            | the SDK's default chain                |
+ *
+ * @throws DeployError ROLE_DENIED, CREDENTIALS_INVALID, ACCOUNT_NOT_ALLOWED, OIDC_UNAVAILABLE or STORE_UNREACHABLE.
+ */
+async function openSession(inputs, world) {
+    const { role } = inputs;
+    const session = role === undefined ? givenSession(inputs, world) : await roleSession(inputs, role, world);
+    await session.credentials();
+    if (session.identity === undefined && inputs.hasSts)
+        session.identity = await credentials_identityOf(inputs, session, world);
+    checkAccount(session, inputs.allowedAccounts);
+    return session;
+}
+/** Keys, a profile or the default chain, as they are. */
+function givenSession(inputs, { mask, pace }) {
+    const { description, fetch, renewable } = baseOf(inputs);
+    return new Session(description, { fetch, renewable }, mask, pace);
+}
+async function roleSession(inputs, role, world) {
+    let request = {
+        role,
+        sessionName: inputs.roleSessionName,
+        durationSeconds: inputs.roleDurationSeconds,
+        externalId: inputs.roleExternalId,
+        sessionPolicy: inputs.sessionPolicy,
+    };
+    const { assume, how } = await assumerOf(inputs, world);
+    const fetch = async () => {
+        const { credentials, identity } = await assume(request).catch((error) => {
+            if (!inputs.sessionPolicyIsOptional || !refusesPolicy(error))
+                throw error;
+            world.warn('The session policy that narrows the role to this deploy was refused; the role is used as it is.');
+            request = { ...request, sessionPolicy: undefined };
+            return assume(request);
+        });
+        session.identity = identity;
+        return credentials;
+    };
+    const session = new Session(`role ${plain(role)} ${how}`, { fetch, renewable: true }, world.mask, world.pace);
+    return session;
+}
+async function assumerOf(inputs, world) {
+    const { sts, keys, profile, roleChaining } = inputs;
+    const { caller } = world;
+    if (keys !== undefined || profile !== undefined || roleChaining) {
+        const base = baseOf(inputs);
+        const fetchBase = new Session(base.description, base, world.mask, world.pace).credentials;
+        const assume = (request) => assumeWithCredentials(request, sts, fetchBase, caller).catch((error) => {
+            throw roleError(error, request.role, undefined);
+        });
+        return { assume, how: `from ${base.description}` };
+    }
+    const github = await world.identity();
+    const assume = async (request) => {
+        let claims = {};
+        const fetchToken = async () => {
+            const token = await github.fetchToken();
+            claims = github.claimsOf(token);
+            return token;
+        };
+        return assumeWithToken(request, sts, fetchToken, caller).catch((error) => {
+            throw roleError(error, request.role, claims);
+        });
+    };
+    return { assume, how: 'through OIDC' };
+}
+/** The credentials that are used as they are, or to assume a role with. */
+function baseOf({ keys, profile }) {
+    if (keys !== undefined)
+        return { description: 'access keys', renewable: false, fetch: async () => keys };
+    if (profile !== undefined) {
+        const hint = `Check that the runner's shared files (~/.aws/config, ~/.aws/credentials) have the profile '${plain(profile)}' with keys in it.`;
+        return fromProvider(`profile ${plain(profile)}`, (0,credential_provider_ini_dist_cjs.fromIni)({ profile, ignoreCache: true }), hint);
+    }
+    const hint = 'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key from ' +
+        'secrets, or run a step before this one that exports credentials.';
+    return fromProvider('the credentials of the environment', (0,credential_provider_node_dist_cjs.defaultProvider)({ maxRetries: 1, timeout: 2000 }), hint);
+}
+function fromProvider(description, provider, hint) {
+    const fetch = async () => {
+        try {
+            const { accessKeyId, secretAccessKey, sessionToken, expiration } = await provider();
+            return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }), ...(expiration && { expiration }) };
+        }
+        catch (error) {
+            throw new DeployError('CREDENTIALS_INVALID', `There are no ${description}, or none that can be used.`, {
+                hint,
+                cause: error,
+            });
+        }
+    };
+    return { description, renewable: true, fetch };
+}
+async function credentials_identityOf(inputs, session, { caller }) {
+    try {
+        return await whoAmI(inputs.sts, session.credentials, caller);
+    }
+    catch (error) {
+        const { failure } = toServiceError('GetCallerIdentity', error);
+        if (kindOf(failure) === 'credentials')
+            throw explain(failure, { bucket: '', prefix: '' });
+        if (inputs.allowedAccounts.length === 0)
+            return undefined; // Nobody asked; S3 may still be within reach.
+        throw new DeployError('ACCOUNT_NOT_ALLOWED', `STS does not tell which account this is: ${describe(failure)}.`, {
+            hint: 'allowed-account-ids needs an STS that can be reached: check sts-endpoint and the network, or leave it out.',
+            cause: error,
+        });
+    }
+}
+function checkAccount({ identity }, allowed) {
+    if (allowed.length === 0 || (identity !== undefined && allowed.includes(identity.account)))
+        return;
+    const who = identity === undefined ? 'An unknown account' : `The account ${plain(identity.account)} (${plain(identity.arn)})`;
+    throw new DeployError('ACCOUNT_NOT_ALLOWED', `${who} is not in allowed-account-ids.`, {
+        hint: 'Check which role or keys this job uses. Nothing was asked of S3.',
+    });
+}
+/** A policy that was refused, or an STS that does not know of any. */
+function refusesPolicy(error) {
+    const failure = error instanceof DeployError && error.cause instanceof ServiceError ? error.cause.failure : undefined;
+    if (failure === undefined)
+        return false;
+    return (roleProblemOf(failure) === 'policy refused' ||
+        failure.status === 501 ||
+        /^(NotImplemented|InvalidParameter)/.test(failure.code));
+}
+/** Why the role was not to be had, with what to paste where. */
+function roleError(error, role, claims) {
+    if (!(error instanceof ServiceError))
+        return error;
+    const { failure } = error;
+    const told = describe(failure);
+    if (failure.operation === 'GetIdToken')
+        return tokenError(failure, error);
+    const kind = kindOf(failure);
+    if (kind === 'unreachable' || kind === 'transient' || kind === 'throttled' || kind === 'misbehaved') {
+        return new DeployError('STORE_UNREACHABLE', `STS gave no answer to rely on: ${told}.`, {
+            hint: 'Check sts-endpoint, aws-region and the network, or run the job again later.',
+            cause: error,
+        });
+    }
+    if (kind === 'credentials' && claims === undefined)
+        return explain(failure, { bucket: '', prefix: '' });
+    return new DeployError('ROLE_DENIED', `STS refused the role ${plain(role)}: ${told}.`, {
+        hint: (claims === undefined ? keysRemedy(failure, role) : trustRemedy(roleProblemOf(failure), claims, role)).join('\n'),
+        cause: error,
+    });
+}
+function keysRemedy(failure, role) {
+    const problem = roleProblemOf(failure);
+    if (problem !== 'not trusted')
+        return trustRemedy(problem, {}, role);
+    const statement = { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: plain(role) };
+    return [
+        "The role's trust policy must name the caller (and the external id, if it asks for one), and the caller's policy needs:",
+        JSON.stringify(statement, null, 2),
+    ];
+}
+function tokenError(failure, cause) {
+    const silent = ['unreachable', 'transient', 'throttled'].includes(kindOf(failure));
+    return new DeployError(silent ? 'STORE_UNREACHABLE' : 'OIDC_UNAVAILABLE', `GitHub's token service gave no token: ${describe(failure)}.`, {
+        hint: 'Run the job again; if it stays so, look at https://www.githubstatus.com.',
+        cause,
+    });
+}
+
+;// CONCATENATED MODULE: ./build/github/event.js
+/** Whether the job runs for a pull request from a fork. `@actions/github` is loaded only for those who ask. */
+async function isForkPullRequest() {
+    const { context } = await __nccwpck_require__.e(/* import() */ 413).then(__nccwpck_require__.bind(__nccwpck_require__, 2413));
+    return context.payload.pull_request?.head?.repo?.fork === true;
+}
+
+;// CONCATENATED MODULE: ./build/github/oidc.js
+
+const TIMEOUT_MS = 10_000;
+/** The job's token service, or undefined when the job has no `id-token: write`. */
+function tokenServiceOf(env, mask) {
+    const bearer = env.ACTIONS_ID_TOKEN_REQUEST_TOKEN;
+    if (bearer)
+        mask(bearer);
+    const url = env.ACTIONS_ID_TOKEN_REQUEST_URL;
+    return url && bearer ? { url, bearer } : undefined;
+}
+/** The error of a job without a token service: it says which of the two reasons is this job's. */
+function noTokenService(fromFork) {
+    const message = 'This job has no OIDC token to assume role-to-assume with.';
+    return new DeployError('OIDC_UNAVAILABLE', message, {
+        hint: fromFork
+            ? 'GitHub gives no token and no secrets to pull requests from a fork. Skip this step for them:\n' +
+                '    if: github.event.pull_request.head.repo.fork == false'
+            : 'Give the job these permissions, in the workflow file:\n' +
+                '    permissions:\n      id-token: write\n      contents: read',
+    });
+}
+/**
+ * Asks GitHub's token service for a token of this job; it lives about five minutes, so each is used at once.
+ * The token and its three parts are masked on receipt.
+ * @throws an Error with a `status` when the service refuses, and fetch's own when it does not answer.
+ */
+async function fetchToken(service, audience, mask) {
+    const url = `${service.url}&audience=${encodeURIComponent(audience)}`;
+    const answer = await fetch(url, {
+        headers: { authorization: `bearer ${service.bearer}`, accept: 'application/json' },
+        redirect: 'error',
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+    }).catch((error) => {
+        // fetch hides what the network said in the cause.
+        throw Object.assign(new Error(`no answer (${error.cause?.code ?? error.name})`), { code: 'ECONNRESET' });
+    });
+    const text = await answer.text();
+    if (!answer.ok)
+        throw Object.assign(new Error('the token service refused'), { $metadata: { httpStatusCode: answer.status } });
+    const token = tokenIn(text);
+    if (token === undefined)
+        throw Object.assign(new Error('no token in the answer'), { $metadata: { httpStatusCode: 502 } });
+    for (const secret of [token, ...token.split('.')])
+        mask(secret);
+    return token;
+}
+function tokenIn(text) {
+    try {
+        const value = JSON.parse(text).value;
+        return typeof value === 'string' && /^[\w-]+\.[\w-]+\.[\w-]+$/.test(value) ? value : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+/** What a token says of its job; unverified, for a person to read. */
+function claimsOf(token) {
+    try {
+        return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    }
+    catch {
+        return {};
+    }
+}
+
+;// CONCATENATED MODULE: ./build/session.js
+
+
+
+
+
+
+
+
+
+/** Opens the session that the inputs ask for, an assumed role narrowed to what they need. */
+async function signIn(inputs, world, caller, report) {
+    refuseLinkedToken(world.env);
+    if (inputs.maskAccount && inputs.role !== undefined)
+        core_setSecret(accountIn(inputs.role));
+    const session = await openSession({
+        ...inputs,
+        sessionPolicy: sessionPolicyOf(inputs),
+        sessionPolicyIsOptional: inputs.inlineSessionPolicy === 'auto',
+        sts: { region: inputs.region ?? inputs.ambientRegion, endpoint: inputs.stsEndpoint },
+        // A store of its own has no AWS STS that would know its keys.
+        hasSts: inputs.endpoint === undefined || inputs.stsEndpoint !== undefined,
+    }, {
+        identity: () => webIdentity(inputs, world.env),
+        caller,
+        pace: world.pace,
+        mask: core_setSecret,
+        warn: log.warn,
+    });
+    if (inputs.maskAccount && session.identity !== undefined)
+        core_setSecret(session.identity.account);
+    log.line(session.identity === undefined ? session.description : `${session.description}: ${session.identity.arn}`);
+    if (inputs.keys?.accessKeyId.startsWith('AKIA') && inputs.endpoint === undefined)
+        log.notice(LONG_LIVED);
+    report.signedIn(inputs.maskAccount ? undefined : session.identity);
+    return session;
+}
+const LONG_LIVED = 'These are long-lived access keys. A role through OIDC needs no secret that could leak or expire: see "Quick start" in the README.';
+/** The job's identity at GitHub. @throws DeployError OIDC_UNAVAILABLE for a job without one. */
+async function webIdentity(inputs, env) {
+    const service = tokenServiceOf(env, core_setSecret);
+    if (service === undefined)
+        throw noTokenService(await isForkPullRequest());
+    return { claimsOf: claimsOf, fetchToken: () => fetchToken(service, inputs.audience, core_setSecret) };
+}
+/**
+ * The default chain reads the file that AWS_WEB_IDENTITY_TOKEN_FILE names and sends it to STS. In the checkout it could be
+ * a link to any file of the runner; elsewhere links are usual (Kubernetes mounts its tokens so).
+ */
+function refuseLinkedToken(env) {
+    const { AWS_WEB_IDENTITY_TOKEN_FILE: file, GITHUB_WORKSPACE: workspace } = env;
+    if (!file || !workspace || !(0,external_node_path_.resolve)(file).startsWith((0,external_node_path_.resolve)(workspace) + external_node_path_.sep))
+        return;
+    if (!(0,external_node_fs_.lstatSync)(file, { throwIfNoEntry: false })?.isSymbolicLink())
+        return;
+    throw new DeployError('CREDENTIALS_INVALID', 'AWS_WEB_IDENTITY_TOKEN_FILE names a symbolic link in the checkout.', {
+        hint: 'Name the token file itself, outside the workspace.',
+    });
+}
+function sessionPolicyOf(inputs) {
+    if (inputs.inlineSessionPolicy === 'none')
+        return undefined;
+    if (inputs.inlineSessionPolicy !== 'auto')
+        return inputs.inlineSessionPolicy;
+    return sessionPolicy(neededActions(inputs), inputs.destination, partitionOf(inputs.role));
+}
+function accountIn(arn) {
+    return arn.split(':')[4] ?? '';
+}
+
+;// CONCATENATED MODULE: ./build/policies.js
+
+
+
+
+/** Prints what a new set-up needs to paste: the permission policy, and the trust policy that matches this very job. */
+async function showPolicies(inputs, env) {
+    const partition = partitionOf(inputs.role ?? inputs.region);
+    log.line('The permission policy for these inputs:');
+    log.line(JSON.stringify(permissionPolicy(neededActions(inputs), inputs.destination, partition), null, 2));
+    if (env.ACTIONS_ID_TOKEN_REQUEST_URL === undefined) {
+        log.line('This job has no OIDC token: with permissions: id-token: write the trust policy for it is shown as well.');
+        return;
+    }
+    const github = await webIdentity(inputs, env);
+    const claims = github.claimsOf(await github.fetchToken());
+    log.line(["This job's token says:", ...describeClaims(claims).map((line) => `    ${line}`)].join('\n'));
+    log.line('The trust policy that matches it:');
+    log.line(JSON.stringify(trustPolicy(claims, inputs.role), null, 2));
+    log.line('Or pinned to the repository by its id, so that it survives a new name:');
+    log.line(JSON.stringify(trustPolicy(claims, inputs.role, true), null, 2));
+}
+
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
+;// CONCATENATED MODULE: ./build/core/support.js
+
+
+/** Lines to forward to whoever runs the store: what was done, where, when and by what, and nothing secret. */
+function supportBlock({ destination, endpoint, region, error, tool, project, time }) {
+    const failure = failureIn(error.cause);
+    return [
+        `project:  ${plain(project, 300)}`,
+        `bucket:   ${plain(`${destination.bucket}/${destination.prefix}`, 1200)}`,
+        `endpoint: ${plain(endpoint, 300)}${region === undefined ? '' : ` (region ${plain(region, 100)})`}`,
+        `tool:     ${plain(tool, 300)}`,
+        `time:     ${time.toISOString()}`,
+        `error:    ${error.code}: ${failure === undefined ? plain(error.message) : describe(failure)}`,
+    ];
+}
+/** The failed call behind an error, if it was one. */
+function failureIn(cause) {
+    if (typeof cause !== 'object' || cause === null)
+        return undefined;
+    if ('failure' in cause)
+        return cause.failure;
+    return 'operation' in cause && 'code' in cause ? cause : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/version.js
+/** The version in package.json; a test keeps the two the same. */
+const VERSION = '0.1.0';
+
 ;// CONCATENATED MODULE: ./build/report/progress.js
 
 /** A line so often, on uploads that take longer. */
@@ -71818,11 +72585,12 @@ function heading(record) {
         : `\n\n<a href="${html(url, 2000)}">${html(url)}</a>`;
     return `### ${title}\n\n${where}${link}`;
 }
-function problem({ error }) {
+function problem({ error, support }) {
     if (error === undefined)
         return '';
     const hint = error.hint === undefined ? '' : `\n\n${preformatted(error.hint)}`;
-    return `<b>${error.code}</b>: ${html(error.message, 2000)}${hint}`;
+    const forward = support === undefined ? '' : `\n\nFor the support of the store:\n\n${preformatted(support.join('\n'))}`;
+    return `<b>${error.code}</b>: ${html(error.message, 2000)}${hint}${forward}`;
 }
 function preformatted(text) {
     return `<pre>${text
@@ -71890,6 +72658,8 @@ function probeTable({ checks, missing, policy, mode }) {
 
 
 
+
+
 /** Tells the story of a run as it goes on, and writes down what came of it. */
 class Report {
     record;
@@ -71910,8 +72680,12 @@ class Report {
             this.record.timings[title.toLowerCase()] = Math.round(performance.now() - started);
         }
     }
-    began(mode, destination) {
-        Object.assign(this.record, { mode, destination });
+    began({ mode, destination, endpoint }) {
+        Object.assign(this.record, { mode, destination, endpoint });
+    }
+    signedIn(identity) {
+        if (identity !== undefined)
+            this.record.identity = identity;
     }
     opened(region, url) {
         Object.assign(this.record, { region, url });
@@ -71979,10 +72753,40 @@ class Report {
             log.line(this.#totals());
         else
             log.error(error.code, `${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
-        this.#writeOutputs();
-        const summary = this.#env.GITHUB_STEP_SUMMARY;
-        if (summary)
-            await (0,promises_.appendFile)(summary, `${summaryOf(record)}\n`);
+        this.#supportBlock();
+        await this.#writeDown();
+    }
+    /** Summary, result file and outputs; what cannot be written is said, and changes nothing of how the run ended. */
+    async #writeDown() {
+        try {
+            const { GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: outputs } = this.#env;
+            if (summary)
+                await (0,promises_.appendFile)(summary, `${summaryOf(this.record)}\n`);
+            const values = this.#outputs();
+            if (outputs && (0,external_node_fs_.existsSync)(outputs))
+                for (const [name, value] of Object.entries(values))
+                    setOutput(name, value);
+        }
+        catch (error) {
+            log.warn(`The summary and the outputs are not complete: ${error.message}`);
+        }
+    }
+    /** For a store that is not AWS: what its support wants to know, to be forwarded as it is. */
+    #supportBlock() {
+        const { error, endpoint, destination, region } = this.record;
+        if (error === undefined || endpoint === undefined || destination === undefined || !SUPPORTED.has(error.code))
+            return;
+        const env = this.#env;
+        this.record.support = supportBlock({
+            destination,
+            endpoint,
+            region,
+            error,
+            tool: `s3-deploy ${VERSION}, Node.js ${process.version}, ${process.platform}`,
+            project: `${env.GITHUB_REPOSITORY ?? 'unknown'}, ${env.GITHUB_SERVER_URL ?? ''}/${env.GITHUB_REPOSITORY ?? ''}/actions/runs/${env.GITHUB_RUN_ID ?? ''}`,
+            time: new Date(),
+        });
+        log.line(['For the support of the store:', ...this.record.support.map((line) => `    ${line}`)].join('\n'));
     }
     #totals() {
         const { mode, url, timings } = this.record;
@@ -71995,317 +72799,51 @@ class Report {
         const at = url === undefined || mode === 'plan' ? '' : ` → ${url}`;
         return `${would} ${uploaded} new, ${updated} changed, ${deleted} deleted, ${unchanged} unchanged; ${bytes(size)} in ${duration(timings.total ?? 0)}${at}`;
     }
-    #writeOutputs() {
+    #outputs() {
         const { record } = this;
         const folder = (0,external_node_fs_.mkdtempSync)((0,external_node_path_.join)(this.#env.RUNNER_TEMP || (0,external_node_os_.tmpdir)(), 's3-deploy-'));
-        const resultFile = (0,external_node_path_.join)(folder, 'result.json');
-        (0,external_node_fs_.writeFileSync)(resultFile, `${JSON.stringify(resultOf(record), null, 2)}\n`);
+        const write = (name, content) => {
+            (0,external_node_fs_.writeFileSync)((0,external_node_path_.join)(folder, name), `${JSON.stringify(content, null, 2)}\n`);
+            return (0,external_node_path_.join)(folder, name);
+        };
         const counts = countsOf(record);
-        setOutput('result-file', resultFile);
-        setOutput('changed', counts.uploaded + counts.updated + counts.deleted > 0);
-        setOutput('uploaded-count', counts.uploaded);
-        setOutput('updated-count', counts.updated);
-        setOutput('unchanged-count', counts.unchanged);
-        setOutput('deleted-count', counts.deleted);
-        setOutput('kept-count', counts.kept);
-        setOutput('bytes-uploaded', counts.bytes);
-        setOutput('probe-result', probeResultOf(record));
-        setOutput('missing-permissions', record.missing.join(','));
-        if (record.url !== undefined)
-            setOutput('url', record.url);
-        if (record.region !== undefined)
-            setOutput('region', record.region);
-        if (record.policy !== undefined) {
-            const policyFile = (0,external_node_path_.join)(folder, 'policy.json');
-            (0,external_node_fs_.writeFileSync)(policyFile, `${JSON.stringify(record.policy, null, 2)}\n`);
-            setOutput('suggested-policy-file', policyFile);
-        }
+        return {
+            'result-file': write('result.json', resultOf(record)),
+            changed: counts.uploaded + counts.updated + counts.deleted > 0,
+            'uploaded-count': counts.uploaded,
+            'updated-count': counts.updated,
+            'unchanged-count': counts.unchanged,
+            'deleted-count': counts.deleted,
+            'kept-count': counts.kept,
+            'bytes-uploaded': counts.bytes,
+            'probe-result': probeResultOf(record),
+            'missing-permissions': record.missing.join(','),
+            ...(record.url !== undefined && { url: record.url }),
+            ...(record.region !== undefined && { region: record.region }),
+            ...(record.identity !== undefined && {
+                'aws-account-id': record.identity.account,
+                'authenticated-arn': record.identity.arn,
+            }),
+            ...(record.policy !== undefined && { 'suggested-policy-file': write('policy.json', record.policy) }),
+        };
     }
 }
+/** Errors that the operators of a store can do something about. */
+const SUPPORTED = new Set([
+    'CREDENTIALS_INVALID',
+    'ROLE_DENIED',
+    'BUCKET_NOT_FOUND',
+    'BUCKET_WRONG_REGION',
+    'PERMISSION_DENIED',
+    'UPLOAD_FAILED',
+    'DELETE_FAILED',
+    'STORE_UNREACHABLE',
+    'STORE_MISBEHAVED',
+]);
 const report_MARKS = { allowed: '✓', denied: '✗', unknown: '?' };
 
-// EXTERNAL MODULE: ./node_modules/@aws-sdk/credential-provider-node/dist-cjs/index.js
-var credential_provider_node_dist_cjs = __nccwpck_require__(5861);
-;// CONCATENATED MODULE: ./build/aws/credentials.js
-
-
-
-
-
-
-
-
-/** Credentials are fetched anew this long before they run out. */
-const REFRESH_MS = 5 * 60_000;
-/**
- * Opens the session that these inputs ask for, and proves at once that it can be had: a role through OIDC, a role with
- * keys, keys alone, or what the SDK's default chain finds. What is given is never mixed with what is ambient.
- * @param identity the job's OIDC identity; only asked for with a role and without keys.
- * @throws DeployError ROLE_DENIED, CREDENTIALS_INVALID or STORE_UNREACHABLE.
- */
-async function openSession(inputs, identity, caller, mask) {
-    const { keys, role } = inputs;
-    if (role !== undefined && keys === undefined) {
-        const github = await identity();
-        return session(`role ${plain(role)} through OIDC`, () => assumeWithToken(inputs, role, github, caller), mask);
-    }
-    if (role !== undefined && keys !== undefined) {
-        return session(`role ${plain(role)} with access keys`, () => assumeWithKeys(inputs, role, keys, caller), mask);
-    }
-    if (keys !== undefined)
-        return session('access keys', async () => keys, mask);
-    return session("what the AWS SDK's default chain finds", fromDefaultChain(), mask);
-}
-async function session(description, source, mask) {
-    const credentials = kept(masked(source, mask));
-    await credentials();
-    return { credentials, description };
-}
-/** Masks every credential where it is born. */
-function masked(source, mask) {
-    return async () => {
-        const credentials = await source();
-        for (const secret of [credentials.secretAccessKey, credentials.sessionToken, credentials.accessKeyId]) {
-            if (secret)
-                mask(secret);
-        }
-        return credentials;
-    };
-}
-/** Keeps credentials until shortly before they expire; many askers cause one call. */
-function kept(source) {
-    let current;
-    let goodUntil = 0;
-    return () => {
-        if (current === undefined || Date.now() > goodUntil) {
-            goodUntil = Number.POSITIVE_INFINITY;
-            current = source().then((credentials) => {
-                goodUntil = (credentials.expiration?.getTime() ?? Number.POSITIVE_INFINITY) - REFRESH_MS;
-                return credentials;
-            }, (error) => {
-                current = undefined;
-                throw error;
-            });
-        }
-        return current;
-    };
-}
-function stsFor(inputs, role, keys) {
-    const partitionRegion = { aws: 'us-east-1', 'aws-cn': 'cn-north-1', 'aws-us-gov': 'us-gov-west-1' }[partitionOf(role)];
-    return createSts(inputs.region ?? partitionRegion, inputs.stsEndpoint, keys && (async () => keys));
-}
-function roleRequest(inputs, role) {
-    return {
-        RoleArn: role,
-        RoleSessionName: inputs.roleSessionName,
-        DurationSeconds: inputs.roleDurationSeconds,
-        ...(inputs.sessionPolicy === undefined ? {} : { Policy: inputs.sessionPolicy }),
-    };
-}
-async function assumeWithToken(inputs, role, github, caller) {
-    const operation = 'AssumeRoleWithWebIdentity';
-    let claims = {};
-    try {
-        const token = await caller.call('GetIdToken', () => github.fetchToken());
-        claims = github.claimsOf(token);
-        const answer = await caller.call(operation, (options) => stsFor(inputs, role).send(new client_sts_dist_cjs/* AssumeRoleWithWebIdentityCommand */.WH({ ...roleRequest(inputs, role), WebIdentityToken: token }), options));
-        return fromSts(operation, answer.Credentials);
-    }
-    catch (error) {
-        throw roleError(toServiceError(operation, error), role, claims);
-    }
-}
-async function assumeWithKeys(inputs, role, keys, caller) {
-    const operation = 'AssumeRole';
-    try {
-        const answer = await caller.call(operation, (options) => stsFor(inputs, role, keys).send(new client_sts_dist_cjs/* AssumeRoleCommand */.QL(roleRequest(inputs, role)), options));
-        return fromSts(operation, answer.Credentials);
-    }
-    catch (error) {
-        throw roleError(toServiceError(operation, error), role, undefined);
-    }
-}
-function fromDefaultChain() {
-    const chain = (0,credential_provider_node_dist_cjs.defaultProvider)({ maxRetries: 1, timeout: 2000 });
-    return async () => {
-        try {
-            const { accessKeyId, secretAccessKey, sessionToken, expiration } = await chain();
-            return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }), ...(expiration && { expiration }) };
-        }
-        catch (error) {
-            throw new DeployError('CREDENTIALS_INVALID', 'No credentials were given, and none were found in the environment.', {
-                hint: 'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key from ' +
-                    'secrets, or run a step before this one that exports credentials.',
-                cause: error,
-            });
-        }
-    };
-}
-function fromSts(operation, answer) {
-    if (!answer?.AccessKeyId || !answer.SecretAccessKey || !answer.SessionToken) {
-        throw new DeployError('STORE_MISBEHAVED', `${operation} answered without credentials.`, {
-            hint: 'Check sts-endpoint: it must be an STS, and no proxy may change its answers.',
-        });
-    }
-    return {
-        accessKeyId: answer.AccessKeyId,
-        secretAccessKey: answer.SecretAccessKey,
-        sessionToken: answer.SessionToken,
-        ...(answer.Expiration === undefined ? {} : { expiration: answer.Expiration }),
-    };
-}
-/** Why the role was not to be had, with what to paste where. */
-function roleError(error, role, claims) {
-    const { failure } = error;
-    const told = describe(failure);
-    const kind = kindOf(failure);
-    if (failure.operation === 'GetIdToken') {
-        return new DeployError(kind === 'unreachable' || kind === 'transient' ? 'STORE_UNREACHABLE' : 'OIDC_UNAVAILABLE', `GitHub's token service gave no token: ${told}.`, {
-            hint: 'Run the job again; if it stays so, look at https://www.githubstatus.com.',
-            cause: error,
-        });
-    }
-    if (kind === 'credentials' && claims === undefined)
-        return explain(failure, { bucket: role, prefix: '' });
-    if (kind === 'unreachable' || kind === 'transient' || kind === 'throttled') {
-        return new DeployError('STORE_UNREACHABLE', `STS did not answer: ${told}.`, {
-            hint: 'Check sts-endpoint, aws-region and the network, or run the job again later.',
-            cause: error,
-        });
-    }
-    return new DeployError('ROLE_DENIED', `STS refused the role ${plain(role)}: ${told}.`, {
-        hint: claims === undefined ? keysHint(role) : trustHint(role, claims, failure.message),
-        cause: error,
-    });
-}
-function keysHint(role) {
-    return `The user of these keys needs sts:AssumeRole on ${plain(role)}, and the role's trust policy must name that user.`;
-}
-function trustHint(role, claims, message) {
-    const reason = /provider found/.test(message)
-        ? `The account has no OIDC provider for ${claims.iss}: create it, or correct the account in role-to-assume.`
-        : /audience/.test(message)
-            ? `The account's OIDC provider does not list the audience ${claims.aud}: add it to the provider.`
-            : /DurationSeconds|MaxSessionDuration/.test(message)
-                ? "Lower role-duration-seconds, or raise the role's maximum session duration."
-                : /[Pp]olicy/.test(message) && !/not authorized/i.test(message)
-                    ? 'The session policy was not accepted: set inline-session-policy: none, or give another one.'
-                    : 'The role does not exist, or its trust policy does not match this job. Check the ARN; then give the role this trust policy.';
-    return [
-        reason,
-        '',
-        "This job's token says:",
-        ...describeClaims(claims).map((line) => `    ${plain(line, 300)}`),
-        '',
-        'The trust policy that matches it:',
-        JSON.stringify(trustPolicy(claims, role), null, 2),
-    ].join('\n');
-}
-
-;// CONCATENATED MODULE: ./build/github/event.js
-/** Whether the job runs for a pull request from a fork. `@actions/github` is loaded only for those who ask. */
-async function isForkPullRequest() {
-    const { context } = await __nccwpck_require__.e(/* import() */ 413).then(__nccwpck_require__.bind(__nccwpck_require__, 2413));
-    return context.payload.pull_request?.head?.repo?.fork === true;
-}
-
-;// CONCATENATED MODULE: ./build/github/oidc.js
-
-const TIMEOUT_MS = 10_000;
-/** The job's token service, or undefined when the job has no `id-token: write`. */
-function tokenServiceOf(env, mask) {
-    const bearer = env.ACTIONS_ID_TOKEN_REQUEST_TOKEN;
-    if (bearer)
-        mask(bearer);
-    const url = env.ACTIONS_ID_TOKEN_REQUEST_URL;
-    return url && bearer ? { url, bearer } : undefined;
-}
-/** The error of a job without a token service: it says which of the two reasons is this job's. */
-function noTokenService(fromFork) {
-    const message = 'This job has no OIDC token to assume role-to-assume with.';
-    return new DeployError('OIDC_UNAVAILABLE', message, {
-        hint: fromFork
-            ? 'GitHub gives no token and no secrets to pull requests from a fork. Skip this step for them:\n' +
-                '    if: github.event.pull_request.head.repo.fork == false'
-            : 'Give the job these permissions, in the workflow file:\n' +
-                '    permissions:\n      id-token: write\n      contents: read',
-    });
-}
-/**
- * Asks GitHub's token service for a token of this job; it lives about five minutes, so each is used at once.
- * The token and its three parts are masked on receipt.
- * @throws an Error with a `status` when the service refuses, and fetch's own when it does not answer.
- */
-async function fetchToken(service, audience, mask) {
-    const url = `${service.url}&audience=${encodeURIComponent(audience)}`;
-    const answer = await fetch(url, {
-        headers: { authorization: `bearer ${service.bearer}`, accept: 'application/json' },
-        redirect: 'error',
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-    }).catch((error) => {
-        // fetch hides what the network said in the cause.
-        throw Object.assign(new Error(`no answer (${error.cause?.code ?? error.name})`), { code: 'ECONNRESET' });
-    });
-    const text = await answer.text();
-    if (!answer.ok)
-        throw Object.assign(new Error('the token service refused'), { $metadata: { httpStatusCode: answer.status } });
-    const token = tokenIn(text);
-    if (token === undefined)
-        throw Object.assign(new Error('no token in the answer'), { $metadata: { httpStatusCode: 502 } });
-    for (const secret of [token, ...token.split('.')])
-        mask(secret);
-    return token;
-}
-function tokenIn(text) {
-    try {
-        const value = JSON.parse(text).value;
-        return typeof value === 'string' && /^[\w-]+\.[\w-]+\.[\w-]+$/.test(value) ? value : undefined;
-    }
-    catch {
-        return undefined;
-    }
-}
-/** What a token says of its job; unverified, for a person to read. */
-function claimsOf(token) {
-    try {
-        return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
-    }
-    catch {
-        return {};
-    }
-}
-
-;// CONCATENATED MODULE: ./build/session.js
-
-
-
-
-
-
-/** Opens the session that the inputs ask for, an assumed role narrowed to what they need. */
-async function signIn(inputs, env, caller) {
-    const identity = async () => {
-        const service = tokenServiceOf(env, core_setSecret);
-        if (service === undefined)
-            throw noTokenService(await isForkPullRequest());
-        return { claimsOf: claimsOf, fetchToken: () => fetchToken(service, inputs.audience, core_setSecret) };
-    };
-    const region = inputs.region ?? inputs.ambientRegion;
-    const asked = { ...inputs, region, sessionPolicy: sessionPolicyOf(inputs) };
-    const session = await openSession(asked, identity, caller, core_setSecret);
-    log.line(session.description);
-    return session;
-}
-function sessionPolicyOf(inputs) {
-    if (inputs.inlineSessionPolicy === 'none')
-        return undefined;
-    if (inputs.inlineSessionPolicy !== 'auto')
-        return inputs.inlineSessionPolicy;
-    const policy = permissionPolicy(neededActions(inputs), inputs.destination, partitionOf(inputs.role));
-    return JSON.stringify(policy);
-}
-
 ;// CONCATENATED MODULE: ./build/main.js
+
 
 
 
@@ -72325,9 +72863,11 @@ async function main(world) {
 }
 async function run(world, caller, report) {
     const inputs = readInputs(world.env);
-    report.began(inputs.mode, inputs.destination);
-    const session = await report.step('Credentials', () => signIn(inputs, world.env, caller));
-    const store = await report.step('Probe', () => openBucket(inputs, session, caller, report));
+    report.began(inputs);
+    if (inputs.showPolicies)
+        await report.step('Policies', () => showPolicies(inputs, world.env));
+    const session = await report.step('Credentials', () => signIn(inputs, world, caller, report));
+    const store = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
     if (inputs.mode === 'probe')
         return;
     const plan = await report.step('Plan', () => planChanges(inputs, store, report));

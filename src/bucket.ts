@@ -1,9 +1,9 @@
 import type { Caller } from './aws/clients.ts';
 import { createS3 } from './aws/clients.ts';
-import type { Session } from './aws/credentials.ts';
 import { S3ObjectStore } from './aws/object-store.ts';
 import { probe } from './aws/probe.ts';
 import { findRegion } from './aws/region.ts';
+import type { Session } from './aws/session.ts';
 import type { Check, ObjectStore } from './core/model.ts';
 import { type Action, neededActions, partitionOf, permissionPolicy } from './core/policy.ts';
 import { siteUrlOf } from './core/site-url.ts';

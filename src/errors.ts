@@ -5,6 +5,7 @@ export const ERROR_CODES = [
   'OIDC_UNAVAILABLE',
   'ROLE_DENIED',
   'CREDENTIALS_INVALID',
+  'ACCOUNT_NOT_ALLOWED',
   'BUCKET_NOT_FOUND',
   'BUCKET_WRONG_REGION',
   'PERMISSION_DENIED',
@@ -20,7 +21,7 @@ export const ERROR_CODES = [
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** The codes with which a guard says no before anything is written. */
-const GUARDS: ReadonlySet<ErrorCode> = new Set(['TOO_MANY_DELETIONS', 'EMPTY_SOURCE']);
+const GUARDS: ReadonlySet<ErrorCode> = new Set(['ACCOUNT_NOT_ALLOWED', 'TOO_MANY_DELETIONS', 'EMPTY_SOURCE']);
 
 /**
  * An error for the person who reads a red job: `message` is one sentence that says what failed and on what, `hint` says

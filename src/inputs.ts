@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import * as core from '@actions/core';
-import type { AccessKeys } from './aws/credentials.ts';
+import type { Credentials } from './aws/session.ts';
 import { type SourceFilter, sourceFilter } from './core/globs.ts';
 import { type Destination, parseDestination } from './core/key.ts';
 import type { CacheControl, DeleteLimit } from './core/model.ts';
@@ -19,13 +19,21 @@ export interface Inputs {
   readonly endpoint: string | undefined;
   readonly forcePathStyle: boolean;
   readonly stsEndpoint: string | undefined;
-  readonly keys: AccessKeys | undefined;
+  readonly keys: Credentials | undefined;
+  readonly profile: string | undefined;
   readonly role: string | undefined;
+  /** The role is assumed from ambient credentials instead of the job's token. */
+  readonly roleChaining: boolean;
+  readonly roleExternalId: string | undefined;
   readonly roleSessionName: string;
   readonly roleDurationSeconds: number;
   readonly audience: string;
   /** `auto`, `none`, or a policy document as JSON. */
   readonly inlineSessionPolicy: string;
+  readonly allowedAccounts: readonly string[];
+  readonly maskAccount: boolean;
+  /** Print the policies that these inputs need, in mode `probe`. */
+  readonly showPolicies: boolean;
   /** Absolute; absent in mode `probe`. */
   readonly sourceDir: string | undefined;
   readonly filter: SourceFilter;
@@ -51,7 +59,12 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
   const endpoint = url('endpoint', env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL);
   const asked = choice('mode', ['deploy', 'plan', 'probe'] as const);
   const mode = flag('dry-run', false) && asked === 'deploy' ? 'plan' : asked;
-  return {
+  const role = matching(
+    'role-to-assume',
+    /^arn:[\w-]+:iam::[^:\s]*:role\/[\w+=,.@/-]+$/,
+    'Give the ARN of a role: arn:aws:iam::123456789012:role/deploy',
+  );
+  return checked({
     mode,
     destination: parseDestination(required('bucket'), text('prefix') ?? '', endpoint !== undefined),
     region: matching(
@@ -64,10 +77,17 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     forcePathStyle: flag('force-path-style', endpoint !== undefined),
     stsEndpoint: url('sts-endpoint', env.AWS_ENDPOINT_URL_STS ?? env.AWS_ENDPOINT_URL),
     keys: accessKeys(),
-    role: matching(
-      'role-to-assume',
-      /^arn:[\w-]+:iam::[^:\s]*:role\/[\w+=,.@/-]+$/,
-      'Give the ARN of a role: arn:aws:iam::123456789012:role/deploy',
+    profile: matching(
+      'aws-profile',
+      /^[^\x00-\x1f\x7f[\]]{1,200}$/,
+      'Give the name of a profile in ~/.aws/config or ~/.aws/credentials.',
+    ),
+    role,
+    roleChaining: flag('role-chaining', false),
+    roleExternalId: matching(
+      'role-external-id',
+      /^[\w+=,.@:/-]{2,1224}$/,
+      'It has 2 to 1224 characters of A–Z, a–z, 0–9 and _+=,.@:/-',
     ),
     roleSessionName:
       matching('role-session-name', /^[\w+=,.@-]{2,64}$/, 'It has 2 to 64 characters of A–Z, a–z, 0–9 and _+=,.@-') ??
@@ -75,6 +95,9 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     roleDurationSeconds: whole('role-duration-seconds', 3600, 900, 43_200),
     audience: text('audience') ?? 'sts.amazonaws.com',
     inlineSessionPolicy: sessionPolicy(),
+    allowedAccounts: accounts(),
+    maskAccount: flag('mask-aws-account-id', false),
+    showPolicies: flag('show-policies', false),
     sourceDir: mode === 'probe' ? undefined : resolve(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
     filter: sourceFilter(lines('include'), lines('exclude')),
     delete: flag('delete', false),
@@ -85,7 +108,49 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
       text('concurrency') === 'auto' ? DEFAULT_CONCURRENCY : whole('concurrency', DEFAULT_CONCURRENCY, 1, 512),
     sizes: uploadSizes(),
     siteUrl: url('site-url'),
+  });
+}
+
+/** Refuses inputs that contradict each other. */
+function checked(inputs: Inputs): Inputs {
+  const { keys, profile, role, roleChaining, roleExternalId, mode, showPolicies } = inputs;
+  const refuse = (name: string, problem: string, hint: string) => {
+    throw invalid(name, problem, hint);
   };
+  if (keys !== undefined && profile !== undefined)
+    refuse('aws-profile', 'is given beside access keys', 'Give one of the two.');
+  if (roleChaining && role === undefined) refuse('role-chaining', 'is true without a role', 'Give role-to-assume.');
+  if (roleChaining && (keys !== undefined || profile !== undefined)) {
+    refuse(
+      'role-chaining',
+      'is true beside credentials to assume the role with',
+      'Leave it out: the role is assumed from them.',
+    );
+  }
+  if (roleExternalId !== undefined && (role === undefined || !(roleChaining || keys || profile))) {
+    refuse(
+      'role-external-id',
+      'needs a role that is assumed with credentials',
+      'OIDC knows no external ids: the trust policy names the subject.',
+    );
+  }
+  if (showPolicies && mode !== 'probe')
+    refuse('show-policies', 'is for mode: probe', 'Set mode: probe, or leave it out.');
+  return inputs;
+}
+
+/** Account numbers, comma- or line-separated. */
+function accounts(): string[] {
+  const value = text('allowed-account-ids') ?? '';
+  const ids = value.split(/[,\s]+/).filter((id) => id !== '');
+  const wrong = ids.find((id) => !/^\d{12}$/.test(id));
+  if (wrong !== undefined)
+    throw invalid(
+      'allowed-account-ids',
+      `'${plain(wrong, 100)}' is not an account number`,
+      'An account number has twelve digits; put it in quotes in YAML.',
+    );
+  return ids;
 }
 
 function text(name: string): string | undefined {
@@ -111,7 +176,7 @@ function secret(name: string): string | undefined {
   return value || undefined;
 }
 
-function accessKeys(): AccessKeys | undefined {
+function accessKeys(): Credentials | undefined {
   const accessKeyId = secret('aws-access-key-id');
   const secretAccessKey = secret('aws-secret-access-key');
   const sessionToken = secret('aws-session-token');

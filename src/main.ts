@@ -6,6 +6,7 @@ import { openBucket } from './bucket.ts';
 import { planChanges } from './changes.ts';
 import { toDeployError } from './failures.ts';
 import { readInputs } from './inputs.ts';
+import { showPolicies } from './policies.ts';
 import { Report } from './report/report.ts';
 import { signIn } from './session.ts';
 
@@ -31,9 +32,10 @@ export async function main(world: World): Promise<boolean> {
 
 async function run(world: World, caller: Caller, report: Report): Promise<void> {
   const inputs = readInputs(world.env);
-  report.began(inputs.mode, inputs.destination);
-  const session = await report.step('Credentials', () => signIn(inputs, world.env, caller));
-  const store = await report.step('Probe', () => openBucket(inputs, session, caller, report));
+  report.began(inputs);
+  if (inputs.showPolicies) await report.step('Policies', () => showPolicies(inputs, world.env));
+  const session = await report.step('Credentials', () => signIn(inputs, world, caller, report));
+  const store = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
   if (inputs.mode === 'probe') return;
 
   const plan = await report.step('Plan', () => planChanges(inputs, store, report));

@@ -1,29 +1,75 @@
+import { lstatSync } from 'node:fs';
+import { resolve, sep } from 'node:path';
 import * as core from '@actions/core';
 import type { Caller } from './aws/clients.ts';
-import { openSession, type Session, type WebIdentity } from './aws/credentials.ts';
-import { neededActions, partitionOf, permissionPolicy } from './core/policy.ts';
+import { openSession, type WebIdentity } from './aws/credentials.ts';
+import type { Session } from './aws/session.ts';
+import { neededActions, partitionOf, sessionPolicy } from './core/policy.ts';
+import { DeployError } from './errors.ts';
 import { isForkPullRequest } from './github/event.ts';
 import { claimsOf, fetchToken, noTokenService, tokenServiceOf } from './github/oidc.ts';
 import type { Inputs } from './inputs.ts';
+import type { World } from './main.ts';
 import { log } from './report/log.ts';
+import type { Report } from './report/report.ts';
 
 /** Opens the session that the inputs ask for, an assumed role narrowed to what they need. */
-export async function signIn(inputs: Inputs, env: NodeJS.ProcessEnv, caller: Caller): Promise<Session> {
-  const identity = async (): Promise<WebIdentity> => {
-    const service = tokenServiceOf(env, core.setSecret);
-    if (service === undefined) throw noTokenService(await isForkPullRequest());
-    return { claimsOf, fetchToken: () => fetchToken(service, inputs.audience, core.setSecret) };
-  };
-  const region = inputs.region ?? inputs.ambientRegion;
-  const asked = { ...inputs, region, sessionPolicy: sessionPolicyOf(inputs) };
-  const session = await openSession(asked, identity, caller, core.setSecret);
-  log.line(session.description);
+export async function signIn(inputs: Inputs, world: World, caller: Caller, report: Report): Promise<Session> {
+  refuseLinkedToken(world.env);
+  if (inputs.maskAccount && inputs.role !== undefined) core.setSecret(accountIn(inputs.role));
+  const session = await openSession(
+    {
+      ...inputs,
+      sessionPolicy: sessionPolicyOf(inputs),
+      sessionPolicyIsOptional: inputs.inlineSessionPolicy === 'auto',
+      sts: { region: inputs.region ?? inputs.ambientRegion, endpoint: inputs.stsEndpoint },
+      // A store of its own has no AWS STS that would know its keys.
+      hasSts: inputs.endpoint === undefined || inputs.stsEndpoint !== undefined,
+    },
+    {
+      identity: () => webIdentity(inputs, world.env),
+      caller,
+      pace: world.pace,
+      mask: core.setSecret,
+      warn: log.warn,
+    },
+  );
+  if (inputs.maskAccount && session.identity !== undefined) core.setSecret(session.identity.account);
+  log.line(session.identity === undefined ? session.description : `${session.description}: ${session.identity.arn}`);
+  if (inputs.keys?.accessKeyId.startsWith('AKIA') && inputs.endpoint === undefined) log.notice(LONG_LIVED);
+  report.signedIn(inputs.maskAccount ? undefined : session.identity);
   return session;
+}
+
+const LONG_LIVED =
+  'These are long-lived access keys. A role through OIDC needs no secret that could leak or expire: see "Quick start" in the README.';
+
+/** The job's identity at GitHub. @throws DeployError OIDC_UNAVAILABLE for a job without one. */
+export async function webIdentity(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<WebIdentity> {
+  const service = tokenServiceOf(env, core.setSecret);
+  if (service === undefined) throw noTokenService(await isForkPullRequest());
+  return { claimsOf, fetchToken: () => fetchToken(service, inputs.audience, core.setSecret) };
+}
+
+/**
+ * The default chain reads the file that AWS_WEB_IDENTITY_TOKEN_FILE names and sends it to STS. In the checkout it could be
+ * a link to any file of the runner; elsewhere links are usual (Kubernetes mounts its tokens so).
+ */
+function refuseLinkedToken(env: NodeJS.ProcessEnv): void {
+  const { AWS_WEB_IDENTITY_TOKEN_FILE: file, GITHUB_WORKSPACE: workspace } = env;
+  if (!file || !workspace || !resolve(file).startsWith(resolve(workspace) + sep)) return;
+  if (!lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()) return;
+  throw new DeployError('CREDENTIALS_INVALID', 'AWS_WEB_IDENTITY_TOKEN_FILE names a symbolic link in the checkout.', {
+    hint: 'Name the token file itself, outside the workspace.',
+  });
 }
 
 function sessionPolicyOf(inputs: Inputs): string | undefined {
   if (inputs.inlineSessionPolicy === 'none') return undefined;
   if (inputs.inlineSessionPolicy !== 'auto') return inputs.inlineSessionPolicy;
-  const policy = permissionPolicy(neededActions(inputs), inputs.destination, partitionOf(inputs.role));
-  return JSON.stringify(policy);
+  return sessionPolicy(neededActions(inputs), inputs.destination, partitionOf(inputs.role));
+}
+
+function accountIn(arn: string): string {
+  return arn.split(':')[4] ?? '';
 }

@@ -51,116 +51,116 @@ const Key = 'docs/x';
 const Body = 'x';
 const ETAG = '"9dd4e461268c8034f5c8564e155c67a6"';
 
-test.each<[string, { input: object }, string[], string]>([
-  ['PutObject', new PutObjectCommand({ Bucket, Key, Body }), ['s3:PutObject'], 'allowed'],
-  ['PutObject', new PutObjectCommand({ Bucket, Key, Body }), ['s3:GetObject'], 's3:PutObject'],
+test.each<[string, string[], string, { input: object }]>([
+  ['PutObject', ['s3:PutObject'], 'allowed', new PutObjectCommand({ Bucket, Key, Body })],
+  ['PutObject', ['s3:GetObject'], 's3:PutObject', new PutObjectCommand({ Bucket, Key, Body })],
   [
     'a tagged PutObject',
-    new PutObjectCommand({ Bucket, Key, Body, Tagging: 'a=1' }),
     ['s3:PutObject'],
     's3:PutObjectTagging',
+    new PutObjectCommand({ Bucket, Key, Body, Tagging: 'a=1' }),
   ],
   [
     'a tagged PutObject',
-    new PutObjectCommand({ Bucket, Key, Body, Tagging: 'a=1' }),
     ['s3:PutObject', 's3:PutObjectTagging'],
     'allowed',
+    new PutObjectCommand({ Bucket, Key, Body, Tagging: 'a=1' }),
   ],
   [
     'PutObject with an ACL',
-    new PutObjectCommand({ Bucket, Key, Body, ACL: 'public-read' }),
     ['s3:PutObject'],
     's3:PutObjectAcl',
+    new PutObjectCommand({ Bucket, Key, Body, ACL: 'public-read' }),
   ],
   [
     'PutObject with an ACL',
-    new PutObjectCommand({ Bucket, Key, Body, ACL: 'public-read' }),
     ['s3:PutObject', 's3:PutObjectAcl'],
     'allowed',
+    new PutObjectCommand({ Bucket, Key, Body, ACL: 'public-read' }),
   ],
   [
     'PutObject if none is there',
-    new PutObjectCommand({ Bucket, Key: 'docs/new', Body, IfNoneMatch: '*' }),
     ['s3:PutObject'],
     'allowed',
+    new PutObjectCommand({ Bucket, Key: 'docs/new', Body, IfNoneMatch: '*' }),
   ],
   [
     'PutObject over an ETag',
-    new PutObjectCommand({ Bucket, Key: 'docs/there', Body, IfMatch: ETAG }),
     ['s3:PutObject'],
     's3:GetObject',
+    new PutObjectCommand({ Bucket, Key: 'docs/there', Body, IfMatch: ETAG }),
   ],
   [
     'PutObject over an ETag',
-    new PutObjectCommand({ Bucket, Key: 'docs/there', Body, IfMatch: ETAG }),
     ['s3:PutObject', 's3:GetObject'],
     'allowed',
+    new PutObjectCommand({ Bucket, Key: 'docs/there', Body, IfMatch: ETAG }),
   ],
-  ['GetObject', new GetObjectCommand({ Bucket, Key: 'docs/there' }), ['s3:GetObject'], 'allowed'],
-  ['GetObject', new GetObjectCommand({ Bucket, Key: 'docs/there' }), ['s3:ListBucket'], 's3:GetObject'],
-  ['GetObject of nothing', new GetObjectCommand({ Bucket, Key: 'no' }), ['s3:GetObject'], 's3:ListBucket'],
+  ['GetObject', ['s3:GetObject'], 'allowed', new GetObjectCommand({ Bucket, Key: 'docs/there' })],
+  ['GetObject', ['s3:ListBucket'], 's3:GetObject', new GetObjectCommand({ Bucket, Key: 'docs/there' })],
+  ['GetObject of nothing', ['s3:GetObject'], 's3:ListBucket', new GetObjectCommand({ Bucket, Key: 'no' })],
   [
     'GetObject of nothing',
-    new GetObjectCommand({ Bucket, Key: 'no' }),
     ['s3:GetObject', 's3:ListBucket'],
     '404 NoSuchKey',
+    new GetObjectCommand({ Bucket, Key: 'no' }),
   ],
-  ['HeadObject of nothing', new HeadObjectCommand({ Bucket, Key: 'no' }), ['s3:GetObject'], '403 403'],
+  ['HeadObject of nothing', ['s3:GetObject'], '403 Unknown', new HeadObjectCommand({ Bucket, Key: 'no' })],
   [
     'HeadObject of nothing',
-    new HeadObjectCommand({ Bucket, Key: 'no' }),
     ['s3:GetObject', 's3:ListBucket'],
     '404 NotFound',
+    new HeadObjectCommand({ Bucket, Key: 'no' }),
   ],
-  ['HeadBucket', new HeadBucketCommand({ Bucket }), ['s3:ListBucket'], 'allowed'],
-  ['HeadBucket', new HeadBucketCommand({ Bucket }), ['s3:HeadBucket'], '403 403'],
-  ['ListObjectsV2', new ListObjectsV2Command({ Bucket }), ['s3:ListBucket'], 'allowed'],
-  ['ListObjectsV2', new ListObjectsV2Command({ Bucket }), ['s3:ListObjectsV2'], 's3:ListBucket'],
-  ['DeleteObject', new DeleteObjectCommand({ Bucket, Key }), ['s3:DeleteObject'], 'allowed'],
-  ['DeleteObject', new DeleteObjectCommand({ Bucket, Key }), ['s3:PutObject'], 's3:DeleteObject'],
+  ['HeadBucket', ['s3:ListBucket'], 'allowed', new HeadBucketCommand({ Bucket })],
+  ['HeadBucket', ['s3:HeadBucket'], '403 Unknown', new HeadBucketCommand({ Bucket })],
+  ['ListObjectsV2', ['s3:ListBucket'], 'allowed', new ListObjectsV2Command({ Bucket })],
+  ['ListObjectsV2', ['s3:ListObjectsV2'], 's3:ListBucket', new ListObjectsV2Command({ Bucket })],
+  ['DeleteObject', ['s3:DeleteObject'], 'allowed', new DeleteObjectCommand({ Bucket, Key })],
+  ['DeleteObject', ['s3:PutObject'], 's3:DeleteObject', new DeleteObjectCommand({ Bucket, Key })],
   [
     'DeleteObject of a version',
-    new DeleteObjectCommand({ Bucket, Key, VersionId: 'null' }),
     ['s3:DeleteObject'],
     's3:DeleteObjectVersion',
+    new DeleteObjectCommand({ Bucket, Key, VersionId: 'null' }),
   ],
   [
     'DeleteObject if anything is there',
-    new DeleteObjectCommand({ Bucket, Key: 'no', IfMatch: '*' }),
     ['s3:DeleteObject'],
     '412 PreconditionFailed',
+    new DeleteObjectCommand({ Bucket, Key: 'no', IfMatch: '*' }),
   ],
   [
     'DeleteObject if anything is there',
-    new DeleteObjectCommand({ Bucket, Key: 'no', IfMatch: '*' }),
     ['s3:GetObject'],
     's3:DeleteObject',
+    new DeleteObjectCommand({ Bucket, Key: 'no', IfMatch: '*' }),
   ],
   [
     'DeleteObject of an ETag',
-    new DeleteObjectCommand({ Bucket, Key: 'no', IfMatch: ETAG }),
     ['s3:DeleteObject'],
     's3:GetObject',
+    new DeleteObjectCommand({ Bucket, Key: 'no', IfMatch: ETAG }),
   ],
   [
     'CopyObject',
-    new CopyObjectCommand({ Bucket, Key, CopySource: 'web/docs/there' }),
     ['s3:PutObject'],
     's3:GetObject',
+    new CopyObjectCommand({ Bucket, Key, CopySource: 'web/docs/there' }),
   ],
   [
     'CopyObject',
-    new CopyObjectCommand({ Bucket, Key, CopySource: 'web/docs/there' }),
     ['s3:GetObject'],
     's3:PutObject',
+    new CopyObjectCommand({ Bucket, Key, CopySource: 'web/docs/there' }),
   ],
   [
     'CopyObject',
-    new CopyObjectCommand({ Bucket, Key, CopySource: 'web/docs/there' }),
     ['s3:GetObject', 's3:PutObject'],
     'allowed',
+    new CopyObjectCommand({ Bucket, Key, CopySource: 'web/docs/there' }),
   ],
-])('%s %# with %j', async (_, command, actions, expected) => {
+])('%s with %j: %s', async (_, actions, expected, command) => {
   may(allow(actions, ['arn:aws:s3:::web', ALL]));
   expect(await outcome(command)).toBe(expected);
 });
@@ -174,7 +174,7 @@ describe('a prefix', () => {
     expect(await list('docs/a')).toBe('allowed');
     expect(await list('docs')).toBe('s3:ListBucket');
     expect(await list()).toBe('s3:ListBucket');
-    expect(await outcome(new HeadBucketCommand({ Bucket }))).toBe('403 403');
+    expect(await outcome(new HeadBucketCommand({ Bucket }))).toBe('403 Unknown');
   });
 
   test('in that condition hides missing keys below it, too', async () => {
@@ -245,7 +245,7 @@ describe('a denial', () => {
   });
 
   test('across organisations says nothing', async () => {
-    may();
+    may(allow('s3:GetObject'));
     cloud.bucket(Bucket).options.bareDenials = true;
     expect(await message()).toBe('AccessDenied: Access Denied');
   });

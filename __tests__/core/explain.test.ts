@@ -103,15 +103,15 @@ group('what a denial says of itself', () => {
   const denied = (end: string) =>
     `User: arn:aws:sts::123456789012:assumed-role/deploy/s is not authorized to perform: s3:PutObject on resource: "arn:aws:s3:::b/a" ${end}`;
   test.each([
-    ['because no identity-based policy allows the s3:PutObject action', 'because no identity-based policy allows'],
-    ['because no session policy allows the s3:PutObject action', 'because no session policy allows'],
-    ['because no resource-based policy allows the s3:PutObject action', 'because no resource-based policy allows'],
-    ['because no permissions boundary allows the s3:PutObject action', 'because no permissions boundary allows'],
-    ['because no service control policy allows the s3:PutObject action', 'because no service control policy allows'],
-    ['because no VPC endpoint policy allows the s3:PutObject action', 'because no VPC endpoint policy allows'],
-    ['with an explicit deny in a resource-based policy', 'with an explicit deny in a resource-based policy'],
-    ['with an explicit deny in an identity-based policy', 'with an explicit deny in an identity-based policy'],
-    ['with an explicit deny in a permissions boundary', 'with an explicit deny in a permissions boundary'],
+    ['because no identity-based policy allows the s3:PutObject action', 'no identity-based policy allows it'],
+    ['because no session policy allows the s3:PutObject action', 'no session policy allows it'],
+    ['because no resource-based policy allows the s3:PutObject action', 'no resource-based policy allows it'],
+    ['because no permissions boundary allows the s3:PutObject action', 'no permissions boundary allows it'],
+    ['because no service control policy allows the s3:PutObject action', 'no service control policy allows it'],
+    ['because no VPC endpoint policy allows the s3:PutObject action', 'no VPC endpoint policy allows it'],
+    ['with an explicit deny in a resource-based policy', 'an explicit deny in a resource-based policy'],
+    ['with an explicit deny in an identity-based policy', 'an explicit deny in an identity-based policy'],
+    ['with an explicit deny in a permissions boundary', 'an explicit deny in a permissions boundary'],
   ])('%s', (end, by) => {
     expect(denialOf(denied(end))).toEqual({ action: 's3:PutObject', by });
   });
@@ -137,6 +137,7 @@ group('the error that stops a run', () => {
     ['InvalidToken', 400, 'CREDENTIALS_INVALID', 'aws-session-token'],
     ['CredentialsProviderError', 400, 'CREDENTIALS_INVALID', 'id-token: write'],
     ['TokenRefreshRequired', 400, 'CREDENTIALS_INVALID', 'Check the access keys'],
+    ['RequestTimeTooSkewed', 403, 'CREDENTIALS_INVALID', 'Set the clock'],
     ['NoSuchBucket', 404, 'BUCKET_NOT_FOUND', 'Check the name in bucket'],
     ['PermanentRedirect', 301, 'BUCKET_WRONG_REGION', 'Leave out aws-region'],
     ['AccessDenied', 403, 'PERMISSION_DENIED', 'mode: probe'],

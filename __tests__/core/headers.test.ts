@@ -94,6 +94,8 @@ describe('a name that only looks like it carries none, since it would be stale f
     ['a word in 8 capitals', 'notes-ABSTRACT.pdf'],
     ['a product', 'wallpaper-iPhone14Pro.jpg'],
     ['a product with its number last', 'wallpaper-Windows11.jpg'],
+    ['a product and a year', 'wallpaper-iPad2024.jpg'],
+    ['a slogan', 'promo-MAX4you2.jpg'],
     ['a camel', 'app.someLongCamelCaseName2.js'],
     ['a version', 'jquery-3.7.1.min.js'],
     ['a version with a suffix', 'app-1.0.0-beta12.js'],

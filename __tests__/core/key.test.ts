@@ -45,7 +45,7 @@ describe('no bucket is called', () => {
     ['a dash at its end', 'my-site-'],
     ['two dots', 'my..site'],
     ['a blank', 'my site'],
-    ['an expression that was not evaluated', '${{ vars.BUCKET }}'],
+    ['an expression that was not evaluated', `\${{ vars.BUCKET }}`],
     ['a line break', 'my-site\nx'],
     ['another host', 'my-site@evil.example'],
     ['a query', 'my-site?x'],

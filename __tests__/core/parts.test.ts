@@ -34,12 +34,7 @@ test.each([
 });
 
 test('the ETag of parts is the MD5 of their MD5s, and their number', () => {
-  // The three parts `a`, `b`, `c`; figures of md5sum over the 48 bytes of their digests.
   const md5s = ['a', 'b', 'c'].map((text) => createHash('md5').update(text).digest());
-  const digests = Buffer.from(
-    '0cc175b9c0f1b6a831c399e269772661' + '92eb5ffee6ae2fec3ad71c777531578f' + '4a8a08f09d37b73795649038408b5f33',
-    'hex',
-  );
-  expect(Buffer.concat(md5s)).toEqual(digests);
-  expect(multipartEtag(md5s)).toBe(`${createHash('md5').update(digests).digest('hex')}-3`);
+  // As md5sum gives it for the 48 bytes of the three digests.
+  expect(multipartEtag(md5s)).toBe('4054c6f7787ecb7b323323155b0c0583-3');
 });

@@ -1,12 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import {
-  describeClaims,
-  neededActions,
-  partitionOf,
-  permissionPolicy,
-  resourceFor,
-  trustPolicy,
-} from '../../src/core/policy.ts';
+import { neededActions, partitionOf, permissionPolicy, resourceFor, sessionPolicy } from '../../src/core/policy.ts';
 
 const docs = { bucket: 'my-site', prefix: 'docs/' } as const;
 
@@ -79,10 +72,10 @@ describe('the least policy', () => {
 
 describe('a prefix means itself in a policy, whatever IAM reads in it', () => {
   test.each([
-    ['pr-*/', 'pr-${*}/*'],
-    ['a?/', 'a${?}/*'],
-    ['$a/', '${$}a/*'],
-    ['${aws:username}/', '${$}{aws:username}/*'],
+    ['pr-*/', `pr-\${*}/*`],
+    ['a?/', `a\${?}/*`],
+    ['$a/', `\${$}a/*`],
+    [`\${aws:username}/`, `\${$}{aws:username}/*`],
     ['a b/ü/', 'a b/ü/*'],
     ['[a]/', '[a]/*'],
   ] as const)('%s', (prefix, pattern) => {
@@ -94,6 +87,40 @@ describe('a prefix means itself in a policy, whatever IAM reads in it', () => {
     expect(list?.Condition).toEqual({ StringLike: { 's3:prefix': pattern } });
     expect(objects?.Resource).toBe(`arn:aws:s3:::b/${pattern}`);
     expect(resourceFor('s3:PutObject', { bucket: 'b', prefix }, 'aws')).toBe(`arn:aws:s3:::b/${pattern}`);
+  });
+});
+
+describe('the policy that narrows a session', () => {
+  const actions = neededActions({ mode: 'deploy', delete: true });
+  /** What a pattern of a policy matches: `*` anything, and what stands in `${…}` itself. */
+  const covers = (pattern: string, key: string) => {
+    const literal = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+    const parts = pattern.split(/(?<!\$\{)\*(?!\})/).map((part) => literal(part.replace(/\$\{([*?$])\}/g, '$1')));
+    return new RegExp(`^${parts.join('.*')}$`, 's').test(key);
+  };
+
+  test('is the least one, where STS takes it', () => {
+    const policy = sessionPolicy(actions, docs, 'aws');
+    expect(JSON.parse(policy)).toEqual(permissionPolicy(actions, docs, 'aws'));
+  });
+
+  test.each([
+    ['one long name', `${'x'.repeat(960)}/`],
+    ['letters that are long in JSON', `${'ü'.repeat(480)}/`],
+    ['characters of two units, one of which a cut would leave', `${'😀'.repeat(240)}/`],
+    ['the same, off by one', `a${'😀'.repeat(239)}/`],
+    ['wildcards', `${'*?$'.repeat(320)}/`],
+    ['a word that is no wildcard', 'a b/c/'],
+  ] as const)('has 2,048 characters at most, all of them ASCII, and covers every key below %s', (_what, name) => {
+    const prefix = name as `${string}/`;
+    const text = sessionPolicy(actions, { bucket: 'my-site', prefix }, 'aws');
+    expect(text).toMatch(/^[\x20-\x7e]{1,2048}$/);
+    const [list, objects] = JSON.parse(text).Statement;
+    expect(objects.Resource.isWellFormed()).toBe(true);
+    expect(covers(list.Condition.StringLike['s3:prefix'], prefix)).toBe(true);
+    expect(covers(objects.Resource, `arn:aws:s3:::my-site/${prefix}a/b.html`)).toBe(true);
+    expect(covers(objects.Resource, 'arn:aws:s3:::my-site/other.html')).toBe(false);
+    expect(covers(objects.Resource, 'arn:aws:s3:::other/a.html')).toBe(false);
   });
 });
 
@@ -119,62 +146,4 @@ test.each([
   ['arn:aws-us-gov:iam::123456789012:role/x', 'aws-us-gov'],
 ])('the partition of %s is %s', (regionOrArn, partition) => {
   expect(partitionOf(regionOrArn)).toBe(partition);
-});
-
-const CLAIMS = {
-  iss: 'https://token.actions.githubusercontent.com',
-  aud: 'sts.amazonaws.com',
-  sub: 'repo:acme@1/web@2:environment:prod',
-  repository: 'acme/web',
-  ref: 'refs/heads/main',
-  jti: 'not-telling',
-};
-
-test('claims are told in the order a person looks for them, and only those that matter', () => {
-  expect(describeClaims({ ...CLAIMS, repository_id: 42 })).toEqual([
-    'iss: https://token.actions.githubusercontent.com',
-    'aud: sts.amazonaws.com',
-    'sub: repo:acme@1/web@2:environment:prod',
-    'repository: acme/web',
-    'repository_id: 42',
-    'ref: refs/heads/main',
-  ]);
-  expect(describeClaims({})).toEqual([]);
-});
-
-describe('the trust policy that would match', () => {
-  const ISS = 'token.actions.githubusercontent.com';
-  test.each([
-    ['arn:aws:iam::123456789012:role/deploy', `arn:aws:iam::123456789012:oidc-provider/${ISS}`],
-    ['arn:aws-cn:iam::123456789012:role/a/b', `arn:aws-cn:iam::123456789012:oidc-provider/${ISS}`],
-    ['arn:aws:iam:::role/deploy', `arn:aws:iam:::oidc-provider/${ISS}`],
-  ])('for %s names the provider of its account', (role, provider) => {
-    expect(trustPolicy(CLAIMS, role)).toMatchObject({ Statement: [{ Principal: { Federated: provider } }] });
-  });
-
-  test('takes subject and audience from the token, letter for letter', () => {
-    expect(trustPolicy(CLAIMS, 'arn:aws:iam::123456789012:role/deploy')).toEqual({
-      Version: '2012-10-17',
-      Statement: [
-        {
-          Effect: 'Allow',
-          Principal: { Federated: `arn:aws:iam::123456789012:oidc-provider/${ISS}` },
-          Action: 'sts:AssumeRoleWithWebIdentity',
-          Condition: {
-            StringEquals: { [`${ISS}:aud`]: 'sts.amazonaws.com', [`${ISS}:sub`]: 'repo:acme@1/web@2:environment:prod' },
-          },
-        },
-      ],
-    });
-  });
-
-  test('of an enterprise issuer carries its path', () => {
-    const claims = { ...CLAIMS, iss: `https://${ISS}/acme` };
-    expect(JSON.stringify(trustPolicy(claims, 'arn:aws:iam::1:role/x'))).toContain(`oidc-provider/${ISS}/acme"`);
-    expect(JSON.stringify(trustPolicy(claims, 'arn:aws:iam::1:role/x'))).toContain(`"${ISS}/acme:sub"`);
-  });
-
-  test('of something that is no ARN says what is missing', () => {
-    expect(JSON.stringify(trustPolicy(CLAIMS, 'deploy'))).toContain('arn:aws:iam::ACCOUNT:oidc-provider/');
-  });
 });

@@ -400,12 +400,13 @@ export function describeDeploys(name: string, start: () => Promise<TestCloud>): 
       const { code, hint } = run.result.error;
       expect(code).toBe('ROLE_DENIED');
       expect(hint).toContain('sub: repo:acme/site:ref:refs/heads/main');
-      const trust: PolicyDocument = JSON.parse(/^\{$[\s\S]*^\}$/m.exec(hint)?.[0] ?? '{}');
-      const role = await cloud.createRole(`mended-${stage.bucket}`, {
-        trust,
-        policy: { Statement: about(stage.bucket, OWNER).Statement },
-      });
-      expect((await stage.run({ 'role-to-assume': role })).exitCode).toBe(0);
+      const policies: PolicyDocument[] = [...hint.matchAll(/^\{$[\s\S]*?^\}$/gm)].map(([text]) => JSON.parse(text));
+      expect(policies).toHaveLength(2);
+      for (const [index, trust] of policies.entries()) {
+        const policy = about(stage.bucket, OWNER);
+        const role = await cloud.createRole(`mended-${index}-${stage.bucket}`, { trust, policy });
+        expect((await stage.run({ 'role-to-assume': role })).exitCode).toBe(0);
+      }
     });
 
     test('without id-token: write says so within two seconds', async () => {

@@ -3,15 +3,12 @@ import { Agent as HttpsAgent } from 'node:https';
 import { S3Client } from '@aws-sdk/client-s3';
 import { STSClient } from '@aws-sdk/client-sts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { type Pace, type RetryOptions, withRetry } from './retry.ts';
+import type { ServiceFailure } from '../core/explain.ts';
+import { type Pace, withRetry } from './retry.ts';
+import type { Credentials, Session } from './session.ts';
 
-/** Credentials as the SDK takes them: a function that answers the current ones, fetched anew when they run out. */
-export type CredentialSource = () => Promise<{
-  accessKeyId: string;
-  secretAccessKey: string;
-  sessionToken?: string;
-  expiration?: Date;
-}>;
+/** Credentials as the SDK takes them: asked for with every call. */
+export type CredentialSource = () => Promise<Credentials>;
 
 /** Where a store is reached. */
 export interface StoreAddress {
@@ -85,40 +82,74 @@ export interface CallOptions {
   readonly requestTimeout: number;
 }
 
-/** Makes calls: counted, retried by kind, ended when the run is. */
+/** How one call is made. */
+export interface CallHow {
+  /** Size of the body: a large one may take longer. */
+  readonly bytes?: number;
+  /** Codes that are an answer here, not a fault. */
+  readonly expect?: readonly string[];
+  /** Made even when the job is cancelled: it takes back what would stay behind. */
+  readonly uncancelled?: boolean;
+  /** Milliseconds for which retries are begun. */
+  readonly budgetMs?: number;
+  /** Milliseconds after which a refusal is tried again that otherwise would not be. */
+  again?(failure: ServiceFailure, attempt: number): number | undefined;
+}
+
+/** The service says that the session is over. */
+const EXPIRED = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
+const RENEWALS = 3;
+/** The service does not know the credentials, or not yet. */
+const UNKNOWN = new Set(['InvalidAccessKeyId', 'InvalidClientTokenId', 'InvalidToken', 'InvalidSecurity']);
+const UNKNOWN_DELAY_MS = 500;
+
+/** Makes calls: counted, retried by kind, ended when the run is, and as a session with credentials that are good. */
 export class Caller {
-  readonly tally = new Tally();
+  readonly tally: Tally;
   readonly #pace: Pace;
   readonly #signal: AbortSignal | undefined;
+  readonly #session: Session | undefined;
 
-  constructor(pace: Pace, signal?: AbortSignal) {
+  constructor(pace: Pace, signal?: AbortSignal, session?: Session, tally = new Tally()) {
     this.#pace = pace;
     this.#signal = signal;
+    this.#session = session;
+    this.tally = tally;
+  }
+
+  /** A caller for calls with the credentials of a session, which it renews when they have expired. */
+  as(session: Session): Caller {
+    return new Caller(this.#pace, this.#signal, session, this.tally);
   }
 
   /**
    * Makes one call with retries.
-   * @param bytes size of the body: a large one may take longer.
    * @throws ServiceError the last failure.
    */
-  call<T>(
-    operation: string,
-    send: (options: CallOptions) => Promise<T>,
-    options: { bytes?: number; expect?: readonly string[]; uncancelled?: boolean } = {},
-  ): Promise<T> {
-    const signal = options.uncancelled ? undefined : this.#signal;
-    const requestTimeout = CALL_MS + (options.bytes ?? 0) / SLOWEST_BYTES_PER_MS;
-    const retry: RetryOptions = {
-      signal,
-      expect: options.expect ?? [],
-      onRetry: () => {
-        this.tally.retries++;
-      },
-    };
+  call<T>(operation: string, send: (options: CallOptions) => Promise<T>, how: CallHow = {}): Promise<T> {
+    const signal = how.uncancelled ? undefined : this.#signal;
+    const requestTimeout = CALL_MS + (how.bytes ?? 0) / SLOWEST_BYTES_PER_MS;
+    let begunAt = 0;
     const once = () => {
+      begunAt = this.#pace.now();
       this.tally.count(operation);
       return send(signal === undefined ? { requestTimeout } : { abortSignal: signal, requestTimeout });
     };
-    return withRetry(operation, once, this.#pace, retry);
+    return withRetry(operation, once, this.#pace, {
+      signal,
+      expect: how.expect,
+      budgetMs: how.budgetMs,
+      again: async (failure, attempt) => how.again?.(failure, attempt) ?? (await this.#mend(failure, attempt, begunAt)),
+      onRetry: () => {
+        this.tally.retries++;
+      },
+    });
+  }
+
+  async #mend({ code }: ServiceFailure, attempt: number, begunAt: number): Promise<number | undefined> {
+    const session = this.#session;
+    if (session === undefined) return undefined;
+    if (EXPIRED.has(code)) return attempt <= RENEWALS && (await session.renew(begunAt)) ? 0 : undefined;
+    return UNKNOWN.has(code) && session.isFresh() ? UNKNOWN_DELAY_MS : undefined;
   }
 }

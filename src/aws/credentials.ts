@@ -1,27 +1,39 @@
-import { AssumeRoleCommand, AssumeRoleWithWebIdentityCommand, type STSClient } from '@aws-sdk/client-sts';
+import { fromIni } from '@aws-sdk/credential-provider-ini';
 import { defaultProvider } from '@aws-sdk/credential-provider-node';
-import { describe, explain, kindOf } from '../core/explain.ts';
-import { type Claims, describeClaims, partitionOf, trustPolicy } from '../core/policy.ts';
+import { describe, explain, kindOf, type ServiceFailure } from '../core/explain.ts';
 import { plain } from '../core/text.ts';
+import { type Claims, roleProblemOf, trustRemedy } from '../core/trust.ts';
 import { DeployError } from '../errors.ts';
-import { type Caller, type CredentialSource, createSts } from './clients.ts';
-import { type ServiceError, toServiceError } from './failure.ts';
-
-export interface AccessKeys {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-}
+import type { Caller } from './clients.ts';
+import { ServiceError, toServiceError } from './failure.ts';
+import type { Pace } from './retry.ts';
+import { type Credentials, Session } from './session.ts';
+import {
+  type Assumed,
+  assumeWithCredentials,
+  assumeWithToken,
+  type RoleRequest,
+  type StsAddress,
+  whoAmI,
+} from './sts.ts';
 
 export interface CredentialInputs {
-  readonly keys: AccessKeys | undefined;
+  readonly keys: Credentials | undefined;
+  readonly profile: string | undefined;
   readonly role: string | undefined;
+  /** The role is assumed from what the default chain finds. */
+  readonly roleChaining: boolean;
   readonly roleSessionName: string;
   readonly roleDurationSeconds: number;
-  /** The session policy (JSON) that narrows an assumed role, if any. */
+  readonly roleExternalId: string | undefined;
+  /** The policy (JSON) that narrows an assumed role. */
   readonly sessionPolicy: string | undefined;
-  readonly region: string | undefined;
-  readonly stsEndpoint: string | undefined;
+  /** The policy is ours and may be left out where it is refused. */
+  readonly sessionPolicyIsOptional: boolean;
+  readonly sts: StsAddress;
+  /** Whether there is an STS to ask whose keys these are. */
+  readonly hasSts: boolean;
+  readonly allowedAccounts: readonly string[];
 }
 
 /** The job's identity at GitHub: a fresh token each time, and what a token says. */
@@ -30,223 +42,205 @@ export interface WebIdentity {
   claimsOf(token: string): Claims;
 }
 
-/** Who a run is. */
-export interface Session {
-  readonly credentials: CredentialSource;
-  /** For the log: `role arn:aws:iam::…:role/deploy through OIDC`. */
-  readonly description: string;
+/** What opening a session needs of the world. */
+export interface SignInWorld {
+  /** Only asked for a role that is assumed through OIDC. */
+  identity(): Promise<WebIdentity>;
+  readonly caller: Caller;
+  readonly pace: Pace;
+  mask(secret: string): void;
+  warn(text: string): void;
 }
-
-/** Credentials are fetched anew this long before they run out. */
-const REFRESH_MS = 5 * 60_000;
 
 /**
- * Opens the session that these inputs ask for, and proves at once that it can be had: a role through OIDC, a role with
- * keys, keys alone, or what the SDK's default chain finds. What is given is never mixed with what is ambient.
- * @param identity the job's OIDC identity; only asked for with a role and without keys.
- * @throws DeployError ROLE_DENIED, CREDENTIALS_INVALID or STORE_UNREACHABLE.
+ * Opens the session that these inputs ask for, proves at once that it can be had, and holds its account against those
+ * that are allowed. What is given is never mixed with what is ambient.
+ *
+ * | given                              | session                                |
+ * | ---------------------------------- | -------------------------------------- |
+ * | role                               | AssumeRoleWithWebIdentity              |
+ * | role and keys, or role and profile | AssumeRole from those                  |
+ * | role, role-chaining                | AssumeRole from the default chain      |
+ * | keys, or profile                   | as they are                            |
+ * | nothing                            | the SDK's default chain                |
+ *
+ * @throws DeployError ROLE_DENIED, CREDENTIALS_INVALID, ACCOUNT_NOT_ALLOWED, OIDC_UNAVAILABLE or STORE_UNREACHABLE.
  */
-export async function openSession(
-  inputs: CredentialInputs,
-  identity: () => Promise<WebIdentity>,
-  caller: Caller,
-  mask: (secret: string) => void,
-): Promise<Session> {
-  const { keys, role } = inputs;
-  if (role !== undefined && keys === undefined) {
-    const github = await identity();
-    return session(`role ${plain(role)} through OIDC`, () => assumeWithToken(inputs, role, github, caller), mask);
-  }
-  if (role !== undefined && keys !== undefined) {
-    return session(`role ${plain(role)} with access keys`, () => assumeWithKeys(inputs, role, keys, caller), mask);
-  }
-  if (keys !== undefined) return session('access keys', async () => keys, mask);
-  return session("what the AWS SDK's default chain finds", fromDefaultChain(), mask);
+export async function openSession(inputs: CredentialInputs, world: SignInWorld): Promise<Session> {
+  const { role } = inputs;
+  const session = role === undefined ? givenSession(inputs, world) : await roleSession(inputs, role, world);
+  await session.credentials();
+  if (session.identity === undefined && inputs.hasSts) session.identity = await identityOf(inputs, session, world);
+  checkAccount(session, inputs.allowedAccounts);
+  return session;
 }
 
-async function session(
-  description: string,
-  source: CredentialSource,
-  mask: (secret: string) => void,
-): Promise<Session> {
-  const credentials = kept(masked(source, mask));
-  await credentials();
-  return { credentials, description };
+/** Keys, a profile or the default chain, as they are. */
+function givenSession(inputs: CredentialInputs, { mask, pace }: SignInWorld): Session {
+  const { description, fetch, renewable } = baseOf(inputs);
+  return new Session(description, { fetch, renewable }, mask, pace);
 }
 
-/** Masks every credential where it is born. */
-function masked(source: CredentialSource, mask: (secret: string) => void): CredentialSource {
-  return async () => {
-    const credentials = await source();
-    for (const secret of [credentials.secretAccessKey, credentials.sessionToken, credentials.accessKeyId]) {
-      if (secret) mask(secret);
-    }
+async function roleSession(inputs: CredentialInputs, role: string, world: SignInWorld): Promise<Session> {
+  let request: RoleRequest = {
+    role,
+    sessionName: inputs.roleSessionName,
+    durationSeconds: inputs.roleDurationSeconds,
+    externalId: inputs.roleExternalId,
+    sessionPolicy: inputs.sessionPolicy,
+  };
+  const { assume, how } = await assumerOf(inputs, world);
+  const fetch = async (): Promise<Credentials> => {
+    const { credentials, identity } = await assume(request).catch((error: unknown) => {
+      if (!inputs.sessionPolicyIsOptional || !refusesPolicy(error)) throw error;
+      world.warn('The session policy that narrows the role to this deploy was refused; the role is used as it is.');
+      request = { ...request, sessionPolicy: undefined };
+      return assume(request);
+    });
+    session.identity = identity;
     return credentials;
   };
+  const session = new Session(`role ${plain(role)} ${how}`, { fetch, renewable: true }, world.mask, world.pace);
+  return session;
 }
 
-/** Keeps credentials until shortly before they expire; many askers cause one call. */
-function kept(source: CredentialSource): CredentialSource {
-  let current: ReturnType<CredentialSource> | undefined;
-  let goodUntil = 0;
-  return () => {
-    if (current === undefined || Date.now() > goodUntil) {
-      goodUntil = Number.POSITIVE_INFINITY;
-      current = source().then(
-        (credentials) => {
-          goodUntil = (credentials.expiration?.getTime() ?? Number.POSITIVE_INFINITY) - REFRESH_MS;
-          return credentials;
-        },
-        (error: unknown) => {
-          current = undefined;
-          throw error;
-        },
-      );
-    }
-    return current;
-  };
-}
+type Assume = (request: RoleRequest) => Promise<Assumed>;
 
-function stsFor(inputs: CredentialInputs, role: string, keys?: AccessKeys): STSClient {
-  const partitionRegion = { aws: 'us-east-1', 'aws-cn': 'cn-north-1', 'aws-us-gov': 'us-gov-west-1' }[
-    partitionOf(role)
-  ];
-  return createSts(inputs.region ?? partitionRegion, inputs.stsEndpoint, keys && (async () => keys));
-}
-
-function roleRequest(inputs: CredentialInputs, role: string) {
-  return {
-    RoleArn: role,
-    RoleSessionName: inputs.roleSessionName,
-    DurationSeconds: inputs.roleDurationSeconds,
-    ...(inputs.sessionPolicy === undefined ? {} : { Policy: inputs.sessionPolicy }),
-  };
-}
-
-async function assumeWithToken(inputs: CredentialInputs, role: string, github: WebIdentity, caller: Caller) {
-  const operation = 'AssumeRoleWithWebIdentity';
-  let claims: Claims = {};
-  try {
-    const token = await caller.call('GetIdToken', () => github.fetchToken());
-    claims = github.claimsOf(token);
-    const answer = await caller.call(operation, (options) =>
-      stsFor(inputs, role).send(
-        new AssumeRoleWithWebIdentityCommand({ ...roleRequest(inputs, role), WebIdentityToken: token }),
-        options,
-      ),
-    );
-    return fromSts(operation, answer.Credentials);
-  } catch (error) {
-    throw roleError(toServiceError(operation, error), role, claims);
+async function assumerOf(inputs: CredentialInputs, world: SignInWorld): Promise<{ assume: Assume; how: string }> {
+  const { sts, keys, profile, roleChaining } = inputs;
+  const { caller } = world;
+  if (keys !== undefined || profile !== undefined || roleChaining) {
+    const base = baseOf(inputs);
+    const fetchBase = new Session(base.description, base, world.mask, world.pace).credentials;
+    const assume: Assume = (request) =>
+      assumeWithCredentials(request, sts, fetchBase, caller).catch((error: unknown) => {
+        throw roleError(error, request.role, undefined);
+      });
+    return { assume, how: `from ${base.description}` };
   }
+  const github = await world.identity();
+  const assume: Assume = async (request) => {
+    let claims: Claims = {};
+    const fetchToken = async () => {
+      const token = await github.fetchToken();
+      claims = github.claimsOf(token);
+      return token;
+    };
+    return assumeWithToken(request, sts, fetchToken, caller).catch((error: unknown) => {
+      throw roleError(error, request.role, claims);
+    });
+  };
+  return { assume, how: 'through OIDC' };
 }
 
-async function assumeWithKeys(inputs: CredentialInputs, role: string, keys: AccessKeys, caller: Caller) {
-  const operation = 'AssumeRole';
-  try {
-    const answer = await caller.call(operation, (options) =>
-      stsFor(inputs, role, keys).send(new AssumeRoleCommand(roleRequest(inputs, role)), options),
-    );
-    return fromSts(operation, answer.Credentials);
-  } catch (error) {
-    throw roleError(toServiceError(operation, error), role, undefined);
+interface Base {
+  readonly description: string;
+  readonly renewable: boolean;
+  fetch(): Promise<Credentials>;
+}
+
+/** The credentials that are used as they are, or to assume a role with. */
+function baseOf({ keys, profile }: CredentialInputs): Base {
+  if (keys !== undefined) return { description: 'access keys', renewable: false, fetch: async () => keys };
+  if (profile !== undefined) {
+    const hint = `Check that the runner's shared files (~/.aws/config, ~/.aws/credentials) have the profile '${plain(profile)}' with keys in it.`;
+    return fromProvider(`profile ${plain(profile)}`, fromIni({ profile, ignoreCache: true }), hint);
   }
+  const hint =
+    'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key from ' +
+    'secrets, or run a step before this one that exports credentials.';
+  return fromProvider('the credentials of the environment', defaultProvider({ maxRetries: 1, timeout: 2000 }), hint);
 }
 
-function fromDefaultChain(): CredentialSource {
-  const chain = defaultProvider({ maxRetries: 1, timeout: 2000 });
-  return async () => {
+function fromProvider(description: string, provider: () => Promise<Credentials>, hint: string): Base {
+  const fetch = async () => {
     try {
-      const { accessKeyId, secretAccessKey, sessionToken, expiration } = await chain();
+      const { accessKeyId, secretAccessKey, sessionToken, expiration } = await provider();
       return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }), ...(expiration && { expiration }) };
     } catch (error) {
-      throw new DeployError(
-        'CREDENTIALS_INVALID',
-        'No credentials were given, and none were found in the environment.',
-        {
-          hint:
-            'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key from ' +
-            'secrets, or run a step before this one that exports credentials.',
-          cause: error,
-        },
-      );
+      throw new DeployError('CREDENTIALS_INVALID', `There are no ${description}, or none that can be used.`, {
+        hint,
+        cause: error,
+      });
     }
   };
+  return { description, renewable: true, fetch };
 }
 
-function fromSts(
-  operation: string,
-  answer:
-    | {
-        AccessKeyId?: string | undefined;
-        SecretAccessKey?: string | undefined;
-        SessionToken?: string | undefined;
-        Expiration?: Date | undefined;
-      }
-    | undefined,
-) {
-  if (!answer?.AccessKeyId || !answer.SecretAccessKey || !answer.SessionToken) {
-    throw new DeployError('STORE_MISBEHAVED', `${operation} answered without credentials.`, {
-      hint: 'Check sts-endpoint: it must be an STS, and no proxy may change its answers.',
+async function identityOf(inputs: CredentialInputs, session: Session, { caller }: SignInWorld) {
+  try {
+    return await whoAmI(inputs.sts, session.credentials, caller);
+  } catch (error) {
+    const { failure } = toServiceError('GetCallerIdentity', error);
+    if (kindOf(failure) === 'credentials') throw explain(failure, { bucket: '', prefix: '' });
+    if (inputs.allowedAccounts.length === 0) return undefined; // Nobody asked; S3 may still be within reach.
+    throw new DeployError('ACCOUNT_NOT_ALLOWED', `STS does not tell which account this is: ${describe(failure)}.`, {
+      hint: 'allowed-account-ids needs an STS that can be reached: check sts-endpoint and the network, or leave it out.',
+      cause: error,
     });
   }
-  return {
-    accessKeyId: answer.AccessKeyId,
-    secretAccessKey: answer.SecretAccessKey,
-    sessionToken: answer.SessionToken,
-    ...(answer.Expiration === undefined ? {} : { expiration: answer.Expiration }),
-  };
+}
+
+function checkAccount({ identity }: Session, allowed: readonly string[]): void {
+  if (allowed.length === 0 || (identity !== undefined && allowed.includes(identity.account))) return;
+  const who =
+    identity === undefined ? 'An unknown account' : `The account ${plain(identity.account)} (${plain(identity.arn)})`;
+  throw new DeployError('ACCOUNT_NOT_ALLOWED', `${who} is not in allowed-account-ids.`, {
+    hint: 'Check which role or keys this job uses. Nothing was asked of S3.',
+  });
+}
+
+/** A policy that was refused, or an STS that does not know of any. */
+function refusesPolicy(error: unknown): boolean {
+  const failure = error instanceof DeployError && error.cause instanceof ServiceError ? error.cause.failure : undefined;
+  if (failure === undefined) return false;
+  return (
+    roleProblemOf(failure) === 'policy refused' ||
+    failure.status === 501 ||
+    /^(NotImplemented|InvalidParameter)/.test(failure.code)
+  );
 }
 
 /** Why the role was not to be had, with what to paste where. */
-function roleError(error: ServiceError, role: string, claims: Claims | undefined): DeployError {
+function roleError(error: unknown, role: string, claims: Claims | undefined): unknown {
+  if (!(error instanceof ServiceError)) return error;
   const { failure } = error;
   const told = describe(failure);
+  if (failure.operation === 'GetIdToken') return tokenError(failure, error);
   const kind = kindOf(failure);
-  if (failure.operation === 'GetIdToken') {
-    return new DeployError(
-      kind === 'unreachable' || kind === 'transient' ? 'STORE_UNREACHABLE' : 'OIDC_UNAVAILABLE',
-      `GitHub's token service gave no token: ${told}.`,
-      {
-        hint: 'Run the job again; if it stays so, look at https://www.githubstatus.com.',
-        cause: error,
-      },
-    );
-  }
-  if (kind === 'credentials' && claims === undefined) return explain(failure, { bucket: role, prefix: '' });
-  if (kind === 'unreachable' || kind === 'transient' || kind === 'throttled') {
-    return new DeployError('STORE_UNREACHABLE', `STS did not answer: ${told}.`, {
+  if (kind === 'unreachable' || kind === 'transient' || kind === 'throttled' || kind === 'misbehaved') {
+    return new DeployError('STORE_UNREACHABLE', `STS gave no answer to rely on: ${told}.`, {
       hint: 'Check sts-endpoint, aws-region and the network, or run the job again later.',
       cause: error,
     });
   }
+  if (kind === 'credentials' && claims === undefined) return explain(failure, { bucket: '', prefix: '' });
   return new DeployError('ROLE_DENIED', `STS refused the role ${plain(role)}: ${told}.`, {
-    hint: claims === undefined ? keysHint(role) : trustHint(role, claims, failure.message),
+    hint: (claims === undefined ? keysRemedy(failure, role) : trustRemedy(roleProblemOf(failure), claims, role)).join(
+      '\n',
+    ),
     cause: error,
   });
 }
 
-function keysHint(role: string): string {
-  return `The user of these keys needs sts:AssumeRole on ${plain(role)}, and the role's trust policy must name that user.`;
+function keysRemedy(failure: ServiceFailure, role: string): string[] {
+  const problem = roleProblemOf(failure);
+  if (problem !== 'not trusted') return trustRemedy(problem, {}, role);
+  const statement = { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: plain(role) };
+  return [
+    "The role's trust policy must name the caller (and the external id, if it asks for one), and the caller's policy needs:",
+    JSON.stringify(statement, null, 2),
+  ];
 }
 
-function trustHint(role: string, claims: Claims, message: string): string {
-  const reason = /provider found/.test(message)
-    ? `The account has no OIDC provider for ${claims.iss}: create it, or correct the account in role-to-assume.`
-    : /audience/.test(message)
-      ? `The account's OIDC provider does not list the audience ${claims.aud}: add it to the provider.`
-      : /DurationSeconds|MaxSessionDuration/.test(message)
-        ? "Lower role-duration-seconds, or raise the role's maximum session duration."
-        : /[Pp]olicy/.test(message) && !/not authorized/i.test(message)
-          ? 'The session policy was not accepted: set inline-session-policy: none, or give another one.'
-          : 'The role does not exist, or its trust policy does not match this job. Check the ARN; then give the role this trust policy.';
-  return [
-    reason,
-    '',
-    "This job's token says:",
-    ...describeClaims(claims).map((line) => `    ${plain(line, 300)}`),
-    '',
-    'The trust policy that matches it:',
-    JSON.stringify(trustPolicy(claims, role), null, 2),
-  ].join('\n');
+function tokenError(failure: ServiceFailure, cause: unknown): DeployError {
+  const silent = ['unreachable', 'transient', 'throttled'].includes(kindOf(failure));
+  return new DeployError(
+    silent ? 'STORE_UNREACHABLE' : 'OIDC_UNAVAILABLE',
+    `GitHub's token service gave no token: ${describe(failure)}.`,
+    {
+      hint: 'Run the job again; if it stays so, look at https://www.githubstatus.com.',
+      cause,
+    },
+  );
 }

@@ -28,7 +28,7 @@ export function toServiceError(operation: string, error: unknown): ServiceError 
   const systemCode = [thrown.code, thrown.name].find((code) => code !== undefined && NO_ANSWER.test(code));
   const answered = status !== undefined && systemCode === undefined;
   const code = answered
-    ? named(thrown.Code ?? thrown.name, status)
+    ? named(thrown.Code ?? thrown.name, status, thrown.message)
     : systemCode === undefined
       ? thrown.name
       : 'NetworkError';
@@ -55,7 +55,9 @@ interface SdkError {
 }
 
 /** Answers without a code (HEAD has no body, some stores answer STS in another form) are told by their status. */
-function named(code: string | undefined, status: number): string {
+function named(code: string | undefined, status: number, message = ''): string {
+  // STS words a skewed clock so.
+  if (code === 'SignatureDoesNotMatch' && /^Signature (expired|not yet current)/.test(message)) return 'RequestTimeTooSkewed';
   if (code !== undefined && !/^(Unknown|UnknownError|Error|SyntaxError|\d+)$/.test(code)) return code;
   const codes: Record<number, string> = {
     301: 'PermanentRedirect',

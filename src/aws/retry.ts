@@ -22,7 +22,11 @@ const LONGEST_DELAY_MS = 15_000;
 export interface RetryOptions {
   readonly signal?: AbortSignal | undefined;
   /** Codes that are an answer here, not a fault. */
-  readonly expect?: readonly string[];
+  readonly expect?: readonly string[] | undefined;
+  /** From the first failure, retries may begin for so many milliseconds. */
+  readonly budgetMs?: number | undefined;
+  /** Milliseconds after which a failure is tried again that by its kind would not be. */
+  again?(failure: ServiceFailure, attempt: number): Promise<number | undefined>;
   onRetry?(failure: ServiceFailure, delayMs: number): void;
 }
 
@@ -46,8 +50,10 @@ export async function withRetry<T>(
       options.signal?.throwIfAborted();
       if (isOurs(error)) throw error;
       const { failure } = toServiceError(operation, error);
-      deadline ??= pace.now() + BUDGET_MS;
-      const delay = options.expect?.includes(failure.code) ? undefined : delayBefore(failure, attempt, pace.random());
+      deadline ??= pace.now() + (options.budgetMs ?? BUDGET_MS);
+      const delay = options.expect?.includes(failure.code)
+        ? undefined
+        : (delayBefore(failure, attempt, pace.random()) ?? (await options.again?.(failure, attempt)));
       if (delay === undefined || pace.now() + delay > deadline) throw new ServiceError(failure);
       options.onRetry?.(failure, delay);
       await pace.sleep(delay, options.signal);

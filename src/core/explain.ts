@@ -107,7 +107,7 @@ export function describe(failure: ServiceFailure): string {
 /** The action that a denial names, and whose policy said no: AWS words it so within an account, others say nothing. */
 export function denialOf(message: string): { action: string | undefined; by: string | undefined } {
   const action = /not authorized to perform: ([\w:*]+)/.exec(message)?.[1];
-  const missing = /because no ([\w -]+ policy) allows/.exec(message)?.[1];
+  const missing = /because no ([\w -]+?) allows/.exec(message)?.[1];
   const explicit = /with (an explicit deny in an? [\w -]+)/.exec(message)?.[1];
   const by = missing === undefined ? explicit : `no ${missing} allows it`;
   return { action, by };
@@ -115,7 +115,7 @@ export function denialOf(message: string): { action: string | undefined; by: str
 
 const CREDENTIAL_HINTS: Record<string, string> = {
   InvalidAccessKeyId:
-    'The store does not know this access key: it was deleted or rotated, or it belongs to another store. Put the current pair into the secrets.',
+    'The store does not know this access key: it was deleted or rotated, or it belongs to another store. Put the current pair into the secrets, or into ~/.aws/credentials.',
   InvalidClientTokenId:
     'AWS does not know this access key: it was deleted, rotated or deactivated. Put the current pair into the secrets.',
   SignatureDoesNotMatch:
@@ -130,12 +130,22 @@ const CREDENTIAL_HINTS: Record<string, string> = {
     'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key.',
 };
 
+const CLOCK_HINT =
+  'Signatures are good for 15 minutes. Set the clock of the self-hosted runner (timedatectl shows it), or ask the store for its own.';
+
 /** The error that stops a run: what failed, on what, and what to change. */
 export function explain(failure: ServiceFailure, destination: Destination): DeployError {
   const { bucket } = destination;
   const told = describe(failure);
   const error = (code: ErrorCode, message: string, hint: string) =>
     new DeployError(code, message, { hint, cause: failure });
+  if (failure.code === 'RequestTimeTooSkewed') {
+    return error(
+      'CREDENTIALS_INVALID',
+      `The clocks of this runner and of the store differ too much: ${told}.`,
+      CLOCK_HINT,
+    );
+  }
   switch (kindOf(failure)) {
     case 'credentials':
       return error(

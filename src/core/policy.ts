@@ -35,27 +35,50 @@ export function neededActions({ mode, delete: deletes }: Purpose): Action[] {
 /**
  * The smallest policy for these actions at this destination. Uploads in parts are aborted after a failure, which some
  * stores allow only to those who hold s3:AbortMultipartUpload, so it comes with s3:PutObject.
+ * @param within the keys it is about, as a pattern.
  */
-export function permissionPolicy(actions: readonly Action[], destination: Destination, partition: Partition): Policy {
+export function permissionPolicy(
+  actions: readonly Action[],
+  destination: Destination,
+  partition: Partition,
+  within = keyPattern(destination.prefix),
+): Policy {
   const bucket = bucketArn(destination, partition);
-  const objects = actions.filter((action) => action !== 's3:ListBucket');
-  if (objects.includes('s3:PutObject'))
-    objects.splice(objects.indexOf('s3:PutObject') + 1, 0, 's3:AbortMultipartUpload');
+  const objects = actions
+    .filter((action) => action !== 's3:ListBucket')
+    .flatMap((action): Action[] => (action === 's3:PutObject' ? [action, 's3:AbortMultipartUpload'] : [action]));
   const statements: Statement[] = [];
   if (actions.includes('s3:ListBucket')) {
-    const prefix = escapeWildcards(destination.prefix);
-    const within = prefix === '' ? {} : { Condition: { StringLike: { 's3:prefix': `${prefix}*` } } };
-    statements.push({ Sid: 'ListSite', Effect: 'Allow', Action: ['s3:ListBucket'], Resource: bucket, ...within });
+    const limited = within === '*' ? {} : { Condition: { StringLike: { 's3:prefix': within } } };
+    statements.push({ Sid: 'ListSite', Effect: 'Allow', Action: ['s3:ListBucket'], Resource: bucket, ...limited });
   }
   if (objects.length > 0) {
-    statements.push({
-      Sid: 'DeploySite',
-      Effect: 'Allow',
-      Action: objects,
-      Resource: objectsArn(destination, partition),
-    });
+    statements.push({ Sid: 'DeploySite', Effect: 'Allow', Action: objects, Resource: `${bucket}/${within}` });
   }
   return { Version: '2012-10-17', Statement: statements };
+}
+
+/** What STS takes as a session policy: 2,048 characters up to U+00FF. API reference of AssumeRole, `Policy`. */
+const SESSION_POLICY_CHARACTERS = 2048;
+
+/**
+ * The policy, as STS takes it, that narrows a session to these actions at this destination. A prefix that is too long
+ * for it is cut: the session then reaches neighbours that begin alike, and nothing else.
+ */
+export function sessionPolicy(actions: readonly Action[], destination: Destination, partition: Partition): string {
+  for (
+    let prefix: string = destination.prefix;
+    ;
+    prefix = prefix.slice(0, Math.floor(prefix.length * 0.9)).toWellFormed()
+  ) {
+    const policy = permissionPolicy(actions, destination, partition, keyPattern(prefix.replace(/\ufffd$/, '')));
+    const text = JSON.stringify(policy).replace(/[^\x20-\x7e]/g, escapeUnicode);
+    if (text.length <= SESSION_POLICY_CHARACTERS) return text;
+  }
+}
+
+function escapeUnicode(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** The ARN that a policy must name to allow an action at this destination. */
@@ -68,12 +91,12 @@ function bucketArn({ bucket }: Destination, partition: Partition): string {
 }
 
 function objectsArn(destination: Destination, partition: Partition): string {
-  return `${bucketArn(destination, partition)}/${escapeWildcards(destination.prefix)}*`;
+  return `${bucketArn(destination, partition)}/${keyPattern(destination.prefix)}`;
 }
 
-/** A literal in a policy: `*`, `?` and `$` mean something there. Policy variables, IAM user guide. */
-function escapeWildcards(text: string): string {
-  return text.replace(/[*?$]/g, '$${$&}');
+/** Every key below a prefix, as policies write it: `*`, `?` and `$` mean something there. Policy variables, IAM guide. */
+function keyPattern(prefix: string): string {
+  return `${prefix.replace(/[*?$]/g, '$${$&}')}*`;
 }
 
 /** The partition that a region or an ARN belongs to. */
@@ -82,44 +105,4 @@ export function partitionOf(regionOrArn: string | undefined): Partition {
   if (/^(cn-|arn:aws-cn:)/.test(regionOrArn)) return 'aws-cn';
   if (/^(us-gov-|arn:aws-us-gov:)/.test(regionOrArn)) return 'aws-us-gov';
   return 'aws';
-}
-
-/** What a job's OIDC token says of the job. */
-export type Claims = Readonly<Record<string, unknown>>;
-
-/** The claims that trust policies are written about, in the order a person looks for them. */
-const TELLING_CLAIMS = [
-  'iss',
-  'aud',
-  'sub',
-  'repository',
-  'repository_id',
-  'ref',
-  'event_name',
-  'environment',
-  'job_workflow_ref',
-];
-
-/** The telling claims of a token as lines `name: value`. */
-export function describeClaims(claims: Claims): string[] {
-  return TELLING_CLAIMS.filter((name) => claims[name] !== undefined).map((name) => `${name}: ${String(claims[name])}`);
-}
-
-/** The trust policy that lets the job of these claims assume a role. The subject is taken from the token, never built. */
-export function trustPolicy(claims: Claims, roleArn: string): object {
-  const [, partition = 'aws', , , account = 'ACCOUNT'] = roleArn.split(':');
-  const provider = String(claims.iss).replace(/^https:\/\//, '');
-  return {
-    Version: '2012-10-17',
-    Statement: [
-      {
-        Effect: 'Allow',
-        Principal: { Federated: `arn:${partition}:iam::${account}:oidc-provider/${provider}` },
-        Action: 'sts:AssumeRoleWithWebIdentity',
-        Condition: {
-          StringEquals: { [`${provider}:aud`]: String(claims.aud), [`${provider}:sub`]: String(claims.sub) },
-        },
-      },
-    ],
-  };
 }

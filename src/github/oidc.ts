@@ -1,4 +1,4 @@
-import type { Claims } from '../core/policy.ts';
+import type { Claims } from '../core/trust.ts';
 import { DeployError } from '../errors.ts';
 
 /** Where the runner says that a job gets its OIDC token. */

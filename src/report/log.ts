@@ -11,6 +11,10 @@ export const log = {
   debug(text: string): void {
     core.debug(plain(text));
   },
+  /** Prints a line and makes an annotation that asks for nothing. */
+  notice(text: string): void {
+    core.notice(plain(text));
+  },
   /** Prints a yellow line and makes an annotation. */
   warn(text: string): void {
     core.warning(plain(text));

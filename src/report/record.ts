@@ -7,6 +7,9 @@ import type { DeployError } from '../errors.ts';
 export interface RunRecord {
   mode: string;
   destination?: Destination;
+  identity?: { readonly arn: string; readonly account: string };
+  /** URL of a store that is not AWS. */
+  endpoint?: string | undefined;
   region?: string;
   /** Where the prefix is served. */
   url?: string;
@@ -24,6 +27,8 @@ export interface RunRecord {
   calls: ReadonlyMap<string, number>;
   retries: () => number;
   error?: DeployError;
+  /** Lines for the support of the store. */
+  support?: readonly string[];
 }
 
 /** What was done, or in mode plan would be; objects, and bytes. */

@@ -1,13 +1,14 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import type { Destination } from '../core/key.ts';
 import type { Check, LocalFile, Outcome, Plan } from '../core/model.ts';
 import type { Policy } from '../core/policy.ts';
+import { supportBlock } from '../core/support.ts';
 import { bytes, count, duration } from '../core/text.ts';
-import type { DeployError } from '../errors.ts';
+import type { DeployError, ErrorCode } from '../errors.ts';
+import { VERSION } from '../version.ts';
 import { log } from './log.ts';
 import { Progress } from './progress.ts';
 import { bytesOf, countsOf, probeResultOf, type RunRecord, uploadsOf } from './record.ts';
@@ -36,8 +37,12 @@ export class Report {
     }
   }
 
-  began(mode: string, destination: Destination): void {
-    Object.assign(this.record, { mode, destination });
+  began({ mode, destination, endpoint }: Pick<RunRecord, 'mode' | 'destination' | 'endpoint'>): void {
+    Object.assign(this.record, { mode, destination, endpoint });
+  }
+
+  signedIn(identity: RunRecord['identity']): void {
+    if (identity !== undefined) this.record.identity = identity;
   }
 
   opened(region: string, url: string): void {
@@ -107,9 +112,39 @@ export class Report {
     record.timings.total = Math.round(performance.now() - this.#started);
     if (error === undefined) log.line(this.#totals());
     else log.error(error.code, `${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
-    this.#writeOutputs();
-    const summary = this.#env.GITHUB_STEP_SUMMARY;
-    if (summary) await appendFile(summary, `${summaryOf(record)}\n`);
+    this.#supportBlock();
+    await this.#writeDown();
+  }
+
+  /** Summary, result file and outputs; what cannot be written is said, and changes nothing of how the run ended. */
+  async #writeDown(): Promise<void> {
+    try {
+      const { GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: outputs } = this.#env;
+      if (summary) await appendFile(summary, `${summaryOf(this.record)}\n`);
+      const values = this.#outputs();
+      if (outputs && existsSync(outputs))
+        for (const [name, value] of Object.entries(values)) core.setOutput(name, value);
+    } catch (error) {
+      log.warn(`The summary and the outputs are not complete: ${(error as Error).message}`);
+    }
+  }
+
+  /** For a store that is not AWS: what its support wants to know, to be forwarded as it is. */
+  #supportBlock(): void {
+    const { error, endpoint, destination, region } = this.record;
+    if (error === undefined || endpoint === undefined || destination === undefined || !SUPPORTED.has(error.code))
+      return;
+    const env = this.#env;
+    this.record.support = supportBlock({
+      destination,
+      endpoint,
+      region,
+      error,
+      tool: `s3-deploy ${VERSION}, Node.js ${process.version}, ${process.platform}`,
+      project: `${env.GITHUB_REPOSITORY ?? 'unknown'}, ${env.GITHUB_SERVER_URL ?? ''}/${env.GITHUB_REPOSITORY ?? ''}/actions/runs/${env.GITHUB_RUN_ID ?? ''}`,
+      time: new Date(),
+    });
+    log.line(['For the support of the store:', ...this.record.support.map((line) => `    ${line}`)].join('\n'));
   }
 
   #totals(): string {
@@ -123,30 +158,47 @@ export class Report {
     return `${would} ${uploaded} new, ${updated} changed, ${deleted} deleted, ${unchanged} unchanged; ${bytes(size)} in ${duration(timings.total ?? 0)}${at}`;
   }
 
-  #writeOutputs(): void {
+  #outputs(): Record<string, string | number | boolean> {
     const { record } = this;
     const folder = mkdtempSync(join(this.#env.RUNNER_TEMP || tmpdir(), 's3-deploy-'));
-    const resultFile = join(folder, 'result.json');
-    writeFileSync(resultFile, `${JSON.stringify(resultOf(record), null, 2)}\n`);
+    const write = (name: string, content: object) => {
+      writeFileSync(join(folder, name), `${JSON.stringify(content, null, 2)}\n`);
+      return join(folder, name);
+    };
     const counts = countsOf(record);
-    core.setOutput('result-file', resultFile);
-    core.setOutput('changed', counts.uploaded + counts.updated + counts.deleted > 0);
-    core.setOutput('uploaded-count', counts.uploaded);
-    core.setOutput('updated-count', counts.updated);
-    core.setOutput('unchanged-count', counts.unchanged);
-    core.setOutput('deleted-count', counts.deleted);
-    core.setOutput('kept-count', counts.kept);
-    core.setOutput('bytes-uploaded', counts.bytes);
-    core.setOutput('probe-result', probeResultOf(record));
-    core.setOutput('missing-permissions', record.missing.join(','));
-    if (record.url !== undefined) core.setOutput('url', record.url);
-    if (record.region !== undefined) core.setOutput('region', record.region);
-    if (record.policy !== undefined) {
-      const policyFile = join(folder, 'policy.json');
-      writeFileSync(policyFile, `${JSON.stringify(record.policy, null, 2)}\n`);
-      core.setOutput('suggested-policy-file', policyFile);
-    }
+    return {
+      'result-file': write('result.json', resultOf(record)),
+      changed: counts.uploaded + counts.updated + counts.deleted > 0,
+      'uploaded-count': counts.uploaded,
+      'updated-count': counts.updated,
+      'unchanged-count': counts.unchanged,
+      'deleted-count': counts.deleted,
+      'kept-count': counts.kept,
+      'bytes-uploaded': counts.bytes,
+      'probe-result': probeResultOf(record),
+      'missing-permissions': record.missing.join(','),
+      ...(record.url !== undefined && { url: record.url }),
+      ...(record.region !== undefined && { region: record.region }),
+      ...(record.identity !== undefined && {
+        'aws-account-id': record.identity.account,
+        'authenticated-arn': record.identity.arn,
+      }),
+      ...(record.policy !== undefined && { 'suggested-policy-file': write('policy.json', record.policy) }),
+    };
   }
 }
+
+/** Errors that the operators of a store can do something about. */
+const SUPPORTED = new Set<ErrorCode>([
+  'CREDENTIALS_INVALID',
+  'ROLE_DENIED',
+  'BUCKET_NOT_FOUND',
+  'BUCKET_WRONG_REGION',
+  'PERMISSION_DENIED',
+  'UPLOAD_FAILED',
+  'DELETE_FAILED',
+  'STORE_UNREACHABLE',
+  'STORE_MISBEHAVED',
+]);
 
 const MARKS = { allowed: '✓', denied: '✗', unknown: '?' };

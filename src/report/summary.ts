@@ -34,10 +34,12 @@ function heading(record: RunRecord): string {
   return `### ${title}\n\n${where}${link}`;
 }
 
-function problem({ error }: RunRecord): string {
+function problem({ error, support }: RunRecord): string {
   if (error === undefined) return '';
   const hint = error.hint === undefined ? '' : `\n\n${preformatted(error.hint)}`;
-  return `<b>${error.code}</b>: ${html(error.message, 2000)}${hint}`;
+  const forward =
+    support === undefined ? '' : `\n\nFor the support of the store:\n\n${preformatted(support.join('\n'))}`;
+  return `<b>${error.code}</b>: ${html(error.message, 2000)}${hint}${forward}`;
 }
 
 function preformatted(text: string): string {

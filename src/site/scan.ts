@@ -95,8 +95,9 @@ export function versionOf(stats: BigIntStats): string {
 }
 
 function asSourceError(error: unknown, folder: string): unknown {
-  if (error instanceof DeployError || !(error instanceof Error)) return error;
-  return new DeployError('SOURCE_INVALID', `${plain(folder)} cannot be read: ${plain(error.message)}.`, {
+  if (error instanceof DeployError) return error;
+  const { message } = error as Error;
+  return new DeployError('SOURCE_INVALID', `${plain(folder)} cannot be read: ${plain(message)}.`, {
     hint: 'Every file of source-dir must be readable; exclude what is not part of the site.',
     cause: error,
   });

@@ -94,11 +94,12 @@ function listedParts(call: Call, upload: Upload): Part[] {
   const document = parseXml(call.body.toString(), 'CompleteMultipartUpload');
   const elements = document ? children(document, 'Part') : [];
   if (elements.length === 0 || elements.length > 10_000) throw s3Error('MalformedXML');
-  let last = 0;
+  const numbers = elements.map((element) => Number(childText(element, 'PartNumber')));
+  if (numbers.some((number, i) => i > 0 && number <= numbers[i - 1]!)) {
+    throw s3Error('InvalidPartOrder', { UploadId: upload.id });
+  }
   return elements.map((element, index) => {
-    const number = Number(childText(element, 'PartNumber'));
-    if (number <= last) throw s3Error('InvalidPartOrder', { UploadId: upload.id });
-    last = number;
+    const number = numbers[index]!;
     const part = upload.parts.get(number);
     const etag = childText(element, 'ETag')?.replaceAll('"', '') ?? '';
     if (!part || part.etag.replaceAll('"', '') !== etag) {

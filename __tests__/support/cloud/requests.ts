@@ -4,6 +4,7 @@ export interface LoggedRequest {
   operation: string;
   bucket: string | undefined;
   key: string | undefined;
+  /** Of STS the form. */
   query: Record<string, string>;
   /** Zero when there was no answer. */
   status: number;

@@ -217,6 +217,7 @@ export function createSts(options: StsOptions) {
       const raw = await readBody(request);
       const form = new URLSearchParams(raw.toString());
       entry.operation = form.get('Action') ?? 'Unknown';
+      entry.query = Object.fromEntries(form);
       const fault = faults.take(entry.operation);
       entry.fault = fault?.kind;
       const answer = await withFault(fault, exchange, () => carryOut(exchange, form, raw, entry));

@@ -1,0 +1,407 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, test } from '@jest/globals';
+import { type ApplyOptions, deleteStale, errorOf, uploadAll } from '../src/apply.ts';
+import type { Body, Failure, ObjectStore, Outcome, Plan, RemoteObject, Upload } from '../src/core/model.ts';
+import { DeployError } from '../src/errors.ts';
+
+/** A bucket in memory whose call N, counted from 1, fails; every put waits a turn, so that others go on meanwhile. */
+class MemoryStore implements ObjectStore {
+  readonly objects = new Map<string, Buffer>();
+  readonly #failAt: (call: number, key: string) => Error | undefined;
+  #calls = 0;
+
+  constructor(
+    failAt: (call: number, key: string) => Error | undefined = () => undefined,
+    keys: readonly string[] = [],
+  ) {
+    this.#failAt = failAt;
+    for (const key of keys) this.objects.set(key, Buffer.alloc(1));
+  }
+
+  async *list(prefix: string): AsyncGenerator<RemoteObject> {
+    for (const [key, content] of this.objects)
+      if (key.startsWith(prefix)) yield { key, size: content.length, etag: '' };
+  }
+
+  async put(key: string, body: Body): Promise<void> {
+    const error = this.#failAt(++this.#calls, key);
+    const content = await body.read(0, body.size);
+    await turn();
+    if (error !== undefined) throw error;
+    this.objects.set(key, content);
+  }
+
+  async deleteMany(keys: readonly string[]): Promise<Failure[]> {
+    const failures: Failure[] = [];
+    for (const key of keys) {
+      const error = this.#failAt(++this.#calls, key);
+      if (error?.message === 'gone') throw error;
+      if (error === undefined) this.objects.delete(key);
+      else failures.push(failureOf(key, error.message, 'DeleteObjects'));
+    }
+    return failures;
+  }
+}
+
+const failureOf = (key: string, message: string, operation = 'PutObject', code = 'AccessDenied'): Failure => ({
+  key,
+  operation,
+  code,
+  message,
+});
+const at = (...calls: number[]) => {
+  return (call: number) => (calls.includes(call) ? new Error(`call ${call} failed`) : undefined);
+};
+const object = (key: string): RemoteObject => ({ key, size: 1, etag: '' });
+const upload = (key: string, size = 10): Upload => ({
+  file: { path: key, size, version: '1' },
+  key,
+  reason: 'new',
+  headers: { contentType: 'text/plain' },
+});
+
+function planOf(phases: { assets?: string[]; pages?: string[]; 'entry pages'?: string[] }, stale: string[] = []): Plan {
+  return {
+    phases: (['assets', 'pages', 'entry pages'] as const).map((name) => ({
+      name,
+      uploads: (phases[name] ?? []).map((key) => upload(key)),
+    })),
+    deletions: stale.map(object),
+    kept: [],
+    unchanged: 0,
+  };
+}
+
+const STOP = new DeployError('STORE_UNREACHABLE', 'The store is gone.');
+
+function options(more: Partial<ApplyOptions> = {}): ApplyOptions {
+  return {
+    concurrency: 1,
+    memory: 1e6,
+    memoryFor: (size) => size,
+    withBody: (file, use) =>
+      use({
+        size: file.size,
+        read: async (_offset, length) => Buffer.alloc(length, file.path),
+        verify: async () => undefined,
+      }),
+    judge: (error, key) => {
+      const message = error instanceof Error ? error.message : String(error);
+      const failure = failureOf(key, message, 'PutObject', error instanceof DeployError ? error.code : 'AccessDenied');
+      return message === 'gone' ? { failure, stops: STOP } : { failure };
+    },
+    onUploaded: () => undefined,
+    onBytes: () => undefined,
+    ...more,
+  };
+}
+
+const many = (count: number, name = 'a') => Array.from({ length: count }, (_, i) => `${name}${i}`);
+const having = (more: Partial<Outcome> = {}): Outcome => ({
+  uploaded: [],
+  deleted: [],
+  failures: [],
+  bytesUploaded: 0,
+  stopped: undefined,
+  ...more,
+});
+
+describe('uploads', () => {
+  test('go up with their content, phase after phase, and are told', async () => {
+    const store = new MemoryStore();
+    const plan = planOf({ assets: ['app.js', 'app.css'], pages: ['about.html'], 'entry pages': ['index.html'] });
+    const outcome = await uploadAll(plan, store, options());
+    expect([...store.objects.keys()]).toEqual(['app.js', 'app.css', 'about.html', 'index.html']);
+    expect(store.objects.get('app.js')).toEqual(Buffer.alloc(10, 'app.js'));
+    expect(outcome).toMatchObject({ failures: [], deleted: [], bytesUploaded: 40, stopped: undefined });
+    expect(outcome.uploaded.map(({ key }) => key)).toEqual([...store.objects.keys()]);
+  });
+
+  test('of a phase begin when the one before it is complete, however many may go on at once', async () => {
+    const store = new MemoryStore();
+    const assetsAtPage: number[] = [];
+    const withBody: ApplyOptions['withBody'] = (file, use) => {
+      if (file.path.endsWith('.html')) assetsAtPage.push(store.objects.size);
+      return options().withBody(file, use);
+    };
+    await uploadAll(planOf({ assets: many(20), pages: ['b.html'] }), store, options({ concurrency: 64, withBody }));
+    expect(assetsAtPage).toEqual([20]);
+  });
+
+  test.each([1, 3, 7])('of a phase are finished after call %d failed, and no further phase is begun', async (call) => {
+    const store = new MemoryStore(at(call));
+    const plan = planOf({ assets: many(7), pages: ['p.html'], 'entry pages': ['index.html'] });
+    const outcome = await uploadAll(plan, store, options({ concurrency: 3 }));
+    expect(store.objects.size).toBe(6);
+    expect([...store.objects.keys()].filter((key) => key.endsWith('.html'))).toEqual([]);
+    expect(outcome.failures).toEqual([failureOf(`a${call - 1}`, `call ${call} failed`)]);
+    expect(outcome.uploaded).toHaveLength(6);
+    expect(outcome.bytesUploaded).toBe(60);
+  });
+
+  test('that fail in the last phase are failures too', async () => {
+    const outcome = await uploadAll(planOf({ 'entry pages': ['index.html'] }), new MemoryStore(at(1)), options());
+    expect(outcome.failures).toHaveLength(1);
+    expect(outcome.uploaded).toEqual([]);
+  });
+
+  test('stop at once when the failure means the same for all that is left', async () => {
+    const store = new MemoryStore((call) => (call === 3 ? new Error('gone') : undefined));
+    const outcome = await uploadAll(planOf({ assets: many(100), pages: ['p.html'] }), store, options());
+    expect([...store.objects.keys()]).toEqual(['a0', 'a1']);
+    expect(outcome.failures).toHaveLength(1);
+    expect(outcome.stopped).toBe(STOP);
+  });
+
+  test('stop when so many have failed that the rest would as well', async () => {
+    const store = new MemoryStore((call) => (call <= 50 ? new Error('no') : undefined));
+    const outcome = await uploadAll(planOf({ assets: many(60) }), store, options());
+    expect(outcome.failures).toHaveLength(50);
+    expect(store.objects.size).toBe(0);
+  });
+
+  test('go on below that number', async () => {
+    const store = new MemoryStore((call) => (call <= 49 ? new Error('no') : undefined));
+    const outcome = await uploadAll(planOf({ assets: many(60) }), store, options());
+    expect(outcome.failures).toHaveLength(49);
+    expect(store.objects.size).toBe(11);
+  });
+
+  test('whose file cannot be read are failures of their key alone', async () => {
+    const store = new MemoryStore();
+    const withBody: ApplyOptions['withBody'] = (file, use) =>
+      file.path === 'a1'
+        ? Promise.reject(new DeployError('SOURCE_INVALID', 'a1 changed.'))
+        : options().withBody(file, use);
+    const outcome = await uploadAll(planOf({ assets: many(3) }), store, options({ withBody }));
+    expect(outcome.failures).toEqual([failureOf('a1', 'a1 changed.', 'PutObject', 'SOURCE_INVALID')]);
+    expect([...store.objects.keys()]).toEqual(['a0', 'a2']);
+  });
+
+  test('of nothing are an outcome of nothing', async () => {
+    expect(await uploadAll(planOf({}), new MemoryStore(), options())).toEqual(having());
+  });
+});
+
+describe('memory', () => {
+  /** The greatest number of bytes that were in memory at once. */
+  async function peak(sizes: number[], memory: number, more: Partial<ApplyOptions> = {}): Promise<number> {
+    let now = 0;
+    let most = 0;
+    const plan: Plan = {
+      ...planOf({}),
+      phases: [{ name: 'assets', uploads: sizes.map((size, i) => upload(`a${i}`, size)) }],
+    };
+    const withBody: ApplyOptions['withBody'] = async (file, use) => {
+      now += file.size;
+      most = Math.max(most, now);
+      await options().withBody(file, use);
+      now -= file.size;
+    };
+    const store = new MemoryStore();
+    const outcome = await uploadAll(plan, store, options({ concurrency: 64, memory, withBody, ...more }));
+    expect(outcome.uploaded).toHaveLength(sizes.length);
+    return most;
+  }
+
+  test('is bounded, whatever may go on at once', async () => {
+    const sizes = Array.from({ length: 40 }, (_, i) => 10 + (i % 7) * 10);
+    expect(await peak(sizes, 100)).toBeLessThanOrEqual(100);
+  });
+
+  test('is used up', async () => {
+    expect(
+      await peak(
+        many(10).map(() => 25),
+        100,
+      ),
+    ).toBe(100);
+  });
+
+  test('has room for one file that never fits, alone', async () => {
+    expect(await peak([10, 500, 10], 100)).toBe(500);
+  });
+
+  test('has room for empty files', async () => {
+    expect(await peak([0, 0, 100, 0, 100], 100)).toBe(100);
+  });
+
+  test('is given in order, so that small files do not keep a large one waiting', async () => {
+    const begun: number[] = [];
+    const withBody: ApplyOptions['withBody'] = (file, use) => {
+      begun.push(file.size);
+      return options().withBody(file, use);
+    };
+    await peak([60, 90, 10, 20, 30], 100, { withBody });
+    expect(begun).toEqual([60, 90, 10, 20, 30]);
+  });
+
+  test('is given back after a failure', async () => {
+    const store = new MemoryStore(at(1, 2, 3));
+    const outcome = await uploadAll(planOf({ assets: many(6) }), store, options({ memory: 10, concurrency: 6 }));
+    expect(store.objects.size).toBe(3);
+    expect(outcome.failures).toHaveLength(3);
+  });
+});
+
+describe('progress', () => {
+  test('hears of every file and byte once', async () => {
+    let files = 0;
+    let bytes = 0;
+    const heard = { onUploaded: () => files++, onBytes: (count: number) => (bytes += count) };
+    await uploadAll(planOf({ assets: many(3), pages: ['p'] }), new MemoryStore(), options(heard as never));
+    expect({ files, bytes }).toEqual({ files: 4, bytes: 40 });
+  });
+
+  test('hears nothing of a file that failed', async () => {
+    let files = 0;
+    let bytes = 0;
+    const heard = { onUploaded: () => files++, onBytes: (count: number) => (bytes += count) };
+    await uploadAll(planOf({ assets: many(3) }), new MemoryStore(at(2)), options(heard as never));
+    expect({ files, bytes }).toEqual({ files: 2, bytes: 20 });
+  });
+
+  test('hears of a file in parts while it goes, and of its bytes once', async () => {
+    const heard: number[] = [];
+    const inParts: ObjectStore = {
+      ...new MemoryStore(),
+      list: () => new MemoryStore().list(''),
+      deleteMany: async () => [],
+      put: async (_key, body) => {
+        for (const offset of [0, 4, 8]) await body.read(offset, Math.min(4, body.size - offset));
+      },
+    };
+    await uploadAll(planOf({ assets: ['a'] }), inParts, options({ onBytes: (count) => heard.push(count) }));
+    expect(heard.slice(0, 3)).toEqual([4, 4, 2]);
+    expect(heard.reduce((sum, count) => sum + count)).toBe(10);
+  });
+});
+
+describe('a job that is cancelled', () => {
+  test('begins no further upload, and says so by throwing', async () => {
+    const cancel = new AbortController();
+    const store = new MemoryStore();
+    const onUploaded = () => cancel.abort(new Error('cancelled'));
+    const act = uploadAll(planOf({ assets: many(9) }), store, options({ onUploaded, signal: cancel.signal }));
+    await expect(act).rejects.toThrow('cancelled');
+    expect(store.objects.size).toBe(1);
+  });
+
+  test('does not count as failures what the cancelling broke', async () => {
+    const cancel = new AbortController();
+    const store = new MemoryStore(() => {
+      cancel.abort(new Error('cancelled'));
+      return new Error('socket hang up');
+    });
+    const act = uploadAll(planOf({ assets: many(2) }), store, options({ signal: cancel.signal }));
+    await expect(act).rejects.toThrow('cancelled');
+  });
+
+  test('leaves nobody waiting for memory', async () => {
+    const cancel = new AbortController();
+    const act = uploadAll(
+      planOf({ assets: many(9) }),
+      new MemoryStore(),
+      options({
+        concurrency: 9,
+        memory: 10,
+        signal: cancel.signal,
+        onUploaded: () => cancel.abort(new Error('cancelled')),
+      }),
+    );
+    await expect(act).rejects.toThrow('cancelled');
+  });
+
+  test('deletes nothing', async () => {
+    const store = new MemoryStore(undefined, ['old']);
+    const signal = AbortSignal.abort(new Error('cancelled'));
+    await expect(deleteStale(planOf({}, ['old']), having(), store, options({ signal }))).rejects.toThrow('cancelled');
+    expect([...store.objects.keys()]).toEqual(['old']);
+  });
+
+  test('while it deletes is cancelled, not failed', async () => {
+    const cancel = new AbortController();
+    const store = new MemoryStore(() => {
+      cancel.abort(new Error('cancelled'));
+      return new Error('gone');
+    }, ['old']);
+    const act = deleteStale(planOf({}, ['old']), having(), store, options({ signal: cancel.signal }));
+    await expect(act).rejects.toThrow('cancelled');
+  });
+});
+
+describe('stale objects', () => {
+  test('are deleted, and nothing else', async () => {
+    const store = new MemoryStore(undefined, ['old', 'older', 'kept']);
+    const outcome = await deleteStale(planOf({}, ['old', 'older']), having({ bytesUploaded: 7 }), store, options());
+    expect([...store.objects.keys()]).toEqual(['kept']);
+    expect(outcome).toEqual(having({ bytesUploaded: 7, deleted: ['old', 'older'] }));
+  });
+
+  test('stay when an upload failed', async () => {
+    const store = new MemoryStore(undefined, ['old']);
+    const failed = having({ failures: [failureOf('a', 'no')] });
+    expect(await deleteStale(planOf({}, ['old']), failed, store, options())).toBe(failed);
+    expect([...store.objects.keys()]).toEqual(['old']);
+  });
+
+  test('that could not be deleted are failures, the others are not', async () => {
+    const store = new MemoryStore(at(2), ['x', 'y', 'z']);
+    const outcome = await deleteStale(planOf({}, ['x', 'y', 'z']), having(), store, options());
+    expect([...store.objects.keys()]).toEqual(['y']);
+    expect(outcome.deleted).toEqual(['x', 'z']);
+    expect(outcome.failures.map(({ key }) => key)).toEqual(['y']);
+  });
+
+  test('of a store that is gone are not counted as deleted', async () => {
+    const store = new MemoryStore(() => new Error('gone'), ['x']);
+    const outcome = await deleteStale(planOf({}, ['x']), having(), store, options());
+    expect(outcome).toMatchObject({ deleted: [], failures: [{ key: 'x', message: 'gone' }], stopped: STOP });
+  });
+
+  test('that are none need no store', async () => {
+    const nothing = having();
+    const signal = AbortSignal.abort();
+    expect(await deleteStale(planOf({}), nothing, new MemoryStore(), options({ signal }))).toBe(nothing);
+  });
+});
+
+describe('the error of an outcome', () => {
+  const plan = planOf({ assets: ['a', 'b'] }, ['old']);
+
+  test('without failures is none', () => {
+    expect(errorOf(having(), plan)).toBeUndefined();
+  });
+
+  test('that was stopped is what stopped it', () => {
+    expect(errorOf(having({ failures: [failureOf('a', 'gone')], stopped: STOP }), plan)).toBe(STOP);
+  });
+
+  test.each([
+    [
+      'an upload',
+      failureOf('a', 'PutObject 403'),
+      'UPLOAD_FAILED',
+      '1 of the uploads failed; the first: a: PutObject 403.',
+    ],
+    ['a deletion', failureOf('old', 'denied.'), 'DELETE_FAILED', '1 of the deletions failed; the first: old: denied.'],
+    [
+      'a file that changed',
+      failureOf('a', 'a changed.', 'read', 'SOURCE_INVALID'),
+      'SOURCE_INVALID',
+      '1 of the uploads failed; the first: a: a changed.',
+    ],
+  ])('with %s that failed', (_what, failure, code, message) => {
+    expect(errorOf(having({ failures: [failure] }), plan)).toMatchObject({ code, message });
+  });
+
+  test('counts all failures and names the first', () => {
+    const failures = [failureOf('b', 'no'), failureOf('a', 'neither')];
+    expect(errorOf(having({ failures }), plan)?.message).toBe('2 of the uploads failed; the first: b: no.');
+  });
+
+  test('names a hostile key harmlessly', () => {
+    const failures = [failureOf('##[stop-commands]x\n::y::', 'no')];
+    expect(errorOf(having({ failures }), plan)?.message).toContain('##\\[stop-commands]x\\x0a::y::: no.');
+  });
+});

@@ -1,0 +1,154 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Outcome, Plan, Upload } from '../../src/core/model.ts';
+import { DeployError } from '../../src/errors.ts';
+import { countsOf, probeResultOf, type RunRecord, statusOf } from '../../src/report/record.ts';
+import { resultOf } from '../../src/report/result.ts';
+
+const upload = (key: string, reason: Upload['reason'], size: number): Upload => ({
+  file: { path: key, size, version: '1' },
+  key: `docs/${key}`,
+  reason,
+  headers: { contentType: 'text/plain' },
+});
+const UPLOADS = [upload('a.css', 'new', 100), upload('b.css', 'content', 20), upload('c.css', 'unverified', 3)];
+const PLAN: Plan = {
+  phases: [
+    { name: 'assets', uploads: UPLOADS.slice(0, 2) },
+    { name: 'pages', uploads: UPLOADS.slice(2) },
+  ],
+  deletions: [{ key: 'docs/old.js', size: 7, etag: 'x' }],
+  kept: [{ key: 'docs/kept.js', why: 'delete off' }],
+  unchanged: 210,
+};
+const FAILURE = { key: 'docs/c.css', operation: 'PutObject', code: 'AccessDenied', message: 'PutObject 403' };
+const OUTCOME: Outcome = {
+  uploaded: UPLOADS.slice(0, 2),
+  deleted: [],
+  failures: [FAILURE],
+  bytesUploaded: 120,
+  stopped: undefined,
+};
+const record = (more: Partial<RunRecord> = {}): RunRecord => ({
+  mode: 'deploy',
+  destination: { bucket: 'my-site', prefix: 'docs/' },
+  region: 'eu-central-1',
+  url: 'https://www.example.org/docs/',
+  missing: [],
+  source: { files: 213, bytes: 9_120_442 },
+  timings: { plan: 95, total: 1190 },
+  calls: new Map(),
+  retries: () => 0,
+  ...more,
+});
+
+describe('counts', () => {
+  test.each([
+    ['of a plan are what would be done', record({ mode: 'plan', plan: PLAN }), [1, 2, 210, 1, 1, 0, 123]],
+    ['of a deploy are what was done', record({ plan: PLAN, outcome: OUTCOME }), [1, 1, 210, 0, 1, 1, 120]],
+    ['of a deploy that did not begin are nothing done', record({ plan: PLAN }), [0, 0, 210, 0, 1, 0, 0]],
+    ['of a run without a plan are nothing', record(), [0, 0, 0, 0, 0, 0, 0]],
+  ])('%s', (_what, run, [uploaded, updated, unchanged, deleted, kept, failed, bytes]) => {
+    expect(countsOf(run)).toEqual({ uploaded, updated, unchanged, deleted, kept, failed, bytes });
+  });
+
+  test('of deletions are those that are gone', () => {
+    const outcome = { ...OUTCOME, failures: [], deleted: ['docs/old.js'] };
+    expect(countsOf(record({ plan: PLAN, outcome })).deleted).toBe(1);
+  });
+});
+
+test.each([
+  [undefined, 'succeeded'],
+  [new DeployError('UPLOAD_FAILED', 'x'), 'failed'],
+  [new DeployError('PERMISSION_DENIED', 'x'), 'failed'],
+  [new DeployError('TOO_MANY_DELETIONS', 'x'), 'refused'],
+  [new DeployError('EMPTY_SOURCE', 'x'), 'refused'],
+])('a run with the error %s has the status %s', (error, status) => {
+  expect(statusOf(record(error === undefined ? {} : { error }))).toBe(status);
+});
+
+test.each([
+  ['before it was made', record(), 'skipped'],
+  ['when nothing is missing', record({ checks: [] }), 'passed'],
+  ['when something is missing', record({ checks: [], missing: ['s3:PutObject'] }), 'failed'],
+])('the probe %s', (_what, run, expected) => {
+  expect(probeResultOf(run)).toBe(expected);
+});
+
+describe('the result file', () => {
+  test('of a deploy has the documented shape', () => {
+    const checks = [{ action: 's3:PutObject', resource: 'arn', result: 'allowed', evidence: 'PutObject 200' }] as const;
+    const error = new DeployError('UPLOAD_FAILED', 'It failed.', { hint: 'Again.', cause: new Error('secret') });
+    expect(resultOf(record({ plan: PLAN, outcome: OUTCOME, checks, error }))).toEqual({
+      version: 1,
+      mode: 'deploy',
+      status: 'failed',
+      bucket: 'my-site',
+      prefix: 'docs/',
+      region: 'eu-central-1',
+      url: 'https://www.example.org/docs/',
+      counts: { uploaded: 1, updated: 1, unchanged: 210, deleted: 0, kept: 1, failed: 1 },
+      bytes: { uploaded: 120, source: 9_120_442 },
+      timings: { plan: 95, total: 1190 },
+      requests: { put: 0, list: 0, delete: 0, get: 0, retries: 0 },
+      uploads: [
+        { key: 'docs/a.css', reason: 'new', size: 100 },
+        { key: 'docs/b.css', reason: 'content', size: 20 },
+      ],
+      deletions: [],
+      kept: [{ key: 'docs/kept.js', why: 'delete off' }],
+      failures: [FAILURE],
+      probe: { checks },
+      error: { code: 'UPLOAD_FAILED', message: 'It failed.', hint: 'Again.' },
+    });
+  });
+
+  test('of a plan tells what would be done', () => {
+    expect(resultOf(record({ mode: 'plan', plan: PLAN }))).toMatchObject({
+      status: 'succeeded',
+      counts: { uploaded: 1, updated: 2, deleted: 1 },
+      uploads: [{ key: 'docs/a.css' }, { key: 'docs/b.css' }, { key: 'docs/c.css' }],
+      deletions: [{ key: 'docs/old.js' }],
+      error: null,
+    });
+  });
+
+  test('of a run that ended at its inputs is as complete: nothing is absent, nothing undefined', () => {
+    const early: RunRecord = { mode: 'deploy', missing: [], timings: {}, calls: new Map(), retries: () => 0 };
+    const result = resultOf({ ...early, error: new DeployError('INPUT_INVALID', 'bucket: is required.') });
+    expect(JSON.parse(JSON.stringify(result))).toEqual(result);
+    expect(Object.keys(result)).toEqual(Object.keys(resultOf(record())));
+    expect(result).toMatchObject({ bucket: null, prefix: null, region: null, url: null, error: { hint: null } });
+  });
+
+  test('keeps the empty prefix apart from none', () => {
+    expect(resultOf(record({ destination: { bucket: 'b', prefix: '' } }))).toMatchObject({ prefix: '' });
+  });
+
+  test('keeps keys as they are, hostile ones too', () => {
+    const key = '##[stop-commands]x\n<b>\u202e';
+    const outcome = { ...OUTCOME, deleted: [key] };
+    expect(JSON.parse(JSON.stringify(resultOf(record({ outcome }))))).toMatchObject({ deletions: [{ key }] });
+  });
+
+  test('counts every request to the store once, and none to the token service', () => {
+    const calls = new Map([
+      ['PutObject', 1],
+      ['CreateMultipartUpload', 2],
+      ['UploadPart', 4],
+      ['CompleteMultipartUpload', 8],
+      ['AbortMultipartUpload', 16],
+      ['ListObjectsV2', 32],
+      ['DeleteObjects', 64],
+      ['DeleteObject', 128],
+      ['GetObject', 256],
+      ['HeadObject', 512],
+      ['HeadBucket', 1024],
+      ['GetCallerIdentity', 2048],
+      ['AssumeRoleWithWebIdentity', 4096],
+    ]);
+    expect(resultOf(record({ calls, retries: () => 5 }))).toMatchObject({
+      requests: { put: 31, list: 32, delete: 192, get: 1792, retries: 5 },
+    });
+  });
+});

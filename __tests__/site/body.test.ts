@@ -1,0 +1,206 @@
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { sourceFilter } from '../../src/core/globs.ts';
+import type { Body, LocalFile } from '../../src/core/model.ts';
+import { withBody } from '../../src/site/body.ts';
+import { scanSource } from '../../src/site/scan.ts';
+
+const CONTENT = 'the content of the page';
+let folder: string;
+let file: LocalFile;
+const place = (name = 'page.html') => join(folder, name);
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'site-'));
+  writeFileSync(place(), CONTENT);
+  file = scanned();
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function scanned(): LocalFile {
+  const [found] = scanSource(folder, sourceFilter([], []), '').files;
+  if (found === undefined) throw new Error('nothing was scanned');
+  return found;
+}
+
+const readAll = (body: Body) => body.read(0, body.size);
+const changed = expect.objectContaining({
+  code: 'SOURCE_INVALID',
+  message: 'page.html changed while it was being deployed.',
+});
+
+describe('a body', () => {
+  test('is the content of the file, whole and in pieces', async () => {
+    await withBody(folder, file, async (body) => {
+      expect(body.size).toBe(CONTENT.length);
+      expect(String(await readAll(body))).toBe(CONTENT);
+      expect(String(await body.read(4, 7))).toBe('content');
+      expect(await body.read(4, 0)).toHaveLength(0);
+      await body.verify();
+    });
+  });
+
+  test('may be read in any order and at once', async () => {
+    const pieces = await withBody(folder, file, (body) =>
+      Promise.all([body.read(12, 11), body.read(0, 4), body.read(4, 8)]),
+    );
+    expect(pieces.map(String)).toEqual(['of the page', 'the ', 'content ']);
+  });
+
+  test('of an empty file is empty', async () => {
+    writeFileSync(place(), '');
+    expect(await withBody(folder, scanned(), readAll)).toHaveLength(0);
+  });
+
+  test('hands back what its use made of it', async () => {
+    expect(await withBody(folder, file, async () => 42)).toBe(42);
+  });
+
+  test.each(['##[stop-commands]x', 'a\nb.html', '\ufeffx', '-', '%2e%2e'])(
+    'is found under the name %j',
+    async (name) => {
+      renameSync(place(), place(name));
+      expect(String(await withBody(folder, scanned(), readAll))).toBe(CONTENT);
+    },
+  );
+});
+
+describe('between the scan and the upload', () => {
+  test.each([
+    ['written with as many other bytes', () => rewrite(CONTENT.toUpperCase())],
+    ['made longer', () => appendFileSync(place(), 'x')],
+    ['truncated', () => truncateSync(place(), 3)],
+    ['emptied', () => truncateSync(place(), 0)],
+    ['replaced by another of the same content', replace],
+  ])('a file that was %s is refused', async (_what, change) => {
+    change();
+    await expect(withBody(folder, file, readAll)).rejects.toEqual(changed);
+  });
+
+  test.each([
+    ['replaced by another', replace],
+    ['made longer', () => appendFileSync(place(), 'x')],
+  ])('a file that was %s is refused, though its time was set back', async (_what, change) => {
+    utimesSync(place(), 1, 1);
+    file = scanned();
+    change();
+    utimesSync(place(), 1, 1);
+    await expect(withBody(folder, file, readAll)).rejects.toEqual(changed);
+  });
+
+  test('a file that was removed is refused by name', async () => {
+    unlinkSync(place());
+    await expect(withBody(folder, file, readAll)).rejects.toMatchObject({
+      code: 'SOURCE_INVALID',
+      message: expect.stringMatching(/^page\.html cannot be read: ENOENT/),
+    });
+  });
+
+  test('a link that took its place is not followed, even to the very file', async () => {
+    renameSync(place(), place('elsewhere'));
+    symlinkSync('elsewhere', place());
+    await expect(withBody(folder, file, readAll)).rejects.toMatchObject({ code: 'SOURCE_INVALID' });
+  });
+
+  test('a pipe that took its place is not waited for', async () => {
+    unlinkSync(place());
+    execFileSync('mkfifo', [place()]);
+    await expect(withBody(folder, file, readAll)).rejects.toEqual(changed);
+  });
+
+  test('a folder that took its place is refused', async () => {
+    unlinkSync(place());
+    execFileSync('mkdir', [place()]);
+    await expect(withBody(folder, file, readAll)).rejects.toMatchObject({ code: 'SOURCE_INVALID' });
+  });
+});
+
+describe('while it is read', () => {
+  test('a file that is truncated is refused at the missing byte, and does not hang', async () => {
+    const act = withBody(folder, file, (body) => {
+      truncateSync(place(), 10);
+      return readAll(body);
+    });
+    await expect(act).rejects.toEqual(changed);
+  });
+
+  test('a file that is truncated between two pieces is refused', async () => {
+    const act = withBody(folder, file, async (body) => {
+      await body.read(0, 10);
+      truncateSync(place(), 10);
+      await body.read(10, 13);
+    });
+    await expect(act).rejects.toEqual(changed);
+  });
+
+  test.each([
+    ['written with as many other bytes', () => rewrite(CONTENT.toUpperCase())],
+    ['made longer', () => appendFileSync(place(), 'x')],
+  ])('a file that is %s is found out before it counts', async (_what, change) => {
+    const act = withBody(folder, file, async (body) => {
+      change();
+      await readAll(body);
+      await body.verify();
+    });
+    await expect(act).rejects.toEqual(changed);
+  });
+
+  test('a file that is replaced gives the bytes that were scanned, or none', async () => {
+    const content = await withBody(folder, file, async (body) => {
+      writeFileSync(place('new'), CONTENT.toUpperCase());
+      renameSync(place('new'), place());
+      const read = await readAll(body);
+      await body.verify();
+      return read;
+    });
+    expect(String(content)).toBe(CONTENT);
+  });
+});
+
+test('the file is closed, whatever its use did', async () => {
+  const open = () => readdirSync('/proc/self/fd').length;
+  const before = open();
+  await withBody(folder, file, readAll);
+  await withBody(folder, file, () => Promise.reject(new Error('upload failed'))).catch(() => undefined);
+  appendFileSync(place(), 'x');
+  await withBody(folder, file, readAll).catch(() => undefined);
+  expect(open()).toBe(before);
+});
+
+test('the error of its use comes through as it is', async () => {
+  const error = new Error('upload failed');
+  await expect(withBody(folder, file, () => Promise.reject(error))).rejects.toBe(error);
+});
+
+test('a hostile name is printed harmlessly', async () => {
+  const gone = { ...file, path: '##[stop-commands]x\x1b' };
+  const error = await withBody(folder, gone, readAll).catch((thrown: Error) => thrown);
+  expect(String(error)).toContain('##\\[stop-commands]x\\x1b cannot be read');
+  expect(String(error)).not.toMatch(/##\[|\x1b/);
+});
+
+/** Writes in place, at another time: two writes may fall into one tick of the clock that stamps files. */
+function rewrite(content: string): void {
+  writeFileSync(place(), content);
+  utimesSync(place(), 1, 1);
+}
+
+/** Puts another file of the same content into the place. */
+function replace(): void {
+  writeFileSync(place('new'), CONTENT);
+  renameSync(place('new'), place());
+}

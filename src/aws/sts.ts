@@ -1,0 +1,151 @@
+import {
+  AssumeRoleCommand,
+  AssumeRoleWithWebIdentityCommand,
+  GetCallerIdentityCommand,
+  type STSClient,
+} from '@aws-sdk/client-sts';
+import type { ServiceFailure } from '../core/explain.ts';
+import { partitionOf } from '../core/policy.ts';
+import { DeployError } from '../errors.ts';
+import { type Caller, createSts } from './clients.ts';
+import { toServiceError } from './failure.ts';
+import type { Credentials, Identity } from './session.ts';
+
+/** What a role is asked for with. */
+export interface RoleRequest {
+  readonly role: string;
+  readonly sessionName: string;
+  readonly durationSeconds: number;
+  readonly externalId: string | undefined;
+  /** JSON. */
+  readonly sessionPolicy: string | undefined;
+}
+
+/** Where STS is asked. */
+export interface StsAddress {
+  readonly region: string | undefined;
+  readonly endpoint: string | undefined;
+}
+
+export interface Assumed {
+  readonly credentials: Credentials;
+  readonly identity: Identity | undefined;
+}
+
+/** A role, or its trust policy, that was made a moment ago is not known everywhere yet: a refusal is asked again. */
+const REFUSAL_DELAYS_MS = [500, 1500];
+/** Refusals of the token itself: another one may do. */
+const TOKEN_REFUSED = /^(ExpiredToken|IDPRejectedClaim)/;
+
+/** Assumes a role with tokens of the job; each try takes a new one, since a token that was refused stays refused. */
+export async function assumeWithToken(
+  request: RoleRequest,
+  address: StsAddress,
+  fetchToken: () => Promise<string>,
+  caller: Caller,
+): Promise<Assumed> {
+  const operation = 'AssumeRoleWithWebIdentity';
+  const sts = clientFor(address, request.role);
+  const answer = await caller.call(
+    operation,
+    async (options) => {
+      const WebIdentityToken = await fetchToken().catch((error: unknown) => {
+        throw toServiceError('GetIdToken', error);
+      });
+      return sts.send(new AssumeRoleWithWebIdentityCommand({ ...common(request), WebIdentityToken }), options);
+    },
+    { again: afterRefusal },
+  );
+  sts.destroy();
+  return assumed(operation, answer);
+}
+
+/** Assumes a role with other credentials. */
+export async function assumeWithCredentials(
+  request: RoleRequest,
+  address: StsAddress,
+  base: () => Promise<Credentials>,
+  caller: Caller,
+): Promise<Assumed> {
+  const operation = 'AssumeRole';
+  const sts = clientFor(address, request.role, base);
+  const command = new AssumeRoleCommand({
+    ...common(request),
+    ...(request.externalId === undefined ? {} : { ExternalId: request.externalId }),
+  });
+  const answer = await caller.call(operation, (options) => sts.send(command, options), { again: afterRefusal });
+  sts.destroy();
+  return assumed(operation, answer);
+}
+
+/** Asks whose credentials these are; needs no permission. */
+export async function whoAmI(
+  address: StsAddress,
+  base: () => Promise<Credentials>,
+  caller: Caller,
+): Promise<Identity | undefined> {
+  const sts = clientFor(address, undefined, base);
+  const answer = await caller.call(
+    'GetCallerIdentity',
+    (options) => sts.send(new GetCallerIdentityCommand({}), options),
+    {
+      budgetMs: 10_000,
+    },
+  );
+  sts.destroy();
+  return identityOf(answer.Arn);
+}
+
+function clientFor(address: StsAddress, role: string | undefined, base?: () => Promise<Credentials>): STSClient {
+  const home = { aws: 'us-east-1', 'aws-cn': 'cn-north-1', 'aws-us-gov': 'us-gov-west-1' }[partitionOf(role)];
+  return createSts(address.region ?? home, address.endpoint, base);
+}
+
+function common({ role, sessionName, durationSeconds, sessionPolicy }: RoleRequest) {
+  return {
+    RoleArn: role,
+    RoleSessionName: sessionName,
+    DurationSeconds: durationSeconds,
+    ...(sessionPolicy === undefined ? {} : { Policy: sessionPolicy }),
+  };
+}
+
+/** Milliseconds after which a refusal is tried again, if it may pass. */
+function afterRefusal({ code, message }: ServiceFailure, attempt: number): number | undefined {
+  const mayPass = TOKEN_REFUSED.test(code) || (code === 'AccessDenied' && !/explicit deny/.test(message));
+  return mayPass ? REFUSAL_DELAYS_MS[attempt - 1] : undefined;
+}
+
+interface StsAnswer {
+  readonly Credentials?:
+    | {
+        AccessKeyId?: string | undefined;
+        SecretAccessKey?: string | undefined;
+        SessionToken?: string | undefined;
+        Expiration?: Date | undefined;
+      }
+    | undefined;
+  readonly AssumedRoleUser?: { Arn?: string | undefined } | undefined;
+}
+
+function assumed(operation: string, { Credentials: issued, AssumedRoleUser: user }: StsAnswer): Assumed {
+  if (!issued?.AccessKeyId || !issued.SecretAccessKey || !issued.SessionToken) {
+    throw new DeployError('STORE_MISBEHAVED', `${operation} answered without credentials.`, {
+      hint: 'Check sts-endpoint: it must be an STS, and no proxy may change its answers.',
+    });
+  }
+  return {
+    credentials: {
+      accessKeyId: issued.AccessKeyId,
+      secretAccessKey: issued.SecretAccessKey,
+      sessionToken: issued.SessionToken,
+      ...(issued.Expiration === undefined ? {} : { expiration: issued.Expiration }),
+    },
+    identity: identityOf(user?.Arn),
+  };
+}
+
+function identityOf(arn: string | undefined): Identity | undefined {
+  const account = /^arn:[\w-]+:(?:sts|iam)::([^:]*):[\w/+=,.@-]+$/.exec(arn ?? '')?.[1];
+  return arn === undefined || account === undefined ? undefined : { arn, account };
+}

@@ -1,0 +1,98 @@
+import type { Policy } from './policy.ts';
+import { GITHUB_ISSUER, type TrustPolicy } from './trust.ts';
+
+/** A role for one workflow: who may assume it, and what it may do. */
+export interface RoleSpec {
+  readonly name: string;
+  readonly trust: TrustPolicy;
+  readonly permissions: Policy;
+  /** `aud` of the tokens: what the OIDC provider must list. */
+  readonly audience: string;
+}
+
+const ACCOUNT_PLACEHOLDER = 'ACCOUNT_ID';
+// biome-ignore-start lint/suspicious/noTemplateCurlyInString: these are templates of CloudFormation and Terraform
+const ACCOUNT_IN_CLOUDFORMATION = '${AWS::AccountId}';
+const ACCOUNT_IN_TERRAFORM = '${data.aws_caller_identity.current.account_id}';
+// biome-ignore-end lint/suspicious/noTemplateCurlyInString: as above
+
+/** The role as a CloudFormation template, in JSON. `CreateProvider=false` where the account has the OIDC provider already. */
+export function cloudFormation({ name, trust, permissions, audience }: RoleSpec): object {
+  return {
+    AWSTemplateFormatVersion: '2010-09-09',
+    Description: `A role with which a GitHub workflow deploys to ${bucketOf(permissions)}, through OIDC and without keys.`,
+    Parameters: {
+      CreateProvider: {
+        Type: 'String',
+        AllowedValues: ['true', 'false'],
+        Default: 'true',
+        Description: 'false where the account has the OIDC provider of GitHub already',
+      },
+    },
+    Conditions: { WithProvider: { 'Fn::Equals': [{ Ref: 'CreateProvider' }, 'true'] } },
+    Resources: {
+      GitHub: {
+        Type: 'AWS::IAM::OIDCProvider',
+        Condition: 'WithProvider',
+        Properties: { Url: GITHUB_ISSUER, ClientIdList: [audience] },
+      },
+      Deploy: {
+        Type: 'AWS::IAM::Role',
+        Properties: {
+          RoleName: name,
+          AssumeRolePolicyDocument: withAccount(trust, (text) => ({
+            'Fn::Sub': text.replace(ACCOUNT_PLACEHOLDER, ACCOUNT_IN_CLOUDFORMATION),
+          })),
+          Policies: [{ PolicyName: 'deploy-site', PolicyDocument: permissions }],
+        },
+      },
+    },
+    Outputs: { RoleToAssume: { Value: { 'Fn::GetAtt': ['Deploy', 'Arn'] } } },
+  };
+}
+
+/** The role as Terraform, for the AWS provider. */
+export function terraform({ name, trust, permissions, audience }: RoleSpec): string {
+  return `data "aws_caller_identity" "current" {}
+
+# Remove this resource where the account has the OIDC provider of GitHub already.
+resource "aws_iam_openid_connect_provider" "github" {
+  url            = ${hcl(GITHUB_ISSUER)}
+  client_id_list = [${hcl(audience)}]
+}
+
+resource "aws_iam_role" "deploy" {
+  name               = ${hcl(name)}
+  assume_role_policy = jsonencode(${hcl(trust).replaceAll(ACCOUNT_PLACEHOLDER, ACCOUNT_IN_TERRAFORM)})
+}
+
+resource "aws_iam_role_policy" "deploy_site" {
+  name   = "deploy-site"
+  role   = aws_iam_role.deploy.id
+  policy = jsonencode(${hcl(permissions)})
+}
+
+output "role_to_assume" {
+  value = aws_iam_role.deploy.arn
+}
+`;
+}
+
+/** A value as an HCL expression: JSON is one, once templates in its strings are escaped. */
+function hcl(value: unknown): string {
+  return JSON.stringify(value, null, 2)
+    .replace(/[$%](?=\{)/g, '$&$&')
+    .replaceAll('\n', '\n  ');
+}
+
+/** A document in which every string that holds the account's placeholder is replaced. */
+function withAccount(document: unknown, replace: (text: string) => object): unknown {
+  if (typeof document === 'string') return document.includes(ACCOUNT_PLACEHOLDER) ? replace(document) : document;
+  if (Array.isArray(document)) return document.map((item) => withAccount(item, replace));
+  if (typeof document !== 'object' || document === null) return document;
+  return Object.fromEntries(Object.entries(document).map(([key, value]) => [key, withAccount(value, replace)]));
+}
+
+function bucketOf({ Statement }: Policy): string {
+  return Statement[0]?.Resource.replace(/^arn:[\w-]+:s3:::/, '') ?? '';
+}
