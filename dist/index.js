@@ -65581,10 +65581,10 @@ async function uploadAll(plan, store, options) {
     let bytesUploaded = 0;
     const room = new Room(options.memory);
     const put = async (upload) => {
-        if (stopped !== undefined || failures.length >= MOST_FAILURES)
-            return;
         const leave = await room.enter(options.memoryFor(upload.file.size));
         try {
+            if (stopped !== undefined || failures.length >= MOST_FAILURES)
+                return;
             options.signal?.throwIfAborted();
             await options.withBody(upload.file, async (file) => {
                 const { body, done } = telling(file, options.onBytes);
@@ -65596,9 +65596,9 @@ async function uploadAll(plan, store, options) {
             options.onUploaded();
         }
         catch (error) {
-            options.signal?.throwIfAborted();
             const { failure, stops } = options.judge(error, upload.key);
-            failures.push(failure);
+            if (failure !== undefined)
+                failures.push(failure);
             stopped ??= stops;
         }
         finally {
@@ -65607,7 +65607,7 @@ async function uploadAll(plan, store, options) {
     };
     for (const { uploads } of plan.phases) {
         await eachOf(uploads, options.concurrency, put);
-        if (failures.length > 0)
+        if (failures.length > 0 || stopped !== undefined)
             break;
     }
     return { uploaded, deleted: [], failures, bytesUploaded, stopped };
@@ -65615,28 +65615,27 @@ async function uploadAll(plan, store, options) {
 /** Deletes what the plan says is stale; nothing when the upload before it had a failure. */
 async function deleteStale(plan, before, store, options) {
     const keys = plan.deletions.map(({ key }) => key);
-    if (keys.length === 0 || before.failures.length > 0)
+    if (keys.length === 0 || before.failures.length > 0 || before.stopped !== undefined)
         return before;
-    options.signal?.throwIfAborted();
     try {
+        options.signal?.throwIfAborted();
         const failures = await store.deleteMany(keys);
         const left = new Set(failures.map(({ key }) => key));
         return { ...before, failures, deleted: keys.filter((key) => !left.has(key)) };
     }
     catch (error) {
-        options.signal?.throwIfAborted();
         const { failure, stops } = options.judge(error, keys[0] ?? '');
-        return { ...before, failures: [failure], stopped: stops };
+        return { ...before, failures: failure === undefined ? [] : [failure], stopped: stops };
     }
 }
 /** The error of an outcome with failures, or undefined for one without. */
 function errorOf(outcome, plan) {
     const { failures } = outcome;
     const first = failures[0];
-    if (first === undefined)
-        return undefined;
     if (outcome.stopped !== undefined)
         return outcome.stopped;
+    if (first === undefined)
+        return undefined;
     const deleting = plan.deletions.some(({ key }) => key === first.key);
     const code = deleting ? 'DELETE_FAILED' : first.code === 'SOURCE_INVALID' ? 'SOURCE_INVALID' : 'UPLOAD_FAILED';
     const what = `${failures.length} of the ${deleting ? 'deletions' : 'uploads'} failed; the first: ${plain(first.key)}: ${first.message}`;
@@ -65737,6 +65736,8 @@ const NO_ANSWER = /^(TimeoutError|ECONN|ENOTFOUND|EAI_AGAIN|EPIPE|EHOST|ENET|ETI
 function toServiceError(operation, error) {
     if (error instanceof ServiceError)
         return error;
+    if (isDefect(error))
+        throw error;
     const thrown = (error ?? {});
     const status = thrown.$metadata?.httpStatusCode ?? thrown.$response?.statusCode;
     const headers = thrown.$response?.headers ?? {};
@@ -65750,13 +65751,18 @@ function toServiceError(operation, error) {
     const requestId = thrown.$metadata?.requestId ?? headers['x-amz-request-id'];
     return new ServiceError({
         operation,
-        code: plain(code ?? 'Unknown', 100),
-        message: plain(answered ? knownMessage(thrown.message) : networkMessage(systemCode, thrown.message), 600),
+        code: plain(String(code ?? 'Unknown'), 100),
+        message: plain(answered ? knownMessage(String(thrown.message ?? '')) : networkMessage(systemCode, thrown.message), 600),
         status: answered ? status : undefined,
         requestId: requestId === undefined ? undefined : plain(requestId, 100),
         region: region(headers['x-amz-bucket-region'] ?? thrown.Region),
         retryAfter: Number(headers['retry-after']) || undefined,
     });
+}
+/** Our own mistakes must not look like the store's: an SDK error carries what it was answered. */
+function isDefect(error) {
+    const { name, $metadata, $response, code } = (error ?? {});
+    return /^(Type|Range|Reference)Error$/.test(name ?? '') && !$metadata && !$response && !code;
 }
 /** Answers without a code (HEAD has no body, some stores answer STS in another form) are told by their status. */
 function named(code, status, message = '') {
@@ -65938,7 +65944,9 @@ function toDeployError(thrown, destination, signal) {
 /** Kinds of failure that are the same for every key that is left. */
 const STOPPING = new Set(['credentials', 'missing bucket', 'wrong region', 'unreachable']);
 /** What an error thrown for one key means: a failure of that key, and perhaps the end of the run. */
-function judge(thrown, key, destination) {
+function judge(thrown, key, destination, signal) {
+    if (signal.aborted)
+        return { stops: toDeployError(thrown, destination, signal) };
     if (thrown instanceof ServiceError) {
         const { failure } = thrown;
         const stops = STOPPING.has(kindOf(failure)) ? explain(failure, destination) : undefined;
@@ -66051,14 +66059,21 @@ const SLASH = Buffer.from('/');
  */
 function scanSource(folder, filter, prefix) {
     const source = { files: [], links: 0, excluded: 0, leftOut: 0 };
-    const walk = (directory, parent) => {
+    const root = Buffer.from(folder);
+    const walk = (directory) => {
         for (const entry of (0,external_node_fs_.readdirSync)(directory, { withFileTypes: true, encoding: 'buffer' })) {
-            const path = parent + nameOf(entry.name, parent);
             const location = Buffer.concat([directory, SLASH, entry.name]);
+            const name = location.subarray(root.length + 1);
+            const path = name.toString('utf8');
             if (entry.isSymbolicLink())
                 source.links++;
-            else if (entry.isDirectory())
-                walk(location, `${path}/`);
+            else if (entry.isDirectory()) {
+                // What is left out need not be readable.
+                if (isReadable(location) || filter(`${path}/-`) === 'taken')
+                    walk(location);
+                else
+                    source.excluded++;
+            }
             else {
                 const verdict = isOwnPath(path) ? 'left out' : filter(path);
                 if (verdict === 'excluded')
@@ -66066,13 +66081,13 @@ function scanSource(folder, filter, prefix) {
                 else if (verdict === 'left out')
                     source.leftOut++;
                 else
-                    source.files.push(toFile(location, path, prefix));
+                    source.files.push(toFile(location, name, prefix));
             }
         }
     };
     checkFolder(folder);
     try {
-        walk(Buffer.from(folder), '');
+        walk(root);
     }
     catch (error) {
         throw asSourceError(error, folder);
@@ -66092,17 +66107,22 @@ function checkFolder(folder) {
         hint: 'Give the folder that the build writes to, relative to the workspace, and run the build before this step.',
     });
 }
-/** A name as text; throws for one that is not UTF-8. */
-function nameOf(name, parent) {
-    const text = name.toString('utf8');
-    if (Buffer.from(text).equals(name))
-        return text;
-    const shown = plain(parent + name.toString('latin1'));
-    throw new DeployError('SOURCE_INVALID', `The name of ${shown} is not UTF-8.`, {
-        hint: 'Rename it: keys in S3 are UTF-8.',
-    });
+function isReadable(location) {
+    try {
+        (0,external_node_fs_.accessSync)(location, external_node_fs_.constants.R_OK | external_node_fs_.constants.X_OK);
+        return true;
+    }
+    catch {
+        return false;
+    }
 }
-function toFile(location, path, prefix) {
+function toFile(location, name, prefix) {
+    const path = name.toString('utf8');
+    if (!Buffer.from(path).equals(name)) {
+        throw new DeployError('SOURCE_INVALID', `The name of ${plain(name.toString('latin1'))} is not UTF-8.`, {
+            hint: 'Rename it: keys in S3 are UTF-8.',
+        });
+    }
     const stats = (0,external_node_fs_.lstatSync)(location, { bigint: true });
     if (!stats.isFile()) {
         throw new DeployError('SOURCE_INVALID', `${plain(path)} is a socket, pipe or device, not a file.`, {
@@ -66194,7 +66214,7 @@ function applyOptions(inputs, report, signal) {
         memory: MEMORY,
         memoryFor: (size) => memoryFor(size, inputs.sizes),
         withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
-        judge: (error, key) => judge(error, key, inputs.destination),
+        judge: (error, key) => judge(error, key, inputs.destination, signal),
         onBytes: report.progress.addBytes,
         onUploaded: report.progress.addFile,
     };
@@ -66636,6 +66656,16 @@ function decodeKey(key) {
 }
 
 ;// CONCATENATED MODULE: ./build/core/policy.js
+/** Partitions by the beginning of their regions' names, and a region in each that is always there. */
+const PARTITIONS = [
+    { partition: 'aws-cn', regions: /^cn-/, home: 'cn-north-1' },
+    { partition: 'aws-us-gov', regions: /^us-gov-/, home: 'us-gov-west-1' },
+    { partition: 'aws-eusc', regions: /^eusc-/, home: 'eusc-de-east-1' },
+    { partition: 'aws-iso', regions: /^us-iso-/, home: 'us-iso-east-1' },
+    { partition: 'aws-iso-b', regions: /^us-isob-/, home: 'us-isob-east-1' },
+    { partition: 'aws-iso-e', regions: /^eu-isoe-/, home: 'eu-isoe-west-1' },
+    { partition: 'aws-iso-f', regions: /^us-isof-/, home: 'us-isof-south-1' },
+];
 /** The actions that a run needs; each is proved by the probe. */
 function neededActions({ mode, delete: deletes }) {
     const actions = ['s3:ListBucket', 's3:GetObject'];
@@ -66692,19 +66722,24 @@ function bucketArn({ bucket }, partition) {
 function objectsArn(destination, partition) {
     return `${bucketArn(destination, partition)}/${keyPattern(destination.prefix)}`;
 }
-/** Every key below a prefix, as policies write it: `*`, `?` and `$` mean something there. Policy variables, IAM guide. */
+/** Every key below a prefix, as policies write it. */
 function keyPattern(prefix) {
-    return `${prefix.replace(/[*?$]/g, '$${$&}')}*`;
+    return `${escapeWildcards(prefix)}*`;
+}
+/** Text that means itself in a policy, where `*`, `?` and `$` mean something else. Policy variables, IAM guide. */
+function escapeWildcards(text) {
+    return text.replace(/[*?$]/g, '$${$&}');
 }
 /** The partition that a region or an ARN belongs to. */
 function partitionOf(regionOrArn) {
     if (regionOrArn === undefined)
         return 'aws';
-    if (/^(cn-|arn:aws-cn:)/.test(regionOrArn))
-        return 'aws-cn';
-    if (/^(us-gov-|arn:aws-us-gov:)/.test(regionOrArn))
-        return 'aws-us-gov';
-    return 'aws';
+    const arn = /^arn:([\w-]+):/.exec(regionOrArn)?.[1];
+    return arn ?? PARTITIONS.find(({ regions }) => regions.test(regionOrArn))?.partition ?? 'aws';
+}
+/** A region of the partition where STS can be asked, and S3 for any bucket. */
+function homeRegion(partition) {
+    return PARTITIONS.find((one) => one.partition === partition)?.home ?? 'us-east-1';
 }
 
 ;// CONCATENATED MODULE: ./build/aws/probe.js
@@ -66899,8 +66934,6 @@ function judgeDenial(action, message) {
 
 
 
-/** The region where any bucket of the partition can be asked for. */
-const HOME_REGIONS = { aws: 'us-east-1', 'aws-cn': 'cn-north-1', 'aws-us-gov': 'us-gov-west-1' };
 /**
  * The region of the bucket. AWS's HeadBucket tells it whatever the permissions are, and so do some other stores; where one
  * does not, it takes what it is given.
@@ -66910,7 +66943,7 @@ async function findRegion(inputs, credentials, caller) {
     const given = inputs.region ?? inputs.ambientRegion;
     if (inputs.endpoint !== undefined && inputs.region !== undefined)
         return inputs.region;
-    const asked = given ?? HOME_REGIONS[partitionOf(given)];
+    const asked = given ?? homeRegion(partitionOf(inputs.role));
     const s3 = createS3({ region: asked, endpoint: inputs.endpoint, forcePathStyle: inputs.forcePathStyle }, credentials, 1);
     const Bucket = inputs.destination.bucket;
     const actual = await regionAnswered(inputs.destination, [
@@ -69915,8 +69948,12 @@ function getIDToken(aud) {
 
 /** The job's log. Every line passes `plain`, so that nothing in it can be a command of the runner or the terminal. */
 const log = {
-    /** Prints one line, or each line of a text of several. */
+    /** Prints one line; a line feed in it, from a file's name say, is shown and not obeyed. */
     line(text) {
+        info(plain(text));
+    },
+    /** Prints text of our own that has several lines. */
+    block(text) {
         for (const line of text.split('\n'))
             info(plain(line));
     },
@@ -71293,7 +71330,7 @@ const CONTENT_ETAG = /^[0-9a-f]{32}(-\d{1,5})?$/;
  * | another size                    |             | upload `content`    |
  * | ETag made of content            | equal       | unchanged           |
  * | ETag made of content            | another     | upload `content`    |
- * | ETag says nothing of content    |             | upload `unverified` |
+ * | ETag is no MD5, or of other parts |           | upload `unverified` |
  * | no file                         |             | deletion, or kept   |
  *
  * @throws DeployError TOO_MANY_DELETIONS when the deletions are over `maxDelete`.
@@ -71728,6 +71765,7 @@ function uploadSizes() {
 
 ;// CONCATENATED MODULE: ./build/core/trust.js
 
+
 /** GitHub's token service, as it names itself in tokens and as it is registered in accounts. */
 const GITHUB_ISSUER = 'https://token.actions.githubusercontent.com';
 /** The claims that trust policies are written about, in the order in which a person looks for them. */
@@ -71800,7 +71838,7 @@ function trustPolicy(claims, roleArn, pinned = false) {
     const Condition = pinned
         ? {
             StringEquals: { ...audience, [key('repository_id')]: String(claims.repository_id) },
-            StringLike: { [key('sub')]: sub.replace(/^repo:[^:]+:/, 'repo:*:') },
+            StringLike: { [key('sub')]: escapeWildcards(sub).replace(/^repo:[^:]+:/, 'repo:*:') },
         }
         : { StringEquals: { ...audience, [key('sub')]: sub } };
     return {
@@ -72024,8 +72062,7 @@ async function whoAmI(address, base, caller) {
     return identityOf(answer.Arn);
 }
 function clientFor(address, role, base) {
-    const home = { aws: 'us-east-1', 'aws-cn': 'cn-north-1', 'aws-us-gov': 'us-gov-west-1' }[partitionOf(role)];
-    return createSts(address.region ?? home, address.endpoint, base);
+    return createSts(address.region ?? homeRegion(partitionOf(role)), address.endpoint, base);
 }
 function common({ role, sessionName, durationSeconds, sessionPolicy }) {
     return {
@@ -72399,18 +72436,18 @@ function accountIn(arn) {
 async function showPolicies(inputs, env) {
     const partition = partitionOf(inputs.role ?? inputs.region);
     log.line('The permission policy for these inputs:');
-    log.line(JSON.stringify(permissionPolicy(neededActions(inputs), inputs.destination, partition), null, 2));
+    log.block(JSON.stringify(permissionPolicy(neededActions(inputs), inputs.destination, partition), null, 2));
     if (env.ACTIONS_ID_TOKEN_REQUEST_URL === undefined) {
         log.line('This job has no OIDC token: with permissions: id-token: write the trust policy for it is shown as well.');
         return;
     }
     const github = await webIdentity(inputs, env);
     const claims = github.claimsOf(await github.fetchToken());
-    log.line(["This job's token says:", ...describeClaims(claims).map((line) => `    ${line}`)].join('\n'));
+    log.block(["This job's token says:", ...describeClaims(claims).map((line) => `    ${line}`)].join('\n'));
     log.line('The trust policy that matches it:');
-    log.line(JSON.stringify(trustPolicy(claims, inputs.role), null, 2));
+    log.block(JSON.stringify(trustPolicy(claims, inputs.role), null, 2));
     log.line('Or pinned to the repository by its id, so that it survives a new name:');
-    log.line(JSON.stringify(trustPolicy(claims, inputs.role, true), null, 2));
+    log.block(JSON.stringify(trustPolicy(claims, inputs.role, true), null, 2));
 }
 
 // EXTERNAL MODULE: external "node:os"
@@ -72786,7 +72823,7 @@ class Report {
             project: `${env.GITHUB_REPOSITORY ?? 'unknown'}, ${env.GITHUB_SERVER_URL ?? ''}/${env.GITHUB_REPOSITORY ?? ''}/actions/runs/${env.GITHUB_RUN_ID ?? ''}`,
             time: new Date(),
         });
-        log.line(['For the support of the store:', ...this.record.support.map((line) => `    ${line}`)].join('\n'));
+        log.block(['For the support of the store:', ...this.record.support.map((line) => `    ${line}`)].join('\n'));
     }
     #totals() {
         const { mode, url, timings } = this.record;

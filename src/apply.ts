@@ -21,8 +21,9 @@ export interface ApplyOptions {
 }
 
 export interface Verdict {
-  readonly failure: Failure;
-  /** The run cannot go on: the credentials have expired, the store is gone. */
+  /** Absent where the key did nothing wrong: the job was cancelled. */
+  readonly failure?: Failure;
+  /** The run cannot go on: the credentials have expired, the store is gone, the job is cancelled. */
   readonly stops?: DeployError | undefined;
 }
 
@@ -41,9 +42,9 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
   const room = new Room(options.memory);
 
   const put = async (upload: Upload): Promise<void> => {
-    if (stopped !== undefined || failures.length >= MOST_FAILURES) return;
     const leave = await room.enter(options.memoryFor(upload.file.size));
     try {
+      if (stopped !== undefined || failures.length >= MOST_FAILURES) return;
       options.signal?.throwIfAborted();
       await options.withBody(upload.file, async (file) => {
         const { body, done } = telling(file, options.onBytes);
@@ -54,9 +55,8 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
       bytesUploaded += upload.file.size;
       options.onUploaded();
     } catch (error) {
-      options.signal?.throwIfAborted();
       const { failure, stops } = options.judge(error, upload.key);
-      failures.push(failure);
+      if (failure !== undefined) failures.push(failure);
       stopped ??= stops;
     } finally {
       leave();
@@ -65,7 +65,7 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
 
   for (const { uploads } of plan.phases) {
     await eachOf(uploads, options.concurrency, put);
-    if (failures.length > 0) break;
+    if (failures.length > 0 || stopped !== undefined) break;
   }
   return { uploaded, deleted: [], failures, bytesUploaded, stopped };
 }
@@ -78,16 +78,15 @@ export async function deleteStale(
   options: Pick<ApplyOptions, 'signal' | 'judge'>,
 ): Promise<Outcome> {
   const keys = plan.deletions.map(({ key }) => key);
-  if (keys.length === 0 || before.failures.length > 0) return before;
-  options.signal?.throwIfAborted();
+  if (keys.length === 0 || before.failures.length > 0 || before.stopped !== undefined) return before;
   try {
+    options.signal?.throwIfAborted();
     const failures = await store.deleteMany(keys);
     const left = new Set(failures.map(({ key }) => key));
     return { ...before, failures, deleted: keys.filter((key) => !left.has(key)) };
   } catch (error) {
-    options.signal?.throwIfAborted();
     const { failure, stops } = options.judge(error, keys[0] ?? '');
-    return { ...before, failures: [failure], stopped: stops };
+    return { ...before, failures: failure === undefined ? [] : [failure], stopped: stops };
   }
 }
 
@@ -95,8 +94,8 @@ export async function deleteStale(
 export function errorOf(outcome: Outcome, plan: Plan): DeployError | undefined {
   const { failures } = outcome;
   const first = failures[0];
-  if (first === undefined) return undefined;
   if (outcome.stopped !== undefined) return outcome.stopped;
+  if (first === undefined) return undefined;
   const deleting = plan.deletions.some(({ key }) => key === first.key);
   const code = deleting ? 'DELETE_FAILED' : first.code === 'SOURCE_INVALID' ? 'SOURCE_INVALID' : 'UPLOAD_FAILED';
   const what = `${failures.length} of the ${deleting ? 'deletions' : 'uploads'} failed; the first: ${plain(first.key)}: ${first.message}`;

@@ -31,7 +31,8 @@ export function toDeployError(
 const STOPPING = new Set(['credentials', 'missing bucket', 'wrong region', 'unreachable']);
 
 /** What an error thrown for one key means: a failure of that key, and perhaps the end of the run. */
-export function judge(thrown: unknown, key: string, destination: Destination): Verdict {
+export function judge(thrown: unknown, key: string, destination: Destination, signal: AbortSignal): Verdict {
+  if (signal.aborted) return { stops: toDeployError(thrown, destination, signal) };
   if (thrown instanceof ServiceError) {
     const { failure } = thrown;
     const stops = STOPPING.has(kindOf(failure)) ? explain(failure, destination) : undefined;

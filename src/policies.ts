@@ -8,16 +8,16 @@ import { webIdentity } from './session.ts';
 export async function showPolicies(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<void> {
   const partition = partitionOf(inputs.role ?? inputs.region);
   log.line('The permission policy for these inputs:');
-  log.line(JSON.stringify(permissionPolicy(neededActions(inputs), inputs.destination, partition), null, 2));
+  log.block(JSON.stringify(permissionPolicy(neededActions(inputs), inputs.destination, partition), null, 2));
   if (env.ACTIONS_ID_TOKEN_REQUEST_URL === undefined) {
     log.line('This job has no OIDC token: with permissions: id-token: write the trust policy for it is shown as well.');
     return;
   }
   const github = await webIdentity(inputs, env);
   const claims = github.claimsOf(await github.fetchToken());
-  log.line(["This job's token says:", ...describeClaims(claims).map((line) => `    ${line}`)].join('\n'));
+  log.block(["This job's token says:", ...describeClaims(claims).map((line) => `    ${line}`)].join('\n'));
   log.line('The trust policy that matches it:');
-  log.line(JSON.stringify(trustPolicy(claims, inputs.role), null, 2));
+  log.block(JSON.stringify(trustPolicy(claims, inputs.role), null, 2));
   log.line('Or pinned to the repository by its id, so that it survives a new name:');
-  log.line(JSON.stringify(trustPolicy(claims, inputs.role, true), null, 2));
+  log.block(JSON.stringify(trustPolicy(claims, inputs.role, true), null, 2));
 }

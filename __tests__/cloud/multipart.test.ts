@@ -102,6 +102,10 @@ test('a part that is damaged on the way is refused', async () => {
   expect(await outcome(s3.send(new UploadPartCommand({ ...part, PartNumber: 10_001 })))).toBe('InvalidArgument');
   const mixed = s3.send(new UploadPartCommand({ ...part, ChecksumAlgorithm: 'SHA256' }));
   await expect(mixed).rejects.toThrow('expected checksum Type: crc32, actual checksum Type: sha256');
+  const bare = s3Client(cloud, cloud.ownerKeys, { requestChecksumCalculation: 'WHEN_REQUIRED' });
+  await expect(bare.send(new UploadPartCommand(part))).rejects.toThrow('actual checksum Type: null');
+  const undeclared = s3.send(new UploadPartCommand({ ...part, UploadId: await begin() }));
+  await expect(undeclared).rejects.toThrow('expected checksum Type: null');
 });
 
 test('completion can be made conditional', async () => {

@@ -150,7 +150,7 @@ describe('a source is refused for', () => {
 
   test('a folder whose name is not UTF-8, without mangling it', () => {
     write(bytes('ok/caf', [0xe9], '/index.html'));
-    expect(scan).toThrow('The name of ok/café is not UTF-8.');
+    expect(scan).toThrow('The name of ok/café/index.html is not UTF-8.');
   });
 
   test('a key that is too long, in bytes and with its prefix', () => {

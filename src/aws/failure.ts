@@ -22,6 +22,7 @@ const NO_ANSWER =
 /** Takes from an SDK error what may be shown, and nothing else. */
 export function toServiceError(operation: string, error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
+  if (isDefect(error)) throw error;
   const thrown = (error ?? {}) as SdkError;
   const status = thrown.$metadata?.httpStatusCode ?? thrown.$response?.statusCode;
   const headers = thrown.$response?.headers ?? {};
@@ -35,13 +36,22 @@ export function toServiceError(operation: string, error: unknown): ServiceError 
   const requestId = thrown.$metadata?.requestId ?? headers['x-amz-request-id'];
   return new ServiceError({
     operation,
-    code: plain(code ?? 'Unknown', 100),
-    message: plain(answered ? knownMessage(thrown.message) : networkMessage(systemCode, thrown.message), 600),
+    code: plain(String(code ?? 'Unknown'), 100),
+    message: plain(
+      answered ? knownMessage(String(thrown.message ?? '')) : networkMessage(systemCode, thrown.message),
+      600,
+    ),
     status: answered ? status : undefined,
     requestId: requestId === undefined ? undefined : plain(requestId, 100),
     region: region(headers['x-amz-bucket-region'] ?? thrown.Region),
     retryAfter: Number(headers['retry-after']) || undefined,
   });
+}
+
+/** Our own mistakes must not look like the store's: an SDK error carries what it was answered. */
+function isDefect(error: unknown): boolean {
+  const { name, $metadata, $response, code } = (error ?? {}) as SdkError;
+  return /^(Type|Range|Reference)Error$/.test(name ?? '') && !$metadata && !$response && !code;
 }
 
 interface SdkError {
@@ -57,7 +67,8 @@ interface SdkError {
 /** Answers without a code (HEAD has no body, some stores answer STS in another form) are told by their status. */
 function named(code: string | undefined, status: number, message = ''): string {
   // STS words a skewed clock so.
-  if (code === 'SignatureDoesNotMatch' && /^Signature (expired|not yet current)/.test(message)) return 'RequestTimeTooSkewed';
+  if (code === 'SignatureDoesNotMatch' && /^Signature (expired|not yet current)/.test(message))
+    return 'RequestTimeTooSkewed';
   if (code !== undefined && !/^(Unknown|UnknownError|Error|SyntaxError|\d+)$/.test(code)) return code;
   const codes: Record<number, string> = {
     301: 'PermanentRedirect',

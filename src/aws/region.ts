@@ -1,7 +1,7 @@
 import { HeadBucketCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { explain, kindOf } from '../core/explain.ts';
 import type { Destination } from '../core/key.ts';
-import { partitionOf } from '../core/policy.ts';
+import { homeRegion, partitionOf } from '../core/policy.ts';
 import { DeployError } from '../errors.ts';
 import { type Caller, type CredentialSource, createS3 } from './clients.ts';
 import { ServiceError } from './failure.ts';
@@ -12,12 +12,11 @@ export interface RegionInputs {
   readonly region: string | undefined;
   /** AWS_REGION or AWS_DEFAULT_REGION: what the runner says. */
   readonly ambientRegion: string | undefined;
+  /** The role, whose partition is the bucket's. */
+  readonly role: string | undefined;
   readonly endpoint: string | undefined;
   readonly forcePathStyle: boolean;
 }
-
-/** The region where any bucket of the partition can be asked for. */
-const HOME_REGIONS = { aws: 'us-east-1', 'aws-cn': 'cn-north-1', 'aws-us-gov': 'us-gov-west-1' };
 
 /**
  * The region of the bucket. AWS's HeadBucket tells it whatever the permissions are, and so do some other stores; where one
@@ -27,7 +26,7 @@ const HOME_REGIONS = { aws: 'us-east-1', 'aws-cn': 'cn-north-1', 'aws-us-gov': '
 export async function findRegion(inputs: RegionInputs, credentials: CredentialSource, caller: Caller): Promise<string> {
   const given = inputs.region ?? inputs.ambientRegion;
   if (inputs.endpoint !== undefined && inputs.region !== undefined) return inputs.region;
-  const asked = given ?? HOME_REGIONS[partitionOf(given)];
+  const asked = given ?? homeRegion(partitionOf(inputs.role));
   const s3 = createS3(
     { region: asked, endpoint: inputs.endpoint, forcePathStyle: inputs.forcePathStyle },
     credentials,

@@ -5,7 +5,7 @@ import {
   type STSClient,
 } from '@aws-sdk/client-sts';
 import type { ServiceFailure } from '../core/explain.ts';
-import { partitionOf } from '../core/policy.ts';
+import { homeRegion, partitionOf } from '../core/policy.ts';
 import { DeployError } from '../errors.ts';
 import { type Caller, createSts } from './clients.ts';
 import { toServiceError } from './failure.ts';
@@ -97,8 +97,7 @@ export async function whoAmI(
 }
 
 function clientFor(address: StsAddress, role: string | undefined, base?: () => Promise<Credentials>): STSClient {
-  const home = { aws: 'us-east-1', 'aws-cn': 'cn-north-1', 'aws-us-gov': 'us-gov-west-1' }[partitionOf(role)];
-  return createSts(address.region ?? home, address.endpoint, base);
+  return createSts(address.region ?? homeRegion(partitionOf(role)), address.endpoint, base);
 }
 
 function common({ role, sessionName, durationSeconds, sessionPolicy }: RoleRequest) {

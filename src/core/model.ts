@@ -24,7 +24,7 @@ export interface ObjectHeaders {
   readonly cacheControl?: string;
 }
 
-/** `unverified`: the object may be the same, but its ETag cannot tell (encrypted with KMS, other part sizes). */
+/** `unverified`: the object may be the same, but its ETag cannot tell (it is no MD5, or one of parts of another size). */
 export type Reason = 'new' | 'content' | 'unverified';
 
 export interface Upload {

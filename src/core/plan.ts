@@ -38,7 +38,7 @@ const CONTENT_ETAG = /^[0-9a-f]{32}(-\d{1,5})?$/;
  * | another size                    |             | upload `content`    |
  * | ETag made of content            | equal       | unchanged           |
  * | ETag made of content            | another     | upload `content`    |
- * | ETag says nothing of content    |             | upload `unverified` |
+ * | ETag is no MD5, or of other parts |           | upload `unverified` |
  * | no file                         |             | deletion, or kept   |
  *
  * @throws DeployError TOO_MANY_DELETIONS when the deletions are over `maxDelete`.

@@ -1,7 +1,18 @@
 import type { Destination } from './key.ts';
 
-/** AWS partitions: ordinary regions, China, GovCloud. */
-export type Partition = 'aws' | 'aws-cn' | 'aws-us-gov';
+/** An AWS partition, the second part of an ARN: `aws`, `aws-cn`, `aws-us-gov`, `aws-eusc`, … */
+export type Partition = string;
+
+/** Partitions by the beginning of their regions' names, and a region in each that is always there. */
+const PARTITIONS: readonly { partition: Partition; regions: RegExp; home: string }[] = [
+  { partition: 'aws-cn', regions: /^cn-/, home: 'cn-north-1' },
+  { partition: 'aws-us-gov', regions: /^us-gov-/, home: 'us-gov-west-1' },
+  { partition: 'aws-eusc', regions: /^eusc-/, home: 'eusc-de-east-1' },
+  { partition: 'aws-iso', regions: /^us-iso-/, home: 'us-iso-east-1' },
+  { partition: 'aws-iso-b', regions: /^us-isob-/, home: 'us-isob-east-1' },
+  { partition: 'aws-iso-e', regions: /^eu-isoe-/, home: 'eu-isoe-west-1' },
+  { partition: 'aws-iso-f', regions: /^us-isof-/, home: 'us-isof-south-1' },
+];
 
 export type Action = 's3:ListBucket' | 's3:GetObject' | 's3:PutObject' | 's3:AbortMultipartUpload' | 's3:DeleteObject';
 
@@ -94,15 +105,24 @@ function objectsArn(destination: Destination, partition: Partition): string {
   return `${bucketArn(destination, partition)}/${keyPattern(destination.prefix)}`;
 }
 
-/** Every key below a prefix, as policies write it: `*`, `?` and `$` mean something there. Policy variables, IAM guide. */
+/** Every key below a prefix, as policies write it. */
 function keyPattern(prefix: string): string {
-  return `${prefix.replace(/[*?$]/g, '$${$&}')}*`;
+  return `${escapeWildcards(prefix)}*`;
+}
+
+/** Text that means itself in a policy, where `*`, `?` and `$` mean something else. Policy variables, IAM guide. */
+export function escapeWildcards(text: string): string {
+  return text.replace(/[*?$]/g, '$${$&}');
 }
 
 /** The partition that a region or an ARN belongs to. */
 export function partitionOf(regionOrArn: string | undefined): Partition {
   if (regionOrArn === undefined) return 'aws';
-  if (/^(cn-|arn:aws-cn:)/.test(regionOrArn)) return 'aws-cn';
-  if (/^(us-gov-|arn:aws-us-gov:)/.test(regionOrArn)) return 'aws-us-gov';
-  return 'aws';
+  const arn = /^arn:([\w-]+):/.exec(regionOrArn)?.[1];
+  return arn ?? PARTITIONS.find(({ regions }) => regions.test(regionOrArn))?.partition ?? 'aws';
+}
+
+/** A region of the partition where STS can be asked, and S3 for any bucket. */
+export function homeRegion(partition: Partition): string {
+  return PARTITIONS.find((one) => one.partition === partition)?.home ?? 'us-east-1';
 }

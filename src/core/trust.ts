@@ -1,4 +1,5 @@
 import type { ServiceFailure } from './explain.ts';
+import { escapeWildcards } from './policy.ts';
 import { plain } from './text.ts';
 
 /** What a job's OIDC token says of the job. */
@@ -102,7 +103,7 @@ export function trustPolicy(claims: Claims, roleArn: string | undefined, pinned 
   const Condition = pinned
     ? {
         StringEquals: { ...audience, [key('repository_id')]: String(claims.repository_id) },
-        StringLike: { [key('sub')]: sub.replace(/^repo:[^:]+:/, 'repo:*:') },
+        StringLike: { [key('sub')]: escapeWildcards(sub).replace(/^repo:[^:]+:/, 'repo:*:') },
       }
     : { StringEquals: { ...audience, [key('sub')]: sub } };
   return {

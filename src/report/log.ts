@@ -3,8 +3,12 @@ import { plain } from '../core/text.ts';
 
 /** The job's log. Every line passes `plain`, so that nothing in it can be a command of the runner or the terminal. */
 export const log = {
-  /** Prints one line, or each line of a text of several. */
+  /** Prints one line; a line feed in it, from a file's name say, is shown and not obeyed. */
   line(text: string): void {
+    core.info(plain(text));
+  },
+  /** Prints text of our own that has several lines. */
+  block(text: string): void {
     for (const line of text.split('\n')) core.info(plain(line));
   },
   /** Prints one line that only a debug log shows. */

@@ -144,7 +144,7 @@ export class Report {
       project: `${env.GITHUB_REPOSITORY ?? 'unknown'}, ${env.GITHUB_SERVER_URL ?? ''}/${env.GITHUB_REPOSITORY ?? ''}/actions/runs/${env.GITHUB_RUN_ID ?? ''}`,
       time: new Date(),
     });
-    log.line(['For the support of the store:', ...this.record.support.map((line) => `    ${line}`)].join('\n'));
+    log.block(['For the support of the store:', ...this.record.support.map((line) => `    ${line}`)].join('\n'));
   }
 
   #totals(): string {

@@ -25,23 +25,28 @@ const SLASH = Buffer.from('/');
  */
 export function scanSource(folder: string, filter: SourceFilter, prefix: Prefix): Source {
   const source = { files: [] as LocalFile[], links: 0, excluded: 0, leftOut: 0 };
-  const walk = (directory: Buffer, parent: string): void => {
+  const root = Buffer.from(folder);
+  const walk = (directory: Buffer): void => {
     for (const entry of readdirSync(directory, { withFileTypes: true, encoding: 'buffer' })) {
-      const path = parent + nameOf(entry.name, parent);
       const location = Buffer.concat([directory, SLASH, entry.name]);
+      const name = location.subarray(root.length + 1);
+      const path = name.toString('utf8');
       if (entry.isSymbolicLink()) source.links++;
-      else if (entry.isDirectory()) walk(location, `${path}/`);
-      else {
+      else if (entry.isDirectory()) {
+        // What is left out need not be readable.
+        if (isReadable(location) || filter(`${path}/-`) === 'taken') walk(location);
+        else source.excluded++;
+      } else {
         const verdict = isOwnPath(path) ? 'left out' : filter(path);
         if (verdict === 'excluded') source.excluded++;
         else if (verdict === 'left out') source.leftOut++;
-        else source.files.push(toFile(location, path, prefix));
+        else source.files.push(toFile(location, name, prefix));
       }
     }
   };
   checkFolder(folder);
   try {
-    walk(Buffer.from(folder), '');
+    walk(root);
   } catch (error) {
     throw asSourceError(error, folder);
   }
@@ -62,17 +67,22 @@ function checkFolder(folder: string): void {
   });
 }
 
-/** A name as text; throws for one that is not UTF-8. */
-function nameOf(name: Buffer, parent: string): string {
-  const text = name.toString('utf8');
-  if (Buffer.from(text).equals(name)) return text;
-  const shown = plain(parent + name.toString('latin1'));
-  throw new DeployError('SOURCE_INVALID', `The name of ${shown} is not UTF-8.`, {
-    hint: 'Rename it: keys in S3 are UTF-8.',
-  });
+function isReadable(location: Buffer): boolean {
+  try {
+    accessSync(location, constants.R_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
-function toFile(location: Buffer, path: string, prefix: Prefix): LocalFile {
+function toFile(location: Buffer, name: Buffer, prefix: Prefix): LocalFile {
+  const path = name.toString('utf8');
+  if (!Buffer.from(path).equals(name)) {
+    throw new DeployError('SOURCE_INVALID', `The name of ${plain(name.toString('latin1'))} is not UTF-8.`, {
+      hint: 'Rename it: keys in S3 are UTF-8.',
+    });
+  }
   const stats = lstatSync(location, { bigint: true });
   if (!stats.isFile()) {
     throw new DeployError('SOURCE_INVALID', `${plain(path)} is a socket, pipe or device, not a file.`, {

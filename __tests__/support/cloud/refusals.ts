@@ -1,4 +1,4 @@
-import { type ServiceError, s3Error } from './errors.ts';
+import { ServiceError, s3Error } from './errors.ts';
 import type { Refusal } from './sigv4.ts';
 
 /** S3's words for a signature that does not stand. */
@@ -41,3 +41,31 @@ export function refuseSignature(refusal: Refusal, now: number): ServiceError {
 }
 
 const hexBytes = (text: string) => (Buffer.from(text).toString('hex').match(/../g) ?? []).join(' ');
+
+/** STS's words for a signature that does not stand. */
+export function refuseStsSignature(refusal: Refusal): ServiceError {
+  switch (refusal.reason) {
+    case 'unknown-key':
+    case 'token':
+      return new ServiceError(403, 'InvalidClientTokenId', 'The security token included in the request is invalid.');
+    case 'expired':
+      return new ServiceError(403, 'ExpiredToken', 'The security token included in the request is expired');
+    case 'region': {
+      const message = `Credential should be scoped to a valid region, not '${refusal.given}'. `;
+      return new ServiceError(403, 'SignatureDoesNotMatch', message);
+    }
+    case 'skewed': {
+      const message = `Signature expired: ${refusal.requestTime} is too far from the current time (15 min.)`;
+      return new ServiceError(403, 'SignatureDoesNotMatch', message);
+    }
+    case 'malformed':
+    case 'undated':
+    case 'unsigned-headers':
+      return new ServiceError(400, 'IncompleteSignature', 'Authorization header requires a valid signature.');
+    case 'mismatch': {
+      const message =
+        'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.';
+      return new ServiceError(403, 'SignatureDoesNotMatch', message);
+    }
+  }
+}

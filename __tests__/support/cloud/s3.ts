@@ -23,14 +23,7 @@ import { type Exchange, requestHeaders, send, withFault } from './exchange.ts';
 import type { Faults } from './faults.ts';
 import type { Principal } from './identities.ts';
 import { listObjectsV2, listObjectVersions } from './listings.ts';
-import {
-  abortMultipartUpload,
-  completeMultipartUpload,
-  createMultipartUpload,
-  listMultipartUploads,
-  listParts,
-  uploadPart,
-} from './multipart.ts';
+import { abortMultipartUpload, completeMultipartUpload, createMultipartUpload, uploadPart } from './multipart.ts';
 import { putObject } from './objects.ts';
 import { openPayload, readBody } from './payload.ts';
 import { readObject } from './reads.ts';
@@ -38,6 +31,7 @@ import { refuseSignature } from './refusals.ts';
 import { deleteObject, deleteObjects } from './removals.ts';
 import type { LoggedRequest } from './requests.ts';
 import { authenticate } from './sigv4.ts';
+import { listMultipartUploads, listParts } from './upload-listings.ts';
 import { S3_NAMESPACE, xml } from './xml.ts';
 
 const OPERATIONS: Record<string, (call: Call) => Answer> = {

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import type { PolicyDocument } from '../test-cloud.ts';
+import { type AssumeParameters, assumeParameters, constraint, validation } from './assume-parameters.ts';
 import type { Answer, CloudState } from './call.ts';
 import { ServiceError } from './errors.ts';
 import { type Exchange, requestHeaders, send, withFault } from './exchange.ts';
 import type { Faults } from './faults.ts';
 import type { Principal, Role } from './identities.ts';
-import type { Context } from './patterns.ts';
 import { readBody } from './payload.ts';
-import { evaluateResource, policyProblem } from './policies.ts';
+import { evaluateResource } from './policies.ts';
+import { refuseStsSignature } from './refusals.ts';
 import type { LoggedRequest } from './requests.ts';
-import { authenticate, type Refusal, sha256 } from './sigv4.ts';
-import { type OidcProvider, verifyWebIdentity } from './web-identity.ts';
+import { authenticate, sha256 } from './sigv4.ts';
+import { claimContext, type OidcProvider, verifyWebIdentity } from './web-identity.ts';
 import { type XmlContent, xml } from './xml.ts';
 
 const NAMESPACE = 'https://sts.amazonaws.com/doc/2011-06-15/';
@@ -26,69 +26,14 @@ export interface StsOptions {
   log(request: LoggedRequest): void;
 }
 
-const validation = (message: string) => new ServiceError(400, 'ValidationError', message);
 const denied = (message: string) => new ServiceError(403, 'AccessDenied', message);
-
-function constraint(name: string, value: string, rule: string): ServiceError {
-  return validation(
-    `1 validation error detected: Value '${value}' at '${name}' failed to satisfy constraint: Member must ${rule}`,
-  );
-}
-
-/** STS's words for a signature that does not stand. */
-function refuse(refusal: Refusal): ServiceError {
-  switch (refusal.reason) {
-    case 'unknown-key':
-    case 'token':
-      return new ServiceError(403, 'InvalidClientTokenId', 'The security token included in the request is invalid.');
-    case 'expired':
-      return new ServiceError(403, 'ExpiredToken', 'The security token included in the request is expired');
-    case 'region': {
-      const message = `Credential should be scoped to a valid region, not '${refusal.given}'. `;
-      return new ServiceError(403, 'SignatureDoesNotMatch', message);
-    }
-    case 'skewed': {
-      const message = `Signature expired: ${refusal.requestTime} is too far from the current time (15 min.)`;
-      return new ServiceError(403, 'SignatureDoesNotMatch', message);
-    }
-    case 'malformed':
-    case 'undated':
-    case 'unsigned-headers':
-      return new ServiceError(400, 'IncompleteSignature', 'Authorization header requires a valid signature.');
-    case 'mismatch': {
-      const message =
-        'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.';
-      return new ServiceError(403, 'SignatureDoesNotMatch', message);
-    }
-  }
-}
 
 /** Serves STS's query protocol: AssumeRoleWithWebIdentity, AssumeRole and GetCallerIdentity. */
 export function createSts(options: StsOptions) {
   const { state, faults, log } = options;
   const { identities, account } = state;
 
-  /** What AssumeRole and AssumeRoleWithWebIdentity ask of their parameters alike. */
-  function parameters(form: URLSearchParams) {
-    const name = form.get('RoleSessionName') ?? '';
-    if (name.length < 2) throw constraint('roleSessionName', name, 'have length greater than or equal to 2');
-    if (name.length > 64) throw constraint('roleSessionName', name, 'have length less than or equal to 64');
-    if (!/^[\w+=,.@-]*$/.test(name)) {
-      throw constraint('roleSessionName', name, 'satisfy regular expression pattern: [\\w+=,.@-]*');
-    }
-    const arn = form.get('RoleArn') ?? '';
-    if (arn.length < 20) throw constraint('roleArn', arn, 'have length greater than or equal to 20');
-    if (!/^arn:aws:iam::\d{12}:role\/.+$/.test(arn)) throw validation(`${arn} is invalid`);
-    const duration = form.get('DurationSeconds') ?? '3600';
-    if (Number(duration) < 900)
-      throw constraint('durationSeconds', duration, 'have value greater than or equal to 900');
-    if (Number(duration) > 43_200) {
-      throw constraint('durationSeconds', duration, 'have value less than or equal to 43200');
-    }
-    return { arn, name, seconds: Number(duration), policy: sessionPolicy(form.get('Policy')) };
-  }
-
-  function assume(role: Role, { name, seconds, policy }: ReturnType<typeof parameters>) {
+  function assume(role: Role, { name, seconds, policy }: AssumeParameters) {
     if (seconds > role.maxSessionSeconds) {
       throw validation('The requested DurationSeconds exceeds the MaxSessionDuration set for this role.');
     }
@@ -108,7 +53,7 @@ export function createSts(options: StsOptions) {
   const findRole = (arn: string) => [...identities.roles.values()].find((role) => role.arn === arn);
 
   async function assumeRoleWithWebIdentity(form: URLSearchParams): Promise<XmlContent> {
-    const asked = parameters(form);
+    const asked = assumeParameters(form);
     const token = form.get('WebIdentityToken') ?? '';
     if (token.length < 4) throw constraint('webIdentityToken', token, 'have length greater than or equal to 4');
     const providers = asked.arn.startsWith(`arn:aws:iam::${account}:`) ? options.providers : [];
@@ -128,7 +73,7 @@ export function createSts(options: StsOptions) {
   }
 
   function assumeRole(form: URLSearchParams, sender: Principal): XmlContent {
-    const asked = parameters(form);
+    const asked = assumeParameters(form);
     if (sender.kind === 'anonymous')
       throw new ServiceError(403, 'MissingAuthenticationToken', 'Request is missing Authentication Token');
     const role = findRole(asked.arn);
@@ -174,7 +119,7 @@ export function createSts(options: StsOptions) {
       { method: request.method ?? '', path, query, headers, payloadHash: sha256(raw) },
       { service: 'sts', region, now: state.now(), credential: (id) => identities.credential(id) },
     );
-    if (who.kind === 'refused') throw refuse(who.refusal);
+    if (who.kind === 'refused') throw refuseStsSignature(who.refusal);
     const sender: Principal = who.kind === 'anonymous' ? { kind: 'anonymous' } : who.principal;
     entry.principal = sender.kind === 'anonymous' ? 'anonymous' : sender.arn;
     const action = entry.operation;
@@ -242,39 +187,4 @@ export function createSts(options: StsOptions) {
   }
 
   return { handle };
-}
-
-/** The session policy of a request. AWS packs it into the token, which bounds it twice; here its length alone counts. */
-function sessionPolicy(text: string | null): PolicyDocument | undefined {
-  if (text === null) return undefined;
-  if (text.length > 2048) throw constraint('policy', text, 'have length less than or equal to 2048');
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch {
-    throw new ServiceError(400, 'MalformedPolicyDocument', 'This policy contains invalid Json');
-  }
-  const problem = policyProblem(document);
-  if (problem) throw new ServiceError(400, 'MalformedPolicyDocument', problem);
-  return document as PolicyDocument;
-}
-
-/**
- * The claims of GitHub's tokens that IAM knows, as of January 2026; a condition on any other finds no key.
- * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
- */
-const CLAIMS =
-  'sub aud azp amr actor actor_id job_workflow_ref repository repository_id workflow ref environment enterprise_id';
-
-/** Claims as condition keys, `token.actions.githubusercontent.com:sub` and so on. */
-function claimContext({ issuer, arn }: OidcProvider, claims: Record<string, unknown>): Context {
-  const host = issuer.replace(/^https?:\/\//, '');
-  const context: Context = { 'aws:federatedprovider': arn };
-  for (const name of CLAIMS.split(' ')) {
-    const value = claims[name];
-    if (value !== undefined) {
-      context[`${host}:${name}`.toLowerCase()] = Array.isArray(value) ? value.map(String) : String(value);
-    }
-  }
-  return context;
 }

@@ -1,5 +1,6 @@
 import { createLocalJWKSet, decodeJwt, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
 import { ServiceError } from './errors.ts';
+import type { Context } from './patterns.ts';
 
 /** An identity provider as the account knows it. */
 export interface OidcProvider {
@@ -70,4 +71,24 @@ function explain(error: unknown, now: number): ServiceError {
   }
   if (error instanceof errors.JWKSNoMatchingKey) return invalid(NO_KEY);
   return invalid('The signature of the provided token could not be verified');
+}
+
+/**
+ * The claims of GitHub's tokens that IAM knows, as of January 2026; a condition on any other finds no key.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
+ */
+const CLAIMS =
+  'sub aud azp amr actor actor_id job_workflow_ref repository repository_id workflow ref environment enterprise_id';
+
+/** Claims as condition keys, `token.actions.githubusercontent.com:sub` and so on. */
+export function claimContext({ issuer, arn }: OidcProvider, claims: Record<string, unknown>): Context {
+  const host = issuer.replace(/^https?:\/\//, '');
+  const context: Context = { 'aws:federatedprovider': arn };
+  for (const name of CLAIMS.split(' ')) {
+    const value = claims[name];
+    if (value !== undefined) {
+      context[`${host}:${name}`.toLowerCase()] = Array.isArray(value) ? value.map(String) : String(value);
+    }
+  }
+  return context;
 }
