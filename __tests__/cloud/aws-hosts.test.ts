@@ -16,8 +16,8 @@ beforeAll(async () => {
   await cloud.createBucket('dotted.name');
   await cloud.createBucket('far', { region: 'us-east-1' });
   keys = await cloud.createUser('ann', policy(allow('s3:*')));
-  // Below the project, where the child finds the SDK.
-  folder = await mkdtemp(join(import.meta.dirname, '.child-'));
+  // Where the child finds the SDK, and Git does not find the child.
+  folder = await mkdtemp(join(import.meta.dirname, '../../node_modules/.child-'));
 });
 afterAll(async () => {
   await cloud.close();
