@@ -65411,7 +65411,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(705);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8559);
 
 
 const cancelled = new AbortController();
@@ -65434,7 +65434,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 705:
+/***/ 8559:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -65747,7 +65747,7 @@ function toServiceError(operation, error) {
         ? named(thrown.Code ?? thrown.name, status, thrown.message)
         : systemCode === undefined
             ? thrown.name
-            : 'NetworkError';
+            : networkCode(systemCode);
     const requestId = thrown.$metadata?.requestId ?? headers['x-amz-request-id'];
     return new ServiceError({
         operation,
@@ -65783,6 +65783,12 @@ function named(code, status, message = '') {
 }
 function knownMessage(message = '') {
     return /^(UnknownError|Unknown)$/.test(message) ? '' : (message.split('\n')[0] ?? '');
+}
+/** What the network said: some of it does not pass by waiting. */
+function networkCode(code) {
+    if (code === 'ENOTFOUND')
+        return 'HostNotFound';
+    return /^(CERT_|ERR_TLS_CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code) ? 'CertificateRefused' : 'NetworkError';
 }
 function networkMessage(code, message = '') {
     return message === '' ? `no answer (${code})` : message;
@@ -65827,7 +65833,8 @@ const CREDENTIALS = new Set([
     'CredentialsProviderError',
 ]);
 const DENIED = new Set(['AccessDenied', 'AccessDeniedException', 'AllAccessDisabled', 'Forbidden', 'AccountProblem']);
-const NETWORK = 'NetworkError';
+/** No answer at all: the network, a host that is not found, a certificate that is not trusted. */
+const UNANSWERED = new Set(['NetworkError', 'HostNotFound', 'CertificateRefused']);
 const MISBEHAVED = 'StoreMisbehaved';
 /** A failure for an answer that is not S3's: HTML with 200, a missing ETag, a wrong checksum. */
 function misbehaved(operation, message) {
@@ -65844,7 +65851,7 @@ function misbehaved(operation, message) {
 /** Sorts a failure by what can be done about it. */
 function kindOf(failure) {
     const { code, status } = failure;
-    if (code === NETWORK)
+    if (UNANSWERED.has(code))
         return 'unreachable';
     if (code === MISBEHAVED)
         return 'misbehaved';
@@ -65888,6 +65895,10 @@ const CREDENTIAL_HINTS = {
     InvalidToken: 'aws-session-token does not belong to these keys. Leave it out for the keys of a user; give all three for temporary keys.',
     CredentialsProviderError: 'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key.',
 };
+const HOST_HINTS = {
+    HostNotFound: 'There is no host of this name: check endpoint and aws-region for a typing error.',
+    CertificateRefused: 'The certificate is not for this host or not trusted. Check the host in endpoint; for a private authority set NODE_EXTRA_CA_CERTS in env of the step.',
+};
 const CLOCK_HINT = 'Signatures are good for 15 minutes. Set the clock of the self-hosted runner (timedatectl shows it), or ask the store for its own.';
 /** The error that stops a run: what failed, on what, and what to change. */
 function explain(failure, destination) {
@@ -65913,6 +65924,9 @@ function explain(failure, destination) {
         case 'refused':
             return error('STORE_MISBEHAVED', `The store refused the request: ${told}.`, 'The store may not know a feature of S3 that is used here.');
         default:
+            if (failure.code === 'HostNotFound' || failure.code === 'CertificateRefused') {
+                return error('STORE_UNREACHABLE', `The store cannot be reached: ${told}.`, HOST_HINTS[failure.code]);
+            }
             return error('STORE_UNREACHABLE', `No answer to rely on from ${bucket}: ${told}.`, 'Retries were made for more than a minute. Check endpoint and the network, or run the job again later.');
     }
 }
@@ -66051,6 +66065,8 @@ function compareKeys(a, b) {
 
 
 
+/** A source without files. */
+const NO_SOURCE = { files: [], links: 0, excluded: 0, leftOut: 0 };
 const SLASH = Buffer.from('/');
 /**
  * Reads a source folder. Names are read as bytes, since a name that is not UTF-8 would be mangled as a string.
@@ -66058,7 +66074,7 @@ const SLASH = Buffer.from('/');
  * file or folder that cannot be read.
  */
 function scanSource(folder, filter, prefix) {
-    const source = { files: [], links: 0, excluded: 0, leftOut: 0 };
+    const source = { ...NO_SOURCE, files: [] };
     const root = Buffer.from(folder);
     const walk = (directory) => {
         for (const entry of (0,external_node_fs_.readdirSync)(directory, { withFileTypes: true, encoding: 'buffer' })) {
@@ -66238,6 +66254,7 @@ const BUDGET_MS = 90_000;
 /** Answers that are wrong rather than absent are asked for again only so often: a broken proxy stays broken. */
 const MISBEHAVED_ATTEMPTS = 5;
 const SKEW_ATTEMPTS = 2;
+const HOST_ATTEMPTS = 4;
 const FIRST_DELAY_MS = { throttled: 500, transient: 100, unreachable: 200, misbehaved: 100 };
 const LONGEST_DELAY_MS = 15_000;
 /**
@@ -66280,8 +66297,13 @@ function delayBefore(failure, attempt, random) {
             if (failure.code === 'RequestTimeTooSkewed' && attempt >= SKEW_ATTEMPTS)
                 return undefined;
             break;
-        case 'throttled':
         case 'unreachable':
+            if (failure.code === 'CertificateRefused')
+                return undefined;
+            if (failure.code === 'HostNotFound' && attempt >= HOST_ATTEMPTS)
+                return undefined;
+            break;
+        case 'throttled':
             break;
         default:
             return undefined;
@@ -70015,7 +70037,7 @@ async function openBucket(inputs, session, caller, report) {
     const denied = checks.filter(({ result }) => result === 'denied');
     report.checked(checks, denied.map(({ action }) => action), policy(actions));
     if (denied.length > 0)
-        throw permissionDenied(denied, policy(denied.map(({ action }) => action)), session.description);
+        throw permissionDenied(denied, policy(denied.map(({ action }) => action)), session.holder);
     return new S3ObjectStore(s3, caller, { bucket: destination.bucket, isAws, sizes: inputs.sizes });
 }
 function permissionDenied(denied, policy, who) {
@@ -70023,7 +70045,7 @@ function permissionDenied(denied, policy, who) {
     const because = denied.map(({ why }) => why).find((why) => why !== undefined);
     return new DeployError('PERMISSION_DENIED', `Denied: ${what}${because === undefined ? '' : ` (${because})`}.`, {
         hint: [
-            `Add this to the permission policy of the ${who}:`,
+            `Add this to the permission policy of ${who}:`,
             JSON.stringify(policy.Statement, null, 2),
             'If it is there already, look for a Deny in the bucket policy, a permissions boundary or the session policy.',
         ].join('\n'),
@@ -71437,52 +71459,22 @@ function md5sOf(folder, file, pieceSize) {
 
 
 
-
-
 /** Files read at once for their digests: the disk is the limit, not the number. */
 const READS_AT_ONCE = 4;
-/** Scans the source, lists the bucket, compares what may be the same, and plans. Changes nothing. */
-async function planChanges(inputs, store, report) {
-    const { destination, sizes } = inputs;
-    const folder = inputs.sourceDir ?? '.';
-    const source = readSource(inputs, folder);
-    report.scanned(source.files);
-    log.line(describeSource(source, folder));
-    const objects = await indexObjects(store.list(destination.prefix), destination.prefix);
-    log.line(`${count(objects.size, 'object')} below s3://${destination.bucket}/${destination.prefix}`);
+/** Lists the bucket, compares what may be the same, and plans. Changes nothing. */
+async function planChanges(inputs, source, store, report) {
+    const { bucket, prefix } = inputs.destination;
+    const objects = await indexObjects(store.list(prefix), prefix);
+    log.line(`${count(objects.size, 'object')} below s3://${bucket}/${prefix}`);
     const etags = new Map();
-    await eachOf(undecided(source.files, objects, destination.prefix), READS_AT_ONCE, async ({ file, etag }) => {
-        const own = await etagOf(folder, file, etag, sizes);
+    await eachOf(undecided(source.files, objects, prefix), READS_AT_ONCE, async ({ file, etag }) => {
+        const own = await etagOf(inputs.sourceDir ?? '.', file, etag, inputs.sizes);
         if (own !== undefined)
             etags.set(file.path, own);
     });
-    const plan = planDeploy(source.files, objects, etags, { ...inputs, prefix: destination.prefix });
+    const plan = planDeploy(source.files, objects, etags, { ...inputs, prefix });
     report.planned(plan);
     return plan;
-}
-function readSource(inputs, folder) {
-    const missing = !sourceExists(folder);
-    const mayBeEmpty = inputs.delete || inputs.allowEmptySource;
-    const source = missing && mayBeEmpty
-        ? { files: [], links: 0, excluded: 0, leftOut: 0 }
-        : scanSource(folder, inputs.filter, inputs.destination.prefix);
-    if (source.files.length > 0 || inputs.allowEmptySource)
-        return source;
-    const state = missing ? 'does not exist' : 'holds no file to deploy';
-    throw new DeployError(inputs.delete ? 'EMPTY_SOURCE' : 'SOURCE_INVALID', `source-dir: ${plain(folder)} ${state}.`, {
-        hint: inputs.delete
-            ? 'With delete this would remove the whole site. If that is meant, set allow-empty-source: true; otherwise check source-dir and the build.'
-            : 'Check source-dir, include and exclude, and that the build ran before this step.',
-    });
-}
-function describeSource({ files, links, excluded, leftOut }, folder) {
-    const size = files.reduce((sum, file) => sum + file.size, 0);
-    const aside = [
-        excluded > 0 ? `${excluded} excluded` : '',
-        leftOut > 0 ? `${leftOut} left out (secrets, version control)` : '',
-        links > 0 ? `${count(links, 'symbolic link')} not followed` : '',
-    ].filter(Boolean);
-    return `${count(files.length, 'file')} (${bytes(size)}) in ${folder}${aside.length === 0 ? '' : `; ${aside.join(', ')}`}`;
 }
 
 // EXTERNAL MODULE: ./node_modules/picomatch/index.js
@@ -71572,6 +71564,8 @@ function readInputs(env) {
     const asked = choice('mode', ['deploy', 'plan', 'probe']);
     const mode = flag('dry-run', false) && asked === 'deploy' ? 'plan' : asked;
     const role = matching('role-to-assume', /^arn:[\w-]+:iam::[^:\s]*:role\/[\w+=,.@/-]+$/, 'Give the ARN of a role: arn:aws:iam::123456789012:role/deploy');
+    const keys = accessKeys();
+    const profile = matching('aws-profile', /^[^\x00-\x1f\x7f[\]]{1,200}$/, 'Give the name of a profile in ~/.aws/config or ~/.aws/credentials.');
     return checked({
         mode,
         destination: parseDestination(required('bucket'), inputs_text('prefix') ?? '', endpoint !== undefined),
@@ -71580,8 +71574,9 @@ function readInputs(env) {
         endpoint,
         forcePathStyle: flag('force-path-style', endpoint !== undefined),
         stsEndpoint: url('sts-endpoint', env.AWS_ENDPOINT_URL_STS ?? env.AWS_ENDPOINT_URL),
-        keys: accessKeys(),
-        profile: matching('aws-profile', /^[^\x00-\x1f\x7f[\]]{1,200}$/, 'Give the name of a profile in ~/.aws/config or ~/.aws/credentials.'),
+        keys,
+        profile,
+        givesCredentials: (role ?? keys ?? profile) !== undefined,
         role,
         roleChaining: flag('role-chaining', false),
         roleExternalId: matching('role-external-id', /^[\w+=,.@:/-]{2,1224}$/, 'It has 2 to 1224 characters of A–Z, a–z, 0–9 and _+=,.@:/-'),
@@ -71593,6 +71588,7 @@ function readInputs(env) {
         allowedAccounts: accounts(),
         maskAccount: flag('mask-aws-account-id', false),
         showPolicies: flag('show-policies', false),
+        sourceName: inputs_text('source-dir') ?? '',
         sourceDir: mode === 'probe' ? undefined : (0,external_node_path_.resolve)(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
         filter: sourceFilter(lines('include'), lines('exclude')),
         delete: flag('delete', false),
@@ -71827,8 +71823,8 @@ function withoutScheme(issuer) {
 /**
  * The trust policy that lets jobs of these claims assume a role: `iss`, `aud` and `sub` as the token has them, since a
  * subject built from names would miss custom templates and immutable ids.
- * @param pinned also pins `repository_id`, and leaves the names in the subject open: a renamed repository keeps its
- * access, and nobody else who takes the old name gets it.
+ * @param pinned also pins `repository_id`, and leaves the repository's name in the subject open: a renamed repository
+ * keeps its access, and nobody else who takes the old name gets it.
  */
 function trustPolicy(claims, roleArn, pinned = false) {
     const issuer = String(claims.iss ?? GITHUB_ISSUER);
@@ -71838,7 +71834,7 @@ function trustPolicy(claims, roleArn, pinned = false) {
     const Condition = pinned
         ? {
             StringEquals: { ...audience, [key('repository_id')]: String(claims.repository_id) },
-            StringLike: { [key('sub')]: escapeWildcards(sub).replace(/^repo:[^:]+:/, 'repo:*:') },
+            StringLike: { [key('sub')]: escapeWildcards(sub).replace(/^(repo:[^:/]+)\/[^:]+:/, '$1/*:') },
         }
         : { StringEquals: { ...audience, [key('sub')]: sub } };
     return {
@@ -71947,6 +71943,8 @@ const FRESH_MS = 5_000;
 class Session {
     /** For the log: `role arn:aws:iam::…:role/deploy through OIDC`. */
     description;
+    /** For a sentence about its policy: `the role arn:…`. */
+    holder;
     /** Undefined where nothing tells: keys of an S3-compatible store without an STS. */
     identity;
     #fetch;
@@ -71957,8 +71955,9 @@ class Session {
     #renewing = false;
     #issuedAt = 0;
     #renewAt = 0;
-    constructor(description, source, mask, pace) {
+    constructor({ description, holder }, source, mask, pace) {
         this.description = description;
+        this.holder = holder;
         this.#fetch = source.fetch;
         this.#renewable = source.renewable;
         this.#mask = mask;
@@ -72133,8 +72132,8 @@ async function openSession(inputs, world) {
 }
 /** Keys, a profile or the default chain, as they are. */
 function givenSession(inputs, { mask, pace }) {
-    const { description, fetch, renewable } = baseOf(inputs);
-    return new Session(description, { fetch, renewable }, mask, pace);
+    const base = baseOf(inputs);
+    return new Session(base, base, mask, pace);
 }
 async function roleSession(inputs, role, world) {
     let request = {
@@ -72156,7 +72155,8 @@ async function roleSession(inputs, role, world) {
         session.identity = identity;
         return credentials;
     };
-    const session = new Session(`role ${plain(role)} ${how}`, { fetch, renewable: true }, world.mask, world.pace);
+    const who = { description: `role ${plain(role)} ${how}`, holder: `the role ${plain(role)}` };
+    const session = new Session(who, { fetch, renewable: true }, world.mask, world.pace);
     return session;
 }
 async function assumerOf(inputs, world) {
@@ -72164,7 +72164,7 @@ async function assumerOf(inputs, world) {
     const { caller } = world;
     if (keys !== undefined || profile !== undefined || roleChaining) {
         const base = baseOf(inputs);
-        const fetchBase = new Session(base.description, base, world.mask, world.pace).credentials;
+        const fetchBase = new Session(base, base, world.mask, world.pace).credentials;
         const assume = (request) => assumeWithCredentials(request, sts, fetchBase, caller).catch((error) => {
             throw roleError(error, request.role, undefined);
         });
@@ -72184,32 +72184,33 @@ async function assumerOf(inputs, world) {
     };
     return { assume, how: 'through OIDC' };
 }
+const USER = 'the user or role that these credentials belong to';
 /** The credentials that are used as they are, or to assume a role with. */
 function baseOf({ keys, profile }) {
     if (keys !== undefined)
-        return { description: 'access keys', renewable: false, fetch: async () => keys };
+        return { description: 'access keys', holder: USER, renewable: false, fetch: async () => keys };
     if (profile !== undefined) {
         const hint = `Check that the runner's shared files (~/.aws/config, ~/.aws/credentials) have the profile '${plain(profile)}' with keys in it.`;
-        return fromProvider(`profile ${plain(profile)}`, (0,credential_provider_ini_dist_cjs.fromIni)({ profile, ignoreCache: true }), hint);
+        const provider = (0,credential_provider_ini_dist_cjs.fromIni)({ profile, ignoreCache: true });
+        return fromProvider(`profile ${plain(profile)}`, provider, `The profile ${plain(profile)} has no credentials that can be used.`, hint);
     }
     const hint = 'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key from ' +
         'secrets, or run a step before this one that exports credentials.';
-    return fromProvider('the credentials of the environment', (0,credential_provider_node_dist_cjs.defaultProvider)({ maxRetries: 1, timeout: 2000 }), hint);
+    const provider = (0,credential_provider_node_dist_cjs.defaultProvider)({ maxRetries: 1, timeout: 2000 });
+    const problem = 'No credentials were given, and none were found in the environment.';
+    return fromProvider('the credentials of the environment', provider, problem, hint);
 }
-function fromProvider(description, provider, hint) {
+function fromProvider(description, provider, problem, hint) {
     const fetch = async () => {
         try {
             const { accessKeyId, secretAccessKey, sessionToken, expiration } = await provider();
             return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }), ...(expiration && { expiration }) };
         }
         catch (error) {
-            throw new DeployError('CREDENTIALS_INVALID', `There are no ${description}, or none that can be used.`, {
-                hint,
-                cause: error,
-            });
+            throw new DeployError('CREDENTIALS_INVALID', problem, { hint, cause: error });
         }
     };
-    return { description, renewable: true, fetch };
+    return { description, holder: USER, renewable: true, fetch };
 }
 async function credentials_identityOf(inputs, session, { caller }) {
     try {
@@ -72388,7 +72389,8 @@ async function signIn(inputs, world, caller, report) {
     });
     if (inputs.maskAccount && session.identity !== undefined)
         core_setSecret(session.identity.account);
-    log.line(session.identity === undefined ? session.description : `${session.description}: ${session.identity.arn}`);
+    const { description, identity } = session;
+    log.line(identity === undefined || inputs.role !== undefined ? description : `${description}: ${identity.arn}`);
     if (inputs.keys?.accessKeyId.startsWith('AKIA') && inputs.endpoint === undefined)
         log.notice(LONG_LIVED);
     report.signedIn(inputs.maskAccount ? undefined : session.identity);
@@ -72617,7 +72619,7 @@ function heading(record) {
     const title = HEADINGS[record.mode]?.[statusOf(record)] ?? 's3-deploy';
     const place = destination === undefined ? '' : `<code>s3://${html(destination.bucket)}/${html(destination.prefix)}</code>`;
     const where = [place, region === undefined ? '' : html(region)].filter(Boolean).join(' · ');
-    const link = url === undefined || record.mode === 'probe' || record.error !== undefined
+    const link = url === undefined || record.mode !== 'deploy' || record.error !== undefined
         ? ''
         : `\n\n<a href="${html(url, 2000)}">${html(url)}</a>`;
     return `### ${title}\n\n${where}${link}`;
@@ -72660,7 +72662,7 @@ function changes({ mode, plan, outcome }) {
     const rows = [
         ...(outcome?.failures ?? []).map(({ key, message }) => ['❌', key, html(message)]),
         ...uploads.map(({ key, reason, file }) => [reason === 'new' ? '➕' : '✏️', key, `${reason}, ${bytes(file.size)}`]),
-        ...deleted.map((key) => ['🗑️', key, 'deleted']),
+        ...deleted.map((key) => ['🗑️', key, mode === 'plan' ? 'to delete' : 'deleted']),
     ];
     if (rows.length === 0)
         return '';
@@ -72789,7 +72791,7 @@ class Report {
         if (error === undefined)
             log.line(this.#totals());
         else
-            log.error(error.code, `${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
+            log.error(error.code, `${error.code}: ${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
         this.#supportBlock();
         await this.#writeDown();
     }
@@ -72826,7 +72828,9 @@ class Report {
         log.block(['For the support of the store:', ...this.record.support.map((line) => `    ${line}`)].join('\n'));
     }
     #totals() {
-        const { mode, url, timings } = this.record;
+        const { mode, url, timings, checks } = this.record;
+        if (mode === 'probe' && checks === undefined)
+            return 'Nothing was probed: no credentials were given.';
         if (mode === 'probe')
             return 'Every permission that these inputs need is there.';
         const { uploaded, updated, deleted, unchanged, bytes: size } = countsOf(this.record);
@@ -72879,7 +72883,51 @@ const SUPPORTED = new Set([
 ]);
 const report_MARKS = { allowed: '✓', denied: '✗', unknown: '?' };
 
+;// CONCATENATED MODULE: ./build/source.js
+
+
+
+
+/**
+ * Reads which files the source has. Nothing is asked of anybody before this, so a build that is missing costs no request.
+ * @throws DeployError EMPTY_SOURCE when a deploy with `delete` would remove everything, else SOURCE_INVALID.
+ */
+async function readSource(inputs, report) {
+    const folder = inputs.sourceDir ?? '.';
+    const missing = !sourceExists(folder);
+    const mayBeEmpty = inputs.delete || inputs.allowEmptySource;
+    const source = missing && mayBeEmpty ? NO_SOURCE : scanSource(folder, inputs.filter, inputs.destination.prefix);
+    if (source.files.length === 0 && !inputs.allowEmptySource)
+        throw nothingToDeploy(inputs, missing);
+    report.scanned(source.files);
+    log.line(describeSource(source, inputs.sourceName));
+    return source;
+}
+function nothingToDeploy(inputs, missing) {
+    const problem = `source-dir: ${plain(inputs.sourceName)} ${missing ? 'does not exist' : 'holds no file to deploy'}.`;
+    if (!inputs.delete) {
+        return new DeployError('SOURCE_INVALID', problem, {
+            hint: 'Check source-dir, include and exclude, and that the build ran before this step.',
+        });
+    }
+    return new DeployError('EMPTY_SOURCE', problem, {
+        hint: 'With delete this would remove the whole site. If that is meant, set allow-empty-source: true; otherwise check ' +
+            'source-dir and the build.',
+    });
+}
+function describeSource({ files, links, excluded, leftOut }, name) {
+    const size = files.reduce((sum, file) => sum + file.size, 0);
+    const aside = [
+        excluded > 0 ? `${excluded} excluded` : '',
+        leftOut > 0 ? `${leftOut} left out (secrets, version control)` : '',
+        links > 0 ? `${count(links, 'symbolic link')} not followed` : '',
+    ].filter(Boolean);
+    return `${count(files.length, 'file')} (${bytes(size)}) in ${name}${aside.length === 0 ? '' : `; ${aside.join(', ')}`}`;
+}
+
 ;// CONCATENATED MODULE: ./build/main.js
+
+
 
 
 
@@ -72901,13 +72949,16 @@ async function main(world) {
 async function run(world, caller, report) {
     const inputs = readInputs(world.env);
     report.began(inputs);
+    const source = inputs.mode === 'probe' ? NO_SOURCE : await report.step('Source', () => readSource(inputs, report));
     if (inputs.showPolicies)
         await report.step('Policies', () => showPolicies(inputs, world.env));
+    if (inputs.showPolicies && !inputs.givesCredentials)
+        return;
     const session = await report.step('Credentials', () => signIn(inputs, world, caller, report));
     const store = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
     if (inputs.mode === 'probe')
         return;
-    const plan = await report.step('Plan', () => planChanges(inputs, store, report));
+    const plan = await report.step('Plan', () => planChanges(inputs, source, store, report));
     if (inputs.mode === 'plan')
         return;
     const options = applyOptions(inputs, report, world.signal);

@@ -42,9 +42,14 @@ export async function openBucket(
     policy(actions),
   );
   if (denied.length > 0)
-    throw permissionDenied(denied, policy(denied.map(({ action }) => action as Action)), session.description);
+    throw permissionDenied(denied, policy(denied.map(({ action }) => action as Action)), session.holder);
 
-  return new S3ObjectStore(s3, caller, { bucket: destination.bucket, isAws, sizes: inputs.sizes });
+  return new S3ObjectStore(s3, caller, {
+    bucket: destination.bucket,
+    isAws,
+    sizes: inputs.sizes,
+    storage: inputs.storage,
+  });
 }
 
 function permissionDenied(
@@ -56,7 +61,7 @@ function permissionDenied(
   const because = denied.map(({ why }) => why).find((why) => why !== undefined);
   return new DeployError('PERMISSION_DENIED', `Denied: ${what}${because === undefined ? '' : ` (${because})`}.`, {
     hint: [
-      `Add this to the permission policy of the ${who}:`,
+      `Add this to the permission policy of ${who}:`,
       JSON.stringify(policy.Statement, null, 2),
       'If it is there already, look for a Deny in the bucket policy, a permissions boundary or the session policy.',
     ].join('\n'),

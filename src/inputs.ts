@@ -3,7 +3,7 @@ import * as core from '@actions/core';
 import type { Credentials } from './aws/session.ts';
 import { type SourceFilter, sourceFilter } from './core/globs.ts';
 import { type Destination, parseDestination } from './core/key.ts';
-import type { CacheControl, DeleteLimit } from './core/model.ts';
+import type { CacheControl, DeleteLimit, StorageOptions } from './core/model.ts';
 import { DEFAULT_SIZES, LARGEST_PART, SMALLEST_PART, type UploadSizes } from './core/parts.ts';
 import { plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
@@ -32,15 +32,22 @@ export interface Inputs {
   readonly inlineSessionPolicy: string;
   readonly allowedAccounts: readonly string[];
   readonly maskAccount: boolean;
+  /** A role, keys or a profile was given. */
+  readonly givesCredentials: boolean;
   /** Print the policies that these inputs need, in mode `probe`. */
   readonly showPolicies: boolean;
   /** Absolute; absent in mode `probe`. */
   readonly sourceDir: string | undefined;
+  /** As it was given. */
+  readonly sourceName: string;
   readonly filter: SourceFilter;
   readonly delete: boolean;
   readonly maxDelete: DeleteLimit;
   readonly allowEmptySource: boolean;
   readonly cacheControl: CacheControl;
+  /** False: what exists is left alone. */
+  readonly overwrite: boolean;
+  readonly storage: StorageOptions;
   readonly concurrency: number;
   readonly sizes: UploadSizes;
   readonly siteUrl: string | undefined;
@@ -64,6 +71,12 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     /^arn:[\w-]+:iam::[^:\s]*:role\/[\w+=,.@/-]+$/,
     'Give the ARN of a role: arn:aws:iam::123456789012:role/deploy',
   );
+  const keys = accessKeys();
+  const profile = matching(
+    'aws-profile',
+    /^[^\x00-\x1f\x7f[\]]{1,200}$/,
+    'Give the name of a profile in ~/.aws/config or ~/.aws/credentials.',
+  );
   return checked({
     mode,
     destination: parseDestination(required('bucket'), text('prefix') ?? '', endpoint !== undefined),
@@ -76,12 +89,9 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     endpoint,
     forcePathStyle: flag('force-path-style', endpoint !== undefined),
     stsEndpoint: url('sts-endpoint', env.AWS_ENDPOINT_URL_STS ?? env.AWS_ENDPOINT_URL),
-    keys: accessKeys(),
-    profile: matching(
-      'aws-profile',
-      /^[^\x00-\x1f\x7f[\]]{1,200}$/,
-      'Give the name of a profile in ~/.aws/config or ~/.aws/credentials.',
-    ),
+    keys,
+    profile,
+    givesCredentials: (role ?? keys ?? profile) !== undefined,
     role,
     roleChaining: flag('role-chaining', false),
     roleExternalId: matching(
@@ -98,6 +108,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     allowedAccounts: accounts(),
     maskAccount: flag('mask-aws-account-id', false),
     showPolicies: flag('show-policies', false),
+    sourceName: text('source-dir') ?? '',
     sourceDir: mode === 'probe' ? undefined : resolve(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
     filter: sourceFilter(lines('include'), lines('exclude')),
     delete: flag('delete', false),
@@ -291,6 +302,46 @@ function cacheControl(): CacheControl {
     );
   }
   return { kind: 'all', value };
+}
+
+function storage(): StorageOptions {
+  const token = /^[A-Za-z0-9_:-]{1,64}$/;
+  const acl = matching(
+    'acl',
+    token,
+    "Give a canned ACL such as 'bucket-owner-full-control', or leave it out: buckets made since 2023 refuse ACLs.",
+  );
+  const storageClass = matching('storage-class', token, "Give a storage class such as 'INTELLIGENT_TIERING'.");
+  const kmsKeyId = matching('sse-kms-key-id', /^[\w:/-]{1,2048}$/, 'Give the id or the ARN of a KMS key.');
+  const encryption = matching('sse', /^(AES256|aws:kms(:dsse)?)$/, 'Choose one of: AES256, aws:kms, aws:kms:dsse.');
+  if (kmsKeyId !== undefined && encryption === 'AES256') {
+    throw invalid('sse-kms-key-id', 'is given with sse: AES256, which takes no key', 'Set sse: aws:kms.');
+  }
+  const kms = encryption ?? (kmsKeyId === undefined ? undefined : 'aws:kms');
+  const all = tags();
+  return {
+    ...(acl !== undefined && { acl }),
+    ...(storageClass !== undefined && { storageClass }),
+    ...(kms !== undefined && { encryption: kms }),
+    ...(kmsKeyId !== undefined && { kmsKeyId }),
+    ...(all.length > 0 && { tags: all }),
+  };
+}
+
+/** Tags as lines `key=value`. Limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html */
+function tags(): [string, string][] {
+  const pairs = lines('tags').map((line): [string, string] => {
+    const at = line.indexOf('=');
+    const [key, value] = [line.slice(0, at).trim(), line.slice(at + 1).trim()];
+    if (at < 1 || key.length > 128 || value.length > 256 || !/^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u.test(key + value)) {
+      throw invalid('tags', `'${plain(line, 100)}' is not a tag`, 'Give one tag per line: key=value.');
+    }
+    return [key, value];
+  });
+  const twice = pairs.find(([key], index) => pairs.findIndex(([other]) => other === key) !== index);
+  if (twice !== undefined) throw invalid('tags', `'${plain(twice[0])}' is given twice`, 'Give each key once.');
+  if (pairs.length > 10) throw invalid('tags', 'has more than ten tags', 'S3 keeps ten tags with an object.');
+  return pairs;
 }
 
 function uploadSizes(): UploadSizes {

@@ -9,6 +9,8 @@ import { readInputs } from './inputs.ts';
 import { showPolicies } from './policies.ts';
 import { Report } from './report/report.ts';
 import { signIn } from './session.ts';
+import { NO_SOURCE } from './site/scan.ts';
+import { readSource } from './source.ts';
 
 /** What a run needs of the world; handed in by the entry. */
 export interface World {
@@ -33,12 +35,15 @@ export async function main(world: World): Promise<boolean> {
 async function run(world: World, caller: Caller, report: Report): Promise<void> {
   const inputs = readInputs(world.env);
   report.began(inputs);
+  const source = inputs.mode === 'probe' ? NO_SOURCE : await report.step('Source', () => readSource(inputs, report));
   if (inputs.showPolicies) await report.step('Policies', () => showPolicies(inputs, world.env));
+  if (inputs.showPolicies && !inputs.givesCredentials) return;
+
   const session = await report.step('Credentials', () => signIn(inputs, world, caller, report));
   const store = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
   if (inputs.mode === 'probe') return;
 
-  const plan = await report.step('Plan', () => planChanges(inputs, store, report));
+  const plan = await report.step('Plan', () => planChanges(inputs, source, store, report));
   if (inputs.mode === 'plan') return;
 
   const options = applyOptions(inputs, report, world.signal);

@@ -35,7 +35,8 @@ export async function signIn(inputs: Inputs, world: World, caller: Caller, repor
     },
   );
   if (inputs.maskAccount && session.identity !== undefined) core.setSecret(session.identity.account);
-  log.line(session.identity === undefined ? session.description : `${session.description}: ${session.identity.arn}`);
+  const { description, identity } = session;
+  log.line(identity === undefined || inputs.role !== undefined ? description : `${description}: ${identity.arn}`);
   if (inputs.keys?.accessKeyId.startsWith('AKIA') && inputs.endpoint === undefined) log.notice(LONG_LIVED);
   report.signedIn(inputs.maskAccount ? undefined : session.identity);
   return session;

@@ -36,20 +36,25 @@ describe('an answer is told by its code, or its status where it has none', () =>
 });
 
 describe('no answer is a network error', () => {
-  test.each([
+  test.each<[string, Error, string?]>([
     ['refused', sdkError('Error', 'connect ECONNREFUSED 127.0.0.1:1', { code: 'ECONNREFUSED' })],
     ['reset', sdkError('Error', 'socket hang up', { code: 'ECONNRESET' })],
-    ['no such host', sdkError('Error', 'getaddrinfo ENOTFOUND x', { code: 'ENOTFOUND' })],
+    ['no such host', sdkError('Error', 'getaddrinfo ENOTFOUND x', { code: 'ENOTFOUND' }), 'HostNotFound'],
     ['the resolver is busy', sdkError('Error', 'getaddrinfo EAI_AGAIN x', { code: 'EAI_AGAIN' })],
     ['a timeout of the SDK', sdkError('TimeoutError', 'Request timed out')],
-    ['a certificate that has expired', sdkError('Error', 'certificate has expired', { code: 'CERT_HAS_EXPIRED' })],
+    [
+      'a certificate that has expired',
+      sdkError('Error', 'certificate has expired', { code: 'CERT_HAS_EXPIRED' }),
+      'CertificateRefused',
+    ],
     [
       'a certificate of one’s own',
       sdkError('Error', 'self-signed certificate', { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }),
+      'CertificateRefused',
     ],
     ['something that is not HTTP', sdkError('Error', 'Parse Error: Expected HTTP/', { code: 'HPE_INVALID_CONSTANT' })],
-  ])('%s', (_what, error) => {
-    expect(failureOf(error)).toMatchObject({ code: 'NetworkError', status: undefined, message: error.message });
+  ])('%s', (_what, error, code = 'NetworkError') => {
+    expect(failureOf(error)).toMatchObject({ code, status: undefined, message: error.message });
   });
 
   test('also when the connection breaks after the status line', () => {

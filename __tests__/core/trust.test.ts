@@ -106,7 +106,7 @@ describe('the trust policy that matches', () => {
       {
         Condition: {
           StringEquals: { [`${ISS}:aud`]: CLAIMS.aud, [`${ISS}:repository_id`]: '42' },
-          StringLike: { [`${ISS}:sub`]: 'repo:*:environment:prod' },
+          StringLike: { [`${ISS}:sub`]: 'repo:acme@1/*:environment:prod' },
         },
       },
     ]);

@@ -91,7 +91,7 @@ describe('the changes', () => {
     const text = summary({ mode: 'plan', plan });
     expect(text).toContain('<td>➕</td><td><code>docs/a.css</code></td><td>new, 1.0 KiB</td>');
     expect(text).toContain('<td>✏️</td><td><code>docs/b.css</code></td><td>content, 2.0 KiB</td>');
-    expect(text).toContain('<td>🗑️</td><td><code>docs/old.js</code></td><td>deleted</td>');
+    expect(text).toContain('<td>🗑️</td><td><code>docs/old.js</code></td><td>to delete</td>');
     expect(text).toContain('<th>To upload</th>');
     expect(text).toContain(
       '<td>1</td><td>1</td><td>1</td><td>210</td><td>1</td><td>0</td><td>3.0 KiB</td><td>4.2 s</td>',

@@ -77,8 +77,8 @@ export async function openSession(inputs: CredentialInputs, world: SignInWorld):
 
 /** Keys, a profile or the default chain, as they are. */
 function givenSession(inputs: CredentialInputs, { mask, pace }: SignInWorld): Session {
-  const { description, fetch, renewable } = baseOf(inputs);
-  return new Session(description, { fetch, renewable }, mask, pace);
+  const base = baseOf(inputs);
+  return new Session(base, base, mask, pace);
 }
 
 async function roleSession(inputs: CredentialInputs, role: string, world: SignInWorld): Promise<Session> {
@@ -100,7 +100,8 @@ async function roleSession(inputs: CredentialInputs, role: string, world: SignIn
     session.identity = identity;
     return credentials;
   };
-  const session = new Session(`role ${plain(role)} ${how}`, { fetch, renewable: true }, world.mask, world.pace);
+  const who = { description: `role ${plain(role)} ${how}`, holder: `the role ${plain(role)}` };
+  const session = new Session(who, { fetch, renewable: true }, world.mask, world.pace);
   return session;
 }
 
@@ -111,7 +112,7 @@ async function assumerOf(inputs: CredentialInputs, world: SignInWorld): Promise<
   const { caller } = world;
   if (keys !== undefined || profile !== undefined || roleChaining) {
     const base = baseOf(inputs);
-    const fetchBase = new Session(base.description, base, world.mask, world.pace).credentials;
+    const fetchBase = new Session(base, base, world.mask, world.pace).credentials;
     const assume: Assume = (request) =>
       assumeWithCredentials(request, sts, fetchBase, caller).catch((error: unknown) => {
         throw roleError(error, request.role, undefined);
@@ -133,38 +134,47 @@ async function assumerOf(inputs: CredentialInputs, world: SignInWorld): Promise<
   return { assume, how: 'through OIDC' };
 }
 
+const USER = 'the user or role that these credentials belong to';
+
 interface Base {
   readonly description: string;
+  readonly holder: string;
   readonly renewable: boolean;
   fetch(): Promise<Credentials>;
 }
 
 /** The credentials that are used as they are, or to assume a role with. */
 function baseOf({ keys, profile }: CredentialInputs): Base {
-  if (keys !== undefined) return { description: 'access keys', renewable: false, fetch: async () => keys };
+  if (keys !== undefined)
+    return { description: 'access keys', holder: USER, renewable: false, fetch: async () => keys };
   if (profile !== undefined) {
     const hint = `Check that the runner's shared files (~/.aws/config, ~/.aws/credentials) have the profile '${plain(profile)}' with keys in it.`;
-    return fromProvider(`profile ${plain(profile)}`, fromIni({ profile, ignoreCache: true }), hint);
+    const provider = fromIni({ profile, ignoreCache: true });
+    return fromProvider(
+      `profile ${plain(profile)}`,
+      provider,
+      `The profile ${plain(profile)} has no credentials that can be used.`,
+      hint,
+    );
   }
   const hint =
     'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key from ' +
     'secrets, or run a step before this one that exports credentials.';
-  return fromProvider('the credentials of the environment', defaultProvider({ maxRetries: 1, timeout: 2000 }), hint);
+  const provider = defaultProvider({ maxRetries: 1, timeout: 2000 });
+  const problem = 'No credentials were given, and none were found in the environment.';
+  return fromProvider('the credentials of the environment', provider, problem, hint);
 }
 
-function fromProvider(description: string, provider: () => Promise<Credentials>, hint: string): Base {
+function fromProvider(description: string, provider: () => Promise<Credentials>, problem: string, hint: string): Base {
   const fetch = async () => {
     try {
       const { accessKeyId, secretAccessKey, sessionToken, expiration } = await provider();
       return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }), ...(expiration && { expiration }) };
     } catch (error) {
-      throw new DeployError('CREDENTIALS_INVALID', `There are no ${description}, or none that can be used.`, {
-        hint,
-        cause: error,
-      });
+      throw new DeployError('CREDENTIALS_INVALID', problem, { hint, cause: error });
     }
   };
-  return { description, renewable: true, fetch };
+  return { description, holder: USER, renewable: true, fetch };
 }
 
 async function identityOf(inputs: CredentialInputs, session: Session, { caller }: SignInWorld) {

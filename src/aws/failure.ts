@@ -32,7 +32,7 @@ export function toServiceError(operation: string, error: unknown): ServiceError 
     ? named(thrown.Code ?? thrown.name, status, thrown.message)
     : systemCode === undefined
       ? thrown.name
-      : 'NetworkError';
+      : networkCode(systemCode);
   const requestId = thrown.$metadata?.requestId ?? headers['x-amz-request-id'];
   return new ServiceError({
     operation,
@@ -83,6 +83,12 @@ function named(code: string | undefined, status: number, message = ''): string {
 
 function knownMessage(message = ''): string {
   return /^(UnknownError|Unknown)$/.test(message) ? '' : (message.split('\n')[0] ?? '');
+}
+
+/** What the network said: some of it does not pass by waiting. */
+function networkCode(code: string): string {
+  if (code === 'ENOTFOUND') return 'HostNotFound';
+  return /^(CERT_|ERR_TLS_CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code) ? 'CertificateRefused' : 'NetworkError';
 }
 
 function networkMessage(code: string | undefined, message = ''): string {

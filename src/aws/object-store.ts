@@ -6,13 +6,16 @@ import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
   ListObjectsV2Command,
+  type ObjectCannedACL,
   PutObjectCommand,
   type S3Client,
+  type ServerSideEncryption,
+  type StorageClass,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { eachOf } from '../core/each-of.ts';
 import { describe, kindOf, misbehaved, type ServiceFailure } from '../core/explain.ts';
-import type { Body, Failure, ObjectHeaders, ObjectStore, RemoteObject } from '../core/model.ts';
+import type { Body, Failure, ObjectHeaders, ObjectStore, RemoteObject, StorageOptions } from '../core/model.ts';
 import { multipartEtag, PARTS_AT_ONCE, partSizeFor, type UploadSizes } from '../core/parts.ts';
 import type { Caller } from './clients.ts';
 import { ServiceError, toServiceError } from './failure.ts';
@@ -30,6 +33,7 @@ export interface StoreOptions {
   /** True for AWS itself, where an answer's ETag is known to mean something. */
   readonly isAws: boolean;
   readonly sizes: UploadSizes;
+  readonly storage: StorageOptions;
 }
 
 /** The bucket of a deploy, through the SDK. Every failure that it throws is a ServiceError. */
@@ -112,7 +116,7 @@ export class S3ObjectStore implements ObjectStore {
           Body: content,
           ContentLength: content.length,
           ContentMD5: md5.toString('base64'),
-          ...objectHeaders(headers),
+          ...objectHeaders(headers, this.#options.storage),
         });
         const answer = await this.#s3.send(command, options);
         this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
@@ -125,7 +129,7 @@ export class S3ObjectStore implements ObjectStore {
     const target = { Bucket: this.#options.bucket, Key: key };
     const { UploadId } = await this.#caller.call('CreateMultipartUpload', async (options) => {
       const answer = await this.#s3.send(
-        new CreateMultipartUploadCommand({ ...target, ...objectHeaders(headers) }),
+        new CreateMultipartUploadCommand({ ...target, ...objectHeaders(headers, this.#options.storage) }),
         options,
       );
       if (!answer.UploadId) throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
@@ -282,11 +286,18 @@ interface Part {
   readonly md5: Buffer;
 }
 
-function objectHeaders(headers: ObjectHeaders): { ContentType: string; CacheControl?: string } {
-  const { contentType, cacheControl } = headers;
-  return cacheControl === undefined
-    ? { ContentType: contentType }
-    : { ContentType: contentType, CacheControl: cacheControl };
+/** The parameters of the SDK for an object's headers and storage; what is absent is not sent. */
+export function objectHeaders(headers: ObjectHeaders, storage: StorageOptions) {
+  const { acl, storageClass, encryption, kmsKeyId, tags } = storage;
+  return {
+    ContentType: headers.contentType,
+    ...(headers.cacheControl !== undefined && { CacheControl: headers.cacheControl }),
+    ...(acl !== undefined && { ACL: acl as ObjectCannedACL }),
+    ...(storageClass !== undefined && { StorageClass: storageClass as StorageClass }),
+    ...(encryption !== undefined && { ServerSideEncryption: encryption as ServerSideEncryption }),
+    ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
+    ...(tags !== undefined && { Tagging: tags.map((pair) => pair.map(encodeURIComponent).join('=')).join('&') }),
+  };
 }
 
 function toFailure(key: string, failure: ServiceFailure): Failure {

@@ -16,6 +16,7 @@ const BUDGET_MS = 90_000;
 /** Answers that are wrong rather than absent are asked for again only so often: a broken proxy stays broken. */
 const MISBEHAVED_ATTEMPTS = 5;
 const SKEW_ATTEMPTS = 2;
+const HOST_ATTEMPTS = 4;
 const FIRST_DELAY_MS = { throttled: 500, transient: 100, unreachable: 200, misbehaved: 100 };
 const LONGEST_DELAY_MS = 15_000;
 
@@ -71,8 +72,11 @@ function delayBefore(failure: ServiceFailure, attempt: number, random: number): 
     case 'transient':
       if (failure.code === 'RequestTimeTooSkewed' && attempt >= SKEW_ATTEMPTS) return undefined;
       break;
-    case 'throttled':
     case 'unreachable':
+      if (failure.code === 'CertificateRefused') return undefined;
+      if (failure.code === 'HostNotFound' && attempt >= HOST_ATTEMPTS) return undefined;
+      break;
+    case 'throttled':
       break;
     default:
       return undefined;

@@ -24,6 +24,8 @@ const FRESH_MS = 5_000;
 export class Session {
   /** For the log: `role arn:aws:iam::…:role/deploy through OIDC`. */
   readonly description: string;
+  /** For a sentence about its policy: `the role arn:…`. */
+  readonly holder: string;
   /** Undefined where nothing tells: keys of an S3-compatible store without an STS. */
   identity: Identity | undefined;
   readonly #fetch: () => Promise<Credentials>;
@@ -36,12 +38,13 @@ export class Session {
   #renewAt = 0;
 
   constructor(
-    description: string,
+    { description, holder }: { description: string; holder: string },
     source: { fetch: () => Promise<Credentials>; renewable: boolean },
     mask: (secret: string) => void,
     pace: Pace,
   ) {
     this.description = description;
+    this.holder = holder;
     this.#fetch = source.fetch;
     this.#renewable = source.renewable;
     this.#mask = mask;

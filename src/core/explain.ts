@@ -64,7 +64,8 @@ const CREDENTIALS = new Set([
   'CredentialsProviderError',
 ]);
 const DENIED = new Set(['AccessDenied', 'AccessDeniedException', 'AllAccessDisabled', 'Forbidden', 'AccountProblem']);
-const NETWORK = 'NetworkError';
+/** No answer at all: the network, a host that is not found, a certificate that is not trusted. */
+const UNANSWERED = new Set(['NetworkError', 'HostNotFound', 'CertificateRefused']);
 const MISBEHAVED = 'StoreMisbehaved';
 
 /** A failure for an answer that is not S3's: HTML with 200, a missing ETag, a wrong checksum. */
@@ -83,7 +84,7 @@ export function misbehaved(operation: string, message: string): ServiceFailure {
 /** Sorts a failure by what can be done about it. */
 export function kindOf(failure: ServiceFailure): FailureKind {
   const { code, status } = failure;
-  if (code === NETWORK) return 'unreachable';
+  if (UNANSWERED.has(code)) return 'unreachable';
   if (code === MISBEHAVED) return 'misbehaved';
   if (THROTTLED.has(code) || status === 429 || status === 503) return 'throttled';
   if (TRANSIENT.has(code) || /verification key/.test(failure.message)) return 'transient';
@@ -128,6 +129,12 @@ const CREDENTIAL_HINTS: Record<string, string> = {
     'aws-session-token does not belong to these keys. Leave it out for the keys of a user; give all three for temporary keys.',
   CredentialsProviderError:
     'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key.',
+};
+
+const HOST_HINTS = {
+  HostNotFound: 'There is no host of this name: check endpoint and aws-region for a typing error.',
+  CertificateRefused:
+    'The certificate is not for this host or not trusted. Check the host in endpoint; for a private authority set NODE_EXTRA_CA_CERTS in env of the step.',
 };
 
 const CLOCK_HINT =
@@ -186,6 +193,9 @@ export function explain(failure: ServiceFailure, destination: Destination): Depl
         'The store may not know a feature of S3 that is used here.',
       );
     default:
+      if (failure.code === 'HostNotFound' || failure.code === 'CertificateRefused') {
+        return error('STORE_UNREACHABLE', `The store cannot be reached: ${told}.`, HOST_HINTS[failure.code]);
+      }
       return error(
         'STORE_UNREACHABLE',
         `No answer to rely on from ${bucket}: ${told}.`,

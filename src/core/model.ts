@@ -24,6 +24,16 @@ export interface ObjectHeaders {
   readonly cacheControl?: string;
 }
 
+/** What every object is stored with, sent as given; the bucket's defaults where absent. */
+export interface StorageOptions {
+  readonly acl?: string;
+  readonly storageClass?: string;
+  readonly encryption?: string;
+  /** Id or ARN of a KMS key. */
+  readonly kmsKeyId?: string;
+  readonly tags?: readonly (readonly [key: string, value: string])[];
+}
+
 /** `unverified`: the object may be the same, but its ETag cannot tell (it is no MD5, or one of parts of another size). */
 export type Reason = 'new' | 'content' | 'unverified';
 

@@ -92,8 +92,8 @@ export interface TrustPolicy {
 /**
  * The trust policy that lets jobs of these claims assume a role: `iss`, `aud` and `sub` as the token has them, since a
  * subject built from names would miss custom templates and immutable ids.
- * @param pinned also pins `repository_id`, and leaves the names in the subject open: a renamed repository keeps its
- * access, and nobody else who takes the old name gets it.
+ * @param pinned also pins `repository_id`, and leaves the repository's name in the subject open: a renamed repository
+ * keeps its access, and nobody else who takes the old name gets it.
  */
 export function trustPolicy(claims: Claims, roleArn: string | undefined, pinned = false): TrustPolicy {
   const issuer = String(claims.iss ?? GITHUB_ISSUER);
@@ -103,7 +103,7 @@ export function trustPolicy(claims: Claims, roleArn: string | undefined, pinned 
   const Condition = pinned
     ? {
         StringEquals: { ...audience, [key('repository_id')]: String(claims.repository_id) },
-        StringLike: { [key('sub')]: escapeWildcards(sub).replace(/^repo:[^:]+:/, 'repo:*:') },
+        StringLike: { [key('sub')]: escapeWildcards(sub).replace(/^(repo:[^:/]+)\/[^:]+:/, '$1/*:') },
       }
     : { StringEquals: { ...audience, [key('sub')]: sub } };
   return {

@@ -111,7 +111,7 @@ export class Report {
     if (error !== undefined) record.error = error;
     record.timings.total = Math.round(performance.now() - this.#started);
     if (error === undefined) log.line(this.#totals());
-    else log.error(error.code, `${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
+    else log.error(error.code, `${error.code}: ${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`);
     this.#supportBlock();
     await this.#writeDown();
   }
@@ -148,7 +148,8 @@ export class Report {
   }
 
   #totals(): string {
-    const { mode, url, timings } = this.record;
+    const { mode, url, timings, checks } = this.record;
+    if (mode === 'probe' && checks === undefined) return 'Nothing was probed: no credentials were given.';
     if (mode === 'probe') return 'Every permission that these inputs need is there.';
     const { uploaded, updated, deleted, unchanged, bytes: size } = countsOf(this.record);
     if (uploaded + updated + deleted === 0)

@@ -28,7 +28,7 @@ function heading(record: RunRecord): string {
     destination === undefined ? '' : `<code>s3://${html(destination.bucket)}/${html(destination.prefix)}</code>`;
   const where = [place, region === undefined ? '' : html(region)].filter(Boolean).join(' · ');
   const link =
-    url === undefined || record.mode === 'probe' || record.error !== undefined
+    url === undefined || record.mode !== 'deploy' || record.error !== undefined
       ? ''
       : `\n\n<a href="${html(url, 2000)}">${html(url)}</a>`;
   return `### ${title}\n\n${where}${link}`;
@@ -73,7 +73,7 @@ function changes({ mode, plan, outcome }: RunRecord): string {
   const rows = [
     ...(outcome?.failures ?? []).map(({ key, message }) => ['❌', key, html(message)]),
     ...uploads.map(({ key, reason, file }) => [reason === 'new' ? '➕' : '✏️', key, `${reason}, ${bytes(file.size)}`]),
-    ...deleted.map((key) => ['🗑️', key, 'deleted']),
+    ...deleted.map((key) => ['🗑️', key, mode === 'plan' ? 'to delete' : 'deleted']),
   ];
   if (rows.length === 0) return '';
   const shown = rows

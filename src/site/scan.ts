@@ -16,6 +16,9 @@ export interface Source {
   readonly leftOut: number;
 }
 
+/** A source without files. */
+export const NO_SOURCE: Source = { files: [], links: 0, excluded: 0, leftOut: 0 };
+
 const SLASH = Buffer.from('/');
 
 /**
@@ -24,7 +27,7 @@ const SLASH = Buffer.from('/');
  * file or folder that cannot be read.
  */
 export function scanSource(folder: string, filter: SourceFilter, prefix: Prefix): Source {
-  const source = { files: [] as LocalFile[], links: 0, excluded: 0, leftOut: 0 };
+  const source = { ...NO_SOURCE, files: [] as LocalFile[] };
   const root = Buffer.from(folder);
   const walk = (directory: Buffer): void => {
     for (const entry of readdirSync(directory, { withFileTypes: true, encoding: 'buffer' })) {
