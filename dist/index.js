@@ -66522,7 +66522,7 @@ class S3ObjectStore {
                 Body: content,
                 ContentLength: content.length,
                 ContentMD5: md5.toString('base64'),
-                ...objectHeaders(headers),
+                ...objectHeaders(headers, this.#options.storage),
             });
             const answer = await this.#s3.send(command, options);
             this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
@@ -66531,7 +66531,7 @@ class S3ObjectStore {
     async #putInParts(key, body, headers) {
         const target = { Bucket: this.#options.bucket, Key: key };
         const { UploadId } = await this.#caller.call('CreateMultipartUpload', async (options) => {
-            const answer = await this.#s3.send(new dist_cjs/* CreateMultipartUploadCommand */.nG4({ ...target, ...objectHeaders(headers) }), options);
+            const answer = await this.#s3.send(new dist_cjs/* CreateMultipartUploadCommand */.nG4({ ...target, ...objectHeaders(headers, this.#options.storage) }), options);
             if (!answer.UploadId)
                 throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
             return answer;
@@ -66655,11 +66655,18 @@ class S3ObjectStore {
         return failures;
     }
 }
-function objectHeaders(headers) {
-    const { contentType, cacheControl } = headers;
-    return cacheControl === undefined
-        ? { ContentType: contentType }
-        : { ContentType: contentType, CacheControl: cacheControl };
+/** The parameters of the SDK for an object's headers and storage; what is absent is not sent. */
+function objectHeaders(headers, storage) {
+    const { acl, storageClass, encryption, kmsKeyId, tags } = storage;
+    return {
+        ContentType: headers.contentType,
+        ...(headers.cacheControl !== undefined && { CacheControl: headers.cacheControl }),
+        ...(acl !== undefined && { ACL: acl }),
+        ...(storageClass !== undefined && { StorageClass: storageClass }),
+        ...(encryption !== undefined && { ServerSideEncryption: encryption }),
+        ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
+        ...(tags !== undefined && { Tagging: tags.map((pair) => pair.map(encodeURIComponent).join('=')).join('&') }),
+    };
 }
 function toFailure(key, failure) {
     return { key, operation: failure.operation, code: failure.code, message: describe(failure) };
@@ -70038,7 +70045,12 @@ async function openBucket(inputs, session, caller, report) {
     report.checked(checks, denied.map(({ action }) => action), policy(actions));
     if (denied.length > 0)
         throw permissionDenied(denied, policy(denied.map(({ action }) => action)), session.holder);
-    return new S3ObjectStore(s3, caller, { bucket: destination.bucket, isAws, sizes: inputs.sizes });
+    return new S3ObjectStore(s3, caller, {
+        bucket: destination.bucket,
+        isAws,
+        sizes: inputs.sizes,
+        storage: inputs.storage,
+    });
 }
 function permissionDenied(denied, policy, who) {
     const what = denied.map(({ action, resource }) => `${action} on ${resource}`).join(', ');
@@ -71595,6 +71607,8 @@ function readInputs(env) {
         maxDelete: deleteLimit(),
         allowEmptySource: flag('allow-empty-source', false),
         cacheControl: cacheControl(),
+        overwrite: flag('overwrite', true),
+        storage: storage(),
         concurrency: inputs_text('concurrency') === 'auto' ? DEFAULT_CONCURRENCY : whole('concurrency', DEFAULT_CONCURRENCY, 1, 512),
         sizes: uploadSizes(),
         siteUrl: url('site-url'),
@@ -71746,6 +71760,42 @@ function cacheControl() {
         throw invalid('cache-control', 'holds a character that no header can carry', "Give auto, none, or a value such as 'public, max-age=300'.");
     }
     return { kind: 'all', value };
+}
+function storage() {
+    const token = /^[A-Za-z0-9_:-]{1,64}$/;
+    const acl = matching('acl', token, "Give a canned ACL such as 'bucket-owner-full-control', or leave it out: buckets made since 2023 refuse ACLs.");
+    const storageClass = matching('storage-class', token, "Give a storage class such as 'INTELLIGENT_TIERING'.");
+    const kmsKeyId = matching('sse-kms-key-id', /^[\w:/-]{1,2048}$/, 'Give the id or the ARN of a KMS key.');
+    const encryption = matching('sse', /^(AES256|aws:kms(:dsse)?)$/, 'Choose one of: AES256, aws:kms, aws:kms:dsse.');
+    if (kmsKeyId !== undefined && encryption === 'AES256') {
+        throw invalid('sse-kms-key-id', 'is given with sse: AES256, which takes no key', 'Set sse: aws:kms.');
+    }
+    const kms = encryption ?? (kmsKeyId === undefined ? undefined : 'aws:kms');
+    const all = tags();
+    return {
+        ...(acl !== undefined && { acl }),
+        ...(storageClass !== undefined && { storageClass }),
+        ...(kms !== undefined && { encryption: kms }),
+        ...(kmsKeyId !== undefined && { kmsKeyId }),
+        ...(all.length > 0 && { tags: all }),
+    };
+}
+/** Tags as lines `key=value`. Limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html */
+function tags() {
+    const pairs = lines('tags').map((line) => {
+        const at = line.indexOf('=');
+        const [key, value] = [line.slice(0, at).trim(), line.slice(at + 1).trim()];
+        if (at < 1 || key.length > 128 || value.length > 256 || !/^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u.test(key + value)) {
+            throw invalid('tags', `'${plain(line, 100)}' is not a tag`, 'Give one tag per line: key=value.');
+        }
+        return [key, value];
+    });
+    const twice = pairs.find(([key], index) => pairs.findIndex(([other]) => other === key) !== index);
+    if (twice !== undefined)
+        throw invalid('tags', `'${plain(twice[0])}' is given twice`, 'Give each key once.');
+    if (pairs.length > 10)
+        throw invalid('tags', 'has more than ten tags', 'S3 keeps ten tags with an object.');
+    return pairs;
 }
 function uploadSizes() {
     const value = inputs_text('part-size') ?? 'auto';

@@ -115,6 +115,8 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     maxDelete: deleteLimit(),
     allowEmptySource: flag('allow-empty-source', false),
     cacheControl: cacheControl(),
+    overwrite: flag('overwrite', true),
+    storage: storage(),
     concurrency:
       text('concurrency') === 'auto' ? DEFAULT_CONCURRENCY : whole('concurrency', DEFAULT_CONCURRENCY, 1, 512),
     sizes: uploadSizes(),
