@@ -65,7 +65,11 @@ function role() {
       `arn:${partition}:iam::${values.account}:role/${values.role}`,
       values['repository-id'] !== undefined,
     ),
-    permissions: permissionPolicy(neededActions({ mode: 'deploy', delete: values.delete }), destination, partition),
+    permissions: permissionPolicy(
+      neededActions({ mode: 'deploy', dryRun: false, delete: values.delete ? 'all' : 'off' }),
+      destination,
+      partition,
+    ),
   };
 }
 
