@@ -99,7 +99,7 @@ export interface Plan {
   readonly unchanged: readonly Unchanged[];
   /** Every object that the source does not have, and since when; for the manifest. */
   readonly stale: readonly Stale[];
-  /** Objects were looked at that nobody remembered, or that were written since: the manifest is to say so. */
+  /** Objects are written, or were looked at that nobody remembered: the manifest is to be newer than they are. */
   readonly verified: boolean;
 }
 

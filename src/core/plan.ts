@@ -116,7 +116,7 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
     kept: existing.concat(fates.flatMap(({ object, why }) => (why === undefined ? [] : [{ key: object.key, why }]))),
     unchanged,
     stale,
-    verified: known.headers.size > 0,
+    verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
   };
 }
 
@@ -215,7 +215,11 @@ function compare(
   const there = known.headers.get(key);
   // What cannot be asked for is left as it is, and not remembered as right.
   if (there === undefined) return { key, etag, content, headers: undefined, owned: false };
-  return sameHeaders(headers, there) ? { key, etag, content, headers: fingerprint, owned: false } : 'headers';
+  // Nor does a HEAD tell of tags, of an ACL or of a key: who asks for them gets them, by a copy in place.
+  const asStored = Object.keys(options.storage).length === 0;
+  return asStored && sameHeaders(headers, there)
+    ? { key, etag, content, headers: fingerprint, owned: false }
+    : 'headers';
 }
 
 /** What the source does not have, and since when: an object that somebody has put since is not what was stale. */
