@@ -103,9 +103,8 @@ describe('the trust policy that matches', () => {
 
   test.each([false, true])('lets no character of a branch mean something else, pinned: %s', (pinned) => {
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a policy variable, as a branch may be called
-    const text = JSON.stringify(
-      trustPolicy({ ...CLAIMS, sub: 'repo:acme/web:ref:refs/heads/${aws:userid}' }, ROLE, pinned),
-    );
+    const sub = 'repo:acme/web:ref:refs/heads/${aws:userid}';
+    const text = JSON.stringify(trustPolicy({ ...CLAIMS, sub }, ROLE, pinned));
     // biome-ignore lint/suspicious/noTemplateCurlyInString: how a policy spells a dollar sign
     expect(text).toContain(':ref:refs/heads/${$}{aws:userid}"');
   });
