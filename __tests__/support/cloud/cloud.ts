@@ -222,6 +222,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<LoopbackCl
       return hosts.environment;
     },
     async close() {
+      faults.tell();
       await Promise.all([...servers.map((server) => server.close()), hosts?.close()]);
       if (!options.github) await github.close();
     },
