@@ -55,7 +55,7 @@ describe('npm run policy prints as JSON', () => {
     expect(JSON.parse(stdout)).toEqual({
       'trust-policy': trustPolicy(claims, undefined),
       'permission-policy': permissionPolicy(
-        neededActions({ mode: 'deploy', delete: true }),
+        neededActions({ mode: 'deploy', dryRun: false, delete: 'all' }),
         { bucket: 'my-site', prefix: '' },
         'aws',
       ),

@@ -7400,7 +7400,7 @@ __webpack_unused_export__ = CompressionType;
 __webpack_unused_export__ = Condition$;
 __webpack_unused_export__ = ContinuationEvent$;
 __webpack_unused_export__ = CopyObject$;
-__webpack_unused_export__ = CopyObjectCommand;
+exports.s9Z = CopyObjectCommand;
 __webpack_unused_export__ = CopyObjectOutput$;
 __webpack_unused_export__ = CopyObjectRequest$;
 __webpack_unused_export__ = CopyObjectResult$;
@@ -7659,7 +7659,7 @@ exports.kuI = HeadBucketCommand;
 __webpack_unused_export__ = HeadBucketOutput$;
 __webpack_unused_export__ = HeadBucketRequest$;
 __webpack_unused_export__ = HeadObject$;
-__webpack_unused_export__ = HeadObjectCommand;
+exports.l81 = HeadObjectCommand;
 __webpack_unused_export__ = HeadObjectOutput$;
 __webpack_unused_export__ = HeadObjectRequest$;
 __webpack_unused_export__ = IdempotencyParameterMismatch;
@@ -65411,7 +65411,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8559);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1614);
 
 
 const cancelled = new AbortController();
@@ -65425,6 +65425,10 @@ const succeeded = await (0,_main_js__WEBPACK_IMPORTED_MODULE_1__/* .main */ .i)(
         random: Math.random,
     },
     signal: cancelled.signal,
+    deploy: {
+        startedAt: Date.now(),
+        run: `${process.env.GITHUB_RUN_ID ?? 'local'}-${process.env.GITHUB_RUN_ATTEMPT ?? process.pid}`.replace(/[^\w.-]/g, ''),
+    },
 });
 // Sockets that are kept alive would keep the process too.
 process.exit(succeeded ? 0 : 1);
@@ -65434,7 +65438,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 8559:
+/***/ 1614:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -65443,27 +65447,62 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-;// CONCATENATED MODULE: ./build/core/each-of.js
+// EXTERNAL MODULE: external "node:http"
+var external_node_http_ = __nccwpck_require__(7067);
+// EXTERNAL MODULE: external "node:https"
+var external_node_https_ = __nccwpck_require__(4708);
+// EXTERNAL MODULE: ./node_modules/@aws-sdk/client-s3/dist-cjs/index.js
+var dist_cjs = __nccwpck_require__(3711);
+// EXTERNAL MODULE: ./node_modules/@aws-sdk/client-sts/dist-cjs/index.js
+var client_sts_dist_cjs = __nccwpck_require__(1695);
+// EXTERNAL MODULE: ./node_modules/@smithy/node-http-handler/dist-cjs/index.js
+var node_http_handler_dist_cjs = __nccwpck_require__(1279);
+;// CONCATENATED MODULE: ./build/errors.js
+/** Every code a failed step can carry. The set is closed: each has a row in the README's troubleshooting table. */
+const ERROR_CODES = (/* unused pure expression or super */ null && ([
+    'INPUT_INVALID',
+    'SOURCE_INVALID',
+    'OIDC_UNAVAILABLE',
+    'ROLE_DENIED',
+    'CREDENTIALS_INVALID',
+    'ACCOUNT_NOT_ALLOWED',
+    'BUCKET_NOT_FOUND',
+    'BUCKET_WRONG_REGION',
+    'PERMISSION_DENIED',
+    'TOO_MANY_DELETIONS',
+    'EMPTY_SOURCE',
+    'PREFIX_REQUIRED',
+    'UPLOAD_FAILED',
+    'DELETE_FAILED',
+    'SUPERSEDED',
+    'STORE_UNREACHABLE',
+    'STORE_MISBEHAVED',
+    'INTERNAL',
+]));
+/** The codes with which a guard says no before anything is written. */
+const GUARDS = new Set([
+    'ACCOUNT_NOT_ALLOWED',
+    'TOO_MANY_DELETIONS',
+    'EMPTY_SOURCE',
+    'PREFIX_REQUIRED',
+]);
 /**
- * Runs `work` for each item, at most `atOnce` at a time, in order of the items. The first that throws ends it: no further
- * item is begun, those under way are awaited, and the error is thrown.
+ * An error for the person who reads a red job: `message` is one sentence that says what failed and on what, `hint` says
+ * what to change (it may hold several lines to paste), `cause` keeps the original and is never printed.
  */
-async function eachOf(items, atOnce, work) {
-    const rest = items[Symbol.iterator]();
-    let failed;
-    const worker = async () => {
-        for (let next = rest.next(); !next.done && failed === undefined; next = rest.next()) {
-            try {
-                await work(next.value);
-            }
-            catch (error) {
-                failed ??= { error };
-            }
-        }
-    };
-    await Promise.all(Array.from({ length: atOnce }, worker));
-    if (failed !== undefined)
-        throw failed.error;
+class DeployError extends Error {
+    name = 'DeployError';
+    code;
+    hint;
+    constructor(code, message, options = {}) {
+        super(message, options.cause === undefined ? undefined : { cause: options.cause });
+        this.code = code;
+        this.hint = options.hint;
+    }
+    /** True when a guard refused, so that nothing was written. */
+    get refused() {
+        return GUARDS.has(this.code);
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/core/text.js
@@ -65521,280 +65560,6 @@ function duration(ms) {
 function count(number, noun) {
     const digits = String(number).replace(/\B(?=(\d{3})+$)/g, ',');
     return `${digits} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-;// CONCATENATED MODULE: ./build/errors.js
-/** Every code a failed step can carry. The set is closed: each has a row in the README's troubleshooting table. */
-const ERROR_CODES = (/* unused pure expression or super */ null && ([
-    'INPUT_INVALID',
-    'SOURCE_INVALID',
-    'OIDC_UNAVAILABLE',
-    'ROLE_DENIED',
-    'CREDENTIALS_INVALID',
-    'ACCOUNT_NOT_ALLOWED',
-    'BUCKET_NOT_FOUND',
-    'BUCKET_WRONG_REGION',
-    'PERMISSION_DENIED',
-    'TOO_MANY_DELETIONS',
-    'EMPTY_SOURCE',
-    'UPLOAD_FAILED',
-    'DELETE_FAILED',
-    'STORE_UNREACHABLE',
-    'STORE_MISBEHAVED',
-    'INTERNAL',
-]));
-/** The codes with which a guard says no before anything is written. */
-const GUARDS = new Set(['ACCOUNT_NOT_ALLOWED', 'TOO_MANY_DELETIONS', 'EMPTY_SOURCE']);
-/**
- * An error for the person who reads a red job: `message` is one sentence that says what failed and on what, `hint` says
- * what to change (it may hold several lines to paste), `cause` keeps the original and is never printed.
- */
-class DeployError extends Error {
-    name = 'DeployError';
-    code;
-    hint;
-    constructor(code, message, options = {}) {
-        super(message, options.cause === undefined ? undefined : { cause: options.cause });
-        this.code = code;
-        this.hint = options.hint;
-    }
-    /** True when a guard refused, so that nothing was written. */
-    get refused() {
-        return GUARDS.has(this.code);
-    }
-}
-
-;// CONCATENATED MODULE: ./build/apply.js
-
-
-
-/** After so many failed keys the rest of a phase would fail as well. */
-const MOST_FAILURES = 50;
-/**
- * Uploads phase by phase, each begun when the one before it is complete, so that a page goes live after everything it
- * names. After a failure the phase is finished, unless the failure stops the run, and no further phase is begun.
- */
-async function uploadAll(plan, store, options) {
-    const uploaded = [];
-    const failures = [];
-    let stopped;
-    let bytesUploaded = 0;
-    const room = new Room(options.memory);
-    const put = async (upload) => {
-        const leave = await room.enter(options.memoryFor(upload.file.size));
-        try {
-            if (stopped !== undefined || failures.length >= MOST_FAILURES)
-                return;
-            options.signal?.throwIfAborted();
-            await options.withBody(upload.file, async (file) => {
-                const { body, done } = telling(file, options.onBytes);
-                await store.put(upload.key, body, upload.headers);
-                done();
-            });
-            uploaded.push(upload);
-            bytesUploaded += upload.file.size;
-            options.onUploaded();
-        }
-        catch (error) {
-            const { failure, stops } = options.judge(error, upload.key);
-            if (failure !== undefined)
-                failures.push(failure);
-            stopped ??= stops;
-        }
-        finally {
-            leave();
-        }
-    };
-    for (const { uploads } of plan.phases) {
-        await eachOf(uploads, options.concurrency, put);
-        if (failures.length > 0 || stopped !== undefined)
-            break;
-    }
-    return { uploaded, deleted: [], failures, bytesUploaded, stopped };
-}
-/** Deletes what the plan says is stale; nothing when the upload before it had a failure. */
-async function deleteStale(plan, before, store, options) {
-    const keys = plan.deletions.map(({ key }) => key);
-    if (keys.length === 0 || before.failures.length > 0 || before.stopped !== undefined)
-        return before;
-    try {
-        options.signal?.throwIfAborted();
-        const failures = await store.deleteMany(keys);
-        const left = new Set(failures.map(({ key }) => key));
-        return { ...before, failures, deleted: keys.filter((key) => !left.has(key)) };
-    }
-    catch (error) {
-        const { failure, stops } = options.judge(error, keys[0] ?? '');
-        return { ...before, failures: failure === undefined ? [] : [failure], stopped: stops };
-    }
-}
-/** The error of an outcome with failures, or undefined for one without. */
-function errorOf(outcome, plan) {
-    const { failures } = outcome;
-    const first = failures[0];
-    if (outcome.stopped !== undefined)
-        return outcome.stopped;
-    if (first === undefined)
-        return undefined;
-    const deleting = plan.deletions.some(({ key }) => key === first.key);
-    const code = deleting ? 'DELETE_FAILED' : first.code === 'SOURCE_INVALID' ? 'SOURCE_INVALID' : 'UPLOAD_FAILED';
-    const what = `${failures.length} of the ${deleting ? 'deletions' : 'uploads'} failed; the first: ${plain(first.key)}: ${first.message}`;
-    return new DeployError(code, `${what}${what.endsWith('.') ? '' : '.'}`, {
-        hint: deleting
-            ? 'Every upload is in place. Stale objects stay until the next deploy.'
-            : 'Pages go up after their assets and nothing was deleted, so the site that is live still works. Run the job again: what is up already is not sent again.',
-    });
-}
-/** Tells of bytes as they are up: of a file that is read in parts while it goes, of any other when it is done. */
-function telling(body, onBytes) {
-    let told = 0;
-    const read = async (offset, length) => {
-        const content = await body.read(offset, length);
-        if (length < body.size) {
-            told += length;
-            onBytes(length);
-        }
-        return content;
-    };
-    return { body: { size: body.size, read, verify: body.verify }, done: () => onBytes(Math.max(0, body.size - told)) };
-}
-/** Bounds memory: files enter while their bytes fit, in the order they came; one that never fits enters alone. */
-class Room {
-    #size;
-    #taken = 0;
-    #waiting = [];
-    constructor(size) {
-        this.#size = size;
-    }
-    async enter(bytes) {
-        const asked = Math.min(bytes, this.#size);
-        if (this.#waiting.length > 0 || this.#taken + asked > this.#size) {
-            await new Promise((enter) => this.#waiting.push({ bytes: asked, enter }));
-        }
-        else {
-            this.#taken += asked;
-        }
-        return () => this.#leave(asked);
-    }
-    #leave(bytes) {
-        this.#taken -= bytes;
-        for (let next = this.#waiting[0]; next !== undefined && this.#taken + next.bytes <= this.#size; next = this.#waiting[0]) {
-            this.#taken += next.bytes;
-            this.#waiting.shift();
-            next.enter();
-        }
-    }
-}
-
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-;// CONCATENATED MODULE: ./build/core/parts.js
-
-const MIB = 1024 ** 2;
-/** S3's limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
-const SMALLEST_PART = 5 * MIB;
-const LARGEST_PART = 5 * 1024 * MIB;
-const MOST_PARTS = 10_000;
-/** The part size of other tools' defaults too, so that what they uploaded in parts is recognised. */
-const DEFAULT_SIZES = { threshold: 8 * MIB, part: 8 * MIB };
-/** The size of this file's parts: as set, or the next MiB with which 10,000 suffice. */
-function partSizeFor(size, sizes) {
-    const needed = Math.ceil(size / MOST_PARTS / MIB) * MIB;
-    return Math.max(sizes.part, needed);
-}
-/** Parts of one file that are under way at once. */
-const PARTS_AT_ONCE = 4;
-/** Bytes that an upload of a file holds in memory. */
-function memoryFor(size, sizes) {
-    return size <= sizes.threshold ? size : Math.min(size, PARTS_AT_ONCE * partSizeFor(size, sizes));
-}
-/** The ETag that S3 gives an object of these parts: the MD5 of their MD5s, and their number. */
-function multipartEtag(md5s) {
-    const hash = (0,external_node_crypto_.createHash)('md5');
-    for (const md5 of md5s)
-        hash.update(md5);
-    return `${hash.digest('hex')}-${md5s.length}`;
-}
-
-;// CONCATENATED MODULE: ./build/aws/failure.js
-
-/**
- * A call that failed, as an error that can be printed. The SDK's own errors must not be: members of the answer's XML
- * become properties of theirs, the session token and the canonical request among them.
- */
-class ServiceError extends Error {
-    name = 'ServiceError';
-    failure;
-    constructor(failure) {
-        super(`${failure.operation} ${failure.status ?? ''} ${failure.code}`);
-        this.failure = failure;
-    }
-}
-/** Codes that the SDK or Node give to a call that got no answer. */
-const NO_ANSWER = /^(TimeoutError|ECONN|ENOTFOUND|EAI_AGAIN|EPIPE|EHOST|ENET|ETIMEDOUT|ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HPE_|ERR_HTTP|EPROTO|UND_ERR)/;
-/** Takes from an SDK error what may be shown, and nothing else. */
-function toServiceError(operation, error) {
-    if (error instanceof ServiceError)
-        return error;
-    if (isDefect(error))
-        throw error;
-    const thrown = (error ?? {});
-    const status = thrown.$metadata?.httpStatusCode ?? thrown.$response?.statusCode;
-    const headers = thrown.$response?.headers ?? {};
-    const systemCode = [thrown.code, thrown.name].find((code) => code !== undefined && NO_ANSWER.test(code));
-    const answered = status !== undefined && systemCode === undefined;
-    const code = answered
-        ? named(thrown.Code ?? thrown.name, status, thrown.message)
-        : systemCode === undefined
-            ? thrown.name
-            : networkCode(systemCode);
-    const requestId = thrown.$metadata?.requestId ?? headers['x-amz-request-id'];
-    return new ServiceError({
-        operation,
-        code: plain(String(code ?? 'Unknown'), 100),
-        message: plain(answered ? knownMessage(String(thrown.message ?? '')) : networkMessage(systemCode, thrown.message), 600),
-        status: answered ? status : undefined,
-        requestId: requestId === undefined ? undefined : plain(requestId, 100),
-        region: region(headers['x-amz-bucket-region'] ?? thrown.Region),
-        retryAfter: Number(headers['retry-after']) || undefined,
-    });
-}
-/** Our own mistakes must not look like the store's: an SDK error carries what it was answered. */
-function isDefect(error) {
-    const { name, $metadata, $response, code } = (error ?? {});
-    return /^(Type|Range|Reference)Error$/.test(name ?? '') && !$metadata && !$response && !code;
-}
-/** Answers without a code (HEAD has no body, some stores answer STS in another form) are told by their status. */
-function named(code, status, message = '') {
-    // STS words a skewed clock so.
-    if (code === 'SignatureDoesNotMatch' && /^Signature (expired|not yet current)/.test(message))
-        return 'RequestTimeTooSkewed';
-    if (code !== undefined && !/^(Unknown|UnknownError|Error|SyntaxError|\d+)$/.test(code))
-        return code;
-    const codes = {
-        301: 'PermanentRedirect',
-        400: 'BadRequest',
-        403: 'AccessDenied',
-        404: 'NotFound',
-        429: 'TooManyRequests',
-        503: 'SlowDown',
-    };
-    return codes[status] ?? (status < 400 ? 'StoreMisbehaved' : `Http${status}`);
-}
-function knownMessage(message = '') {
-    return /^(UnknownError|Unknown)$/.test(message) ? '' : (message.split('\n')[0] ?? '');
-}
-/** What the network said: some of it does not pass by waiting. */
-function networkCode(code) {
-    if (code === 'ENOTFOUND')
-        return 'HostNotFound';
-    return /^(CERT_|ERR_TLS_CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code) ? 'CertificateRefused' : 'NetworkError';
-}
-function networkMessage(code, message = '') {
-    return message === '' ? `no answer (${code})` : message;
-}
-function region(value) {
-    return value !== undefined && /^[a-z0-9-]{2,40}$/.test(value) ? value : undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/core/explain.js
@@ -65931,321 +65696,87 @@ function explain(failure, destination) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/failures.js
+;// CONCATENATED MODULE: ./build/aws/failure.js
 
-
-
-
-/** Whatever was thrown, as the error that the report shows. An SDK error never gets through as it is. */
-function toDeployError(thrown, destination, signal) {
-    if (signal?.aborted) {
-        return new DeployError('UPLOAD_FAILED', 'The job was cancelled before the run was complete.', {
-            hint: 'Nothing was deleted after that. Run the job again: what is up already is not sent again.',
-            cause: thrown,
-        });
-    }
-    if (thrown instanceof DeployError)
-        return thrown;
-    if (thrown instanceof ServiceError)
-        return explain(thrown.failure, destination ?? { bucket: '', prefix: '' });
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
-    return new DeployError('INTERNAL', `A defect of s3-deploy: ${plain(`${error.name}: ${error.message}`, 300)}`, {
-        hint: ['Please report it with these lines:', ...frames.slice(0, 8)].join('\n'),
-        cause: thrown,
-    });
-}
-/** Kinds of failure that are the same for every key that is left. */
-const STOPPING = new Set(['credentials', 'missing bucket', 'wrong region', 'unreachable']);
-/** What an error thrown for one key means: a failure of that key, and perhaps the end of the run. */
-function judge(thrown, key, destination, signal) {
-    if (signal.aborted)
-        return { stops: toDeployError(thrown, destination, signal) };
-    if (thrown instanceof ServiceError) {
-        const { failure } = thrown;
-        const stops = STOPPING.has(kindOf(failure)) ? explain(failure, destination) : undefined;
-        return { failure: { key, operation: failure.operation, code: failure.code, message: describe(failure) }, stops };
-    }
-    const error = toDeployError(thrown, destination);
-    const failure = { key, operation: 'read', code: error.code, message: error.message };
-    return { failure, stops: error.code === 'INTERNAL' ? error : undefined };
-}
-
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-;// CONCATENATED MODULE: ./build/core/key.js
-
-
-/** The first path segment of what the action itself keeps below the prefix: never a page, a deletion or a count. */
-const OWN_SEGMENT = '.s3-deploy';
-/** S3's limit for a key, in bytes of UTF-8. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
-const KEY_BYTES = 1024;
-/** Bucket names of AWS; https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
-const AWS_BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
-/** What S3-compatible stores take besides: upper case, underscores, and a tenant before a colon (Ceph); an ARN is none. */
-const STORE_BUCKET = /^(?!arn:)\w[\w.:-]{1,253}\w$/;
 /**
- * Reads the inputs `bucket` (`name`, `name/path` or `s3://name/path`) and `prefix`.
- * @param compatible true when an `endpoint` is given, whose store may allow names that AWS does not.
- * @throws DeployError INPUT_INVALID for a name or path that no bucket can have, and for a path and prefix that disagree.
+ * A call that failed, as an error that can be printed. The SDK's own errors must not be: members of the answer's XML
+ * become properties of theirs, the session token and the canonical request among them.
  */
-function parseDestination(bucketInput, prefixInput, compatible) {
-    const [bucket = '', ...rest] = bucketInput.replace(/^s3:\/\//, '').split('/');
-    const allowed = compatible ? STORE_BUCKET : AWS_BUCKET;
-    if (!allowed.test(bucket) || bucket.includes('..')) {
-        throw new DeployError('INPUT_INVALID', `bucket: '${plain(bucket)}' is not a bucket name.`, {
-            hint: 'Give the name alone (my-site), with a path (my-site/docs) or as s3://my-site/docs; not an ARN or a URL.',
-        });
-    }
-    const path = parsePrefix('bucket', rest.join('/'));
-    const prefix = parsePrefix('prefix', prefixInput);
-    if (path !== '' && prefix !== '' && path !== prefix) {
-        throw new DeployError('INPUT_INVALID', `bucket carries the path '${path}', but prefix says '${prefix}'.`, {
-            hint: 'Give the path once: in bucket or in prefix.',
-        });
-    }
-    return { bucket, prefix: prefix === '' ? path : prefix };
-}
-function parsePrefix(input, value) {
-    if (value === '')
-        return '';
-    const name = value.endsWith('/') ? value.slice(0, -1) : value;
-    const refuse = (why) => {
-        throw new DeployError('INPUT_INVALID', `${input}: the path '${plain(value)}' ${why}.`, {
-            hint: "A path is like 'docs' or 'sites/docs'; leave it out for the root of the bucket.",
-        });
-    };
-    if (name === '' || name.startsWith('/'))
-        refuse('begins with a slash');
-    if (!name.isWellFormed() || /[\u0000-\u001f\u007f-\u009f]/.test(name))
-        refuse('holds a control character');
-    const segments = name.split('/');
-    if (segments.includes(''))
-        refuse('holds an empty segment (//)');
-    if (segments.includes('..') || segments.includes('.'))
-        refuse("holds a segment '.' or '..'");
-    if (segments.some((segment) => segment.startsWith(OWN_SEGMENT)))
-        refuse(`holds '${OWN_SEGMENT}', which is ours`);
-    if (Buffer.byteLength(name) > KEY_BYTES - 64)
-        refuse('is too long for keys below it');
-    return `${name}/`;
-}
-/** Whether a path below the prefix belongs to the action itself (`.s3-deploy…`). */
-function isOwnPath(path) {
-    return path.startsWith(OWN_SEGMENT);
-}
-/** The key of a file: its path, `/`-separated and relative to the source, below the prefix. */
-function toKey(prefix, path) {
-    return `${prefix}${path}`;
-}
-/**
- * Why S3 cannot hold a key, or undefined when it can. HTTP clients and servers resolve `.` and `..` segments away, so
- * that such a key would land elsewhere; no file system yields them as names.
- */
-function keyProblem(key) {
-    if (!key.isWellFormed())
-        return 'its name is not valid Unicode';
-    if (Buffer.byteLength(key) > KEY_BYTES)
-        return `its key has ${Buffer.byteLength(key)} bytes, S3 takes ${KEY_BYTES}`;
-    if (key === 'soap')
-        return "S3 refuses the key 'soap'";
-    return undefined;
-}
-/** Orders keys as S3 does: by UTF-8 bytes. */
-function compareKeys(a, b) {
-    return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
-
-;// CONCATENATED MODULE: ./build/site/scan.js
-
-
-
-
-/** A source without files. */
-const NO_SOURCE = { files: [], links: 0, excluded: 0, leftOut: 0 };
-const SLASH = Buffer.from('/');
-/**
- * Reads a source folder. Names are read as bytes, since a name that is not UTF-8 would be mangled as a string.
- * @throws DeployError SOURCE_INVALID for a missing folder, a socket, pipe or device, a name that S3 cannot hold, or a
- * file or folder that cannot be read.
- */
-function scanSource(folder, filter, prefix) {
-    const source = { ...NO_SOURCE, files: [] };
-    const root = Buffer.from(folder);
-    const walk = (directory) => {
-        for (const entry of (0,external_node_fs_.readdirSync)(directory, { withFileTypes: true, encoding: 'buffer' })) {
-            const location = Buffer.concat([directory, SLASH, entry.name]);
-            const name = location.subarray(root.length + 1);
-            const path = name.toString('utf8');
-            if (entry.isSymbolicLink())
-                source.links++;
-            else if (entry.isDirectory()) {
-                // What is left out need not be readable.
-                if (isReadable(location) || filter(`${path}/-`) === 'taken')
-                    walk(location);
-                else
-                    source.excluded++;
-            }
-            else {
-                const verdict = isOwnPath(path) ? 'left out' : filter(path);
-                if (verdict === 'excluded')
-                    source.excluded++;
-                else if (verdict === 'left out')
-                    source.leftOut++;
-                else
-                    source.files.push(toFile(location, name, prefix));
-            }
-        }
-    };
-    checkFolder(folder);
-    try {
-        walk(root);
-    }
-    catch (error) {
-        throw asSourceError(error, folder);
-    }
-    return source;
-}
-/** Whether anything is at the place of the source. */
-function sourceExists(folder) {
-    return (0,external_node_fs_.statSync)(folder, { throwIfNoEntry: false }) !== undefined;
-}
-function checkFolder(folder) {
-    const stats = (0,external_node_fs_.statSync)(folder, { throwIfNoEntry: false });
-    if (stats?.isDirectory())
-        return;
-    const problem = stats === undefined ? 'does not exist' : 'is not a folder';
-    throw new DeployError('SOURCE_INVALID', `source-dir: ${plain(folder)} ${problem}.`, {
-        hint: 'Give the folder that the build writes to, relative to the workspace, and run the build before this step.',
-    });
-}
-function isReadable(location) {
-    try {
-        (0,external_node_fs_.accessSync)(location, external_node_fs_.constants.R_OK | external_node_fs_.constants.X_OK);
-        return true;
-    }
-    catch {
-        return false;
+class ServiceError extends Error {
+    name = 'ServiceError';
+    failure;
+    constructor(failure) {
+        super(`${failure.operation} ${failure.status ?? ''} ${failure.code}`);
+        this.failure = failure;
     }
 }
-function toFile(location, name, prefix) {
-    const path = name.toString('utf8');
-    if (!Buffer.from(path).equals(name)) {
-        throw new DeployError('SOURCE_INVALID', `The name of ${plain(name.toString('latin1'))} is not UTF-8.`, {
-            hint: 'Rename it: keys in S3 are UTF-8.',
-        });
-    }
-    const stats = (0,external_node_fs_.lstatSync)(location, { bigint: true });
-    if (!stats.isFile()) {
-        throw new DeployError('SOURCE_INVALID', `${plain(path)} is a socket, pipe or device, not a file.`, {
-            hint: 'Remove it from source-dir, or exclude it.',
-        });
-    }
-    (0,external_node_fs_.accessSync)(location, external_node_fs_.constants.R_OK);
-    const problem = keyProblem(toKey(prefix, path));
-    if (problem !== undefined) {
-        throw new DeployError('SOURCE_INVALID', `${plain(path)} cannot be a key: ${problem}.`, {
-            hint: 'Rename it, or exclude it.',
-        });
-    }
-    return { path, size: Number(stats.size), version: versionOf(stats) };
-}
-/** What changes when a file is written, replaced or truncated. */
-function versionOf(stats) {
-    return [stats.dev, stats.ino, stats.size, stats.mtimeNs].join(' ');
-}
-function asSourceError(error, folder) {
-    if (error instanceof DeployError)
+/** Codes that the SDK or Node give to a call that got no answer. */
+const NO_ANSWER = /^(TimeoutError|ECONN|ENOTFOUND|EAI_AGAIN|EPIPE|EHOST|ENET|ETIMEDOUT|ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HPE_|ERR_HTTP|EPROTO|UND_ERR)/;
+/** Takes from an SDK error what may be shown, and nothing else. */
+function toServiceError(operation, error) {
+    if (error instanceof ServiceError)
         return error;
-    const { message } = error;
-    return new DeployError('SOURCE_INVALID', `${plain(folder)} cannot be read: ${plain(message)}.`, {
-        hint: 'Every file of source-dir must be readable; exclude what is not part of the site.',
-        cause: error,
+    if (isDefect(error))
+        throw error;
+    const thrown = (error ?? {});
+    const status = thrown.$metadata?.httpStatusCode ?? thrown.$response?.statusCode;
+    const headers = thrown.$response?.headers ?? {};
+    const systemCode = [thrown.code, thrown.name].find((code) => code !== undefined && NO_ANSWER.test(code));
+    const answered = status !== undefined && systemCode === undefined;
+    const code = answered
+        ? named(thrown.Code ?? thrown.name, status, thrown.message)
+        : systemCode === undefined
+            ? thrown.name
+            : networkCode(systemCode);
+    const requestId = thrown.$metadata?.requestId ?? headers['x-amz-request-id'];
+    return new ServiceError({
+        operation,
+        code: plain(String(code ?? 'Unknown'), 100),
+        message: plain(answered ? knownMessage(String(thrown.message ?? '')) : networkMessage(systemCode, thrown.message), 600),
+        status: answered ? status : undefined,
+        requestId: requestId === undefined ? undefined : plain(requestId, 100),
+        region: region(headers['x-amz-bucket-region'] ?? thrown.Region),
+        retryAfter: Number(headers['retry-after']) || undefined,
     });
 }
-
-;// CONCATENATED MODULE: ./build/site/body.js
-
-
-
-
-
-
-/** A pipe that has taken a file's place must not be waited for, nor a link followed. */
-const READ = external_node_fs_.constants.O_RDONLY | external_node_fs_.constants.O_NONBLOCK | external_node_fs_.constants.O_NOFOLLOW;
-/**
- * Opens a file of the source, uses it, and closes it again.
- * @throws DeployError SOURCE_INVALID when it is not the file that was scanned, or ends before its size.
- */
-async function withBody(folder, file, use) {
-    const handle = await (0,promises_.open)((0,external_node_path_.join)(folder, file.path), READ).catch((error) => {
-        throw new DeployError('SOURCE_INVALID', `${plain(file.path)} cannot be read: ${plain(error.message)}.`, {
-            hint: 'Every file of source-dir must be readable until the deploy is over.',
-            cause: error,
-        });
-    });
-    try {
-        const verify = async () => {
-            if (versionOf(await handle.stat({ bigint: true })) !== file.version)
-                throw changed(file);
-        };
-        await verify();
-        return await use({ size: file.size, read: (offset, length) => readExactly(handle, file, offset, length), verify });
-    }
-    finally {
-        await handle.close();
-    }
+/** Our own mistakes must not look like the store's: an SDK error carries what it was answered. */
+function isDefect(error) {
+    const { name, $metadata, $response, code } = (error ?? {});
+    return /^(Type|Range|Reference)Error$/.test(name ?? '') && !$metadata && !$response && !code;
 }
-async function readExactly(handle, file, offset, length) {
-    const buffer = Buffer.allocUnsafe(length);
-    for (let done = 0; done < length;) {
-        const { bytesRead } = await handle.read(buffer, done, length - done, offset + done);
-        if (bytesRead === 0)
-            throw changed(file);
-        done += bytesRead;
-    }
-    return buffer;
-}
-function changed(file) {
-    return new DeployError('SOURCE_INVALID', `${plain(file.path)} changed while it was being deployed.`, {
-        hint: 'Nothing may write to source-dir during the deploy: wait for the build to end before this step.',
-    });
-}
-
-;// CONCATENATED MODULE: ./build/apply-options.js
-
-
-
-/** Bytes of files in memory at once. */
-const MEMORY = 64 * 1024 ** 2;
-/** How these inputs want a plan carried out: where files are read, how much goes on at once, and who hears of it. */
-function applyOptions(inputs, report, signal) {
-    return {
-        signal,
-        concurrency: inputs.concurrency,
-        memory: MEMORY,
-        memoryFor: (size) => memoryFor(size, inputs.sizes),
-        withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
-        judge: (error, key) => judge(error, key, inputs.destination, signal),
-        onBytes: report.progress.addBytes,
-        onUploaded: report.progress.addFile,
+/** Answers without a code (HEAD has no body, some stores answer STS in another form) are told by their status. */
+function named(code, status, message = '') {
+    // STS words a skewed clock so.
+    if (code === 'SignatureDoesNotMatch' && /^Signature (expired|not yet current)/.test(message))
+        return 'RequestTimeTooSkewed';
+    if (code !== undefined && !/^(Unknown|UnknownError|Error|SyntaxError|\d+)$/.test(code))
+        return code;
+    const codes = {
+        301: 'PermanentRedirect',
+        400: 'BadRequest',
+        403: 'AccessDenied',
+        404: 'NotFound',
+        429: 'TooManyRequests',
+        503: 'SlowDown',
     };
+    return codes[status] ?? (status < 400 ? 'StoreMisbehaved' : `Http${status}`);
+}
+function knownMessage(message = '') {
+    return /^(UnknownError|Unknown)$/.test(message) ? '' : (message.split('\n')[0] ?? '');
+}
+/** What the network said: some of it does not pass by waiting. */
+function networkCode(code) {
+    if (code === 'ENOTFOUND')
+        return 'HostNotFound';
+    return /^(CERT_|ERR_TLS_CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code) ? 'CertificateRefused' : 'NetworkError';
+}
+function networkMessage(code, message = '') {
+    return message === '' ? `no answer (${code})` : message;
+}
+function region(value) {
+    return value !== undefined && /^[a-z0-9-]{2,40}$/.test(value) ? value : undefined;
 }
 
-// EXTERNAL MODULE: external "node:http"
-var external_node_http_ = __nccwpck_require__(7067);
-// EXTERNAL MODULE: external "node:https"
-var external_node_https_ = __nccwpck_require__(4708);
-// EXTERNAL MODULE: ./node_modules/@aws-sdk/client-s3/dist-cjs/index.js
-var dist_cjs = __nccwpck_require__(3711);
-// EXTERNAL MODULE: ./node_modules/@aws-sdk/client-sts/dist-cjs/index.js
-var client_sts_dist_cjs = __nccwpck_require__(1695);
-// EXTERNAL MODULE: ./node_modules/@smithy/node-http-handler/dist-cjs/index.js
-var node_http_handler_dist_cjs = __nccwpck_require__(1279);
 ;// CONCATENATED MODULE: ./build/aws/retry.js
 
 
@@ -66431,6 +65962,59 @@ class Caller {
     }
 }
 
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./build/core/each-of.js
+/**
+ * Runs `work` for each item, at most `atOnce` at a time, in order of the items. The first that throws ends it: no further
+ * item is begun, those under way are awaited, and the error is thrown.
+ */
+async function eachOf(items, atOnce, work) {
+    const rest = items[Symbol.iterator]();
+    let failed;
+    const worker = async () => {
+        for (let next = rest.next(); !next.done && failed === undefined; next = rest.next()) {
+            try {
+                await work(next.value);
+            }
+            catch (error) {
+                failed ??= { error };
+            }
+        }
+    };
+    await Promise.all(Array.from({ length: atOnce }, worker));
+    if (failed !== undefined)
+        throw failed.error;
+}
+
+;// CONCATENATED MODULE: ./build/core/parts.js
+
+const MIB = 1024 ** 2;
+/** S3's limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+const SMALLEST_PART = 5 * MIB;
+const LARGEST_PART = 5 * 1024 * MIB;
+const MOST_PARTS = 10_000;
+/** The part size of other tools' defaults too, so that what they uploaded in parts is recognised. */
+const DEFAULT_SIZES = { threshold: 8 * MIB, part: 8 * MIB };
+/** The size of this file's parts: as set, or the next MiB with which 10,000 suffice. */
+function partSizeFor(size, sizes) {
+    const needed = Math.ceil(size / MOST_PARTS / MIB) * MIB;
+    return Math.max(sizes.part, needed);
+}
+/** Parts of one file that are under way at once. */
+const PARTS_AT_ONCE = 4;
+/** Bytes that an upload of a file holds in memory. */
+function memoryFor(size, sizes) {
+    return size <= sizes.threshold ? size : Math.min(size, PARTS_AT_ONCE * partSizeFor(size, sizes));
+}
+/** The ETag that S3 gives an object of these parts: the MD5 of their MD5s, and their number. */
+function multipartEtag(md5s) {
+    const hash = (0,external_node_crypto_.createHash)('md5');
+    for (const md5 of md5s)
+        hash.update(md5);
+    return `${hash.digest('hex')}-${md5s.length}`;
+}
+
 ;// CONCATENATED MODULE: ./build/aws/object-store.js
 
 
@@ -66438,6 +66022,8 @@ class Caller {
 
 
 
+/** The largest object that one request copies. */
+const LARGEST_COPY = 5 * 1024 ** 3;
 const BATCH = 1000;
 /** A batch is sent again for the keys that the store was too busy to delete. */
 const DELETE_ROUNDS = 4;
@@ -66486,19 +66072,80 @@ class S3ObjectStore {
             token = page.IsTruncated ? page.NextContinuationToken : undefined;
         } while (token !== undefined);
     }
-    async put(key, body, headers) {
-        if (body.size <= this.#options.sizes.threshold)
-            return this.#putWhole(key, body, headers);
-        for (let start = 1;; start++) {
-            try {
-                return await this.#putInParts(key, body, headers);
+    async get(key) {
+        const command = new dist_cjs/* GetObjectCommand */.jLs({ Bucket: this.#options.bucket, Key: key });
+        try {
+            return await this.#caller.call('GetObject', async (options) => {
+                const answer = await this.#s3.send(command, options);
+                if (answer.ETag === undefined || answer.Body === undefined) {
+                    throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
+                }
+                return { body: await answer.Body.transformToByteArray(), etag: unquote(answer.ETag) };
+            });
+        }
+        catch (error) {
+            if (error instanceof ServiceError && error.failure.status === 404)
+                return undefined;
+            throw error;
+        }
+    }
+    async head(key) {
+        const command = new dist_cjs/* HeadObjectCommand */.l81({ Bucket: this.#options.bucket, Key: key });
+        try {
+            const answer = await this.#caller.call('HeadObject', (options) => this.#s3.send(command, options));
+            return headersOf(answer);
+        }
+        catch (error) {
+            if (error instanceof ServiceError && ['denied', 'refused'].includes(kindOf(error.failure)))
+                return undefined;
+            throw error;
+        }
+    }
+    async put(key, body, headers, condition) {
+        const target = { Bucket: this.#options.bucket, Key: key };
+        try {
+            if (body.size <= this.#options.sizes.threshold)
+                return await this.#putWhole(target, body, headers, condition);
+            for (let start = 1;; start++) {
+                try {
+                    return await this.#putInParts(target, body, headers, condition);
+                }
+                catch (error) {
+                    // After an answer that was lost on the way, the store may have completed or dropped the upload.
+                    const forgotten = error instanceof ServiceError && error.failure.code === 'NoSuchUpload';
+                    if (!forgotten || start === UPLOAD_STARTS)
+                        throw error;
+                }
             }
-            catch (error) {
-                // After an answer that was lost on the way, the store may have completed or dropped the upload.
-                const forgotten = error instanceof ServiceError && error.failure.code === 'NoSuchUpload';
-                if (!forgotten || start === UPLOAD_STARTS)
-                    throw error;
-            }
+        }
+        catch (error) {
+            if (condition !== undefined && error instanceof ServiceError && isUnmet(error.failure, condition))
+                return 'precondition failed';
+            throw error;
+        }
+    }
+    async copyHeaders({ key, etag, size }, headers) {
+        if (size > LARGEST_COPY)
+            return undefined;
+        const { bucket, storage } = this.#options;
+        const command = new dist_cjs/* CopyObjectCommand */.s9Z({
+            Bucket: bucket,
+            Key: key,
+            CopySource: `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`,
+            CopySourceIfMatch: `"${etag}"`,
+            MetadataDirective: 'REPLACE',
+            ...(storage.tags !== undefined && { TaggingDirective: 'REPLACE' }),
+            ...objectHeaders(headers, storage),
+        });
+        try {
+            const answer = await this.#caller.call('CopyObject', (options) => this.#s3.send(command, options));
+            return unquote(answer.CopyObjectResult?.ETag) || undefined;
+        }
+        catch (error) {
+            // The right to copy is more than the right to put (tags, KMS), and not every store copies onto itself.
+            if (error instanceof ServiceError && ['denied', 'refused', 'misbehaved'].includes(kindOf(error.failure)))
+                return undefined;
+            throw error;
         }
     }
     async deleteMany(keys) {
@@ -66510,15 +66157,15 @@ class S3ObjectStore {
         }
         return failures;
     }
-    async #putWhole(key, body, headers) {
+    async #putWhole(target, body, headers, condition) {
         const operation = 'PutObject';
         const content = await body.read(0, body.size);
         const md5 = (0,external_node_crypto_.createHash)('md5').update(content).digest();
         await body.verify();
-        await this.#caller.call(operation, async (options) => {
+        return this.#caller.call(operation, async (options) => {
             const command = new dist_cjs/* PutObjectCommand */.wKZ({
-                Bucket: this.#options.bucket,
-                Key: key,
+                ...target,
+                ...conditionHeaders(condition),
                 Body: content,
                 ContentLength: content.length,
                 ContentMD5: md5.toString('base64'),
@@ -66526,10 +66173,10 @@ class S3ObjectStore {
             });
             const answer = await this.#s3.send(command, options);
             this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+            return { etag: unquote(answer.ETag) };
         }, { bytes: content.length });
     }
-    async #putInParts(key, body, headers) {
-        const target = { Bucket: this.#options.bucket, Key: key };
+    async #putInParts(target, body, headers, condition) {
         const { UploadId } = await this.#caller.call('CreateMultipartUpload', async (options) => {
             const answer = await this.#s3.send(new dist_cjs/* CreateMultipartUploadCommand */.nG4({ ...target, ...objectHeaders(headers, this.#options.storage) }), options);
             if (!answer.UploadId)
@@ -66539,7 +66186,7 @@ class S3ObjectStore {
         try {
             const parts = await this.#uploadParts({ ...target, UploadId }, body);
             await body.verify();
-            await this.#complete({ ...target, UploadId }, parts);
+            return { etag: await this.#complete({ ...target, UploadId }, parts, condition) };
         }
         catch (error) {
             // An open upload is kept, and billed, for ever. Gone already is as good as aborted.
@@ -66574,11 +66221,13 @@ class S3ObjectStore {
         });
         return parts;
     }
-    async #complete(target, parts) {
+    async #complete(target, parts, condition) {
         const operation = 'CompleteMultipartUpload';
-        await this.#caller.call(operation, async (options) => {
+        const expected = multipartEtag(parts.map(({ md5 }) => md5));
+        return this.#caller.call(operation, async (options) => {
             const command = new dist_cjs/* CompleteMultipartUploadCommand */.Gym({
                 ...target,
+                ...conditionHeaders(condition),
                 MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
             });
             const answer = await this.#s3.send(command, options);
@@ -66586,8 +66235,10 @@ class S3ObjectStore {
             if (!answer.ETag && (this.#options.isAws || answer.ETag === undefined)) {
                 throw new ServiceError(misbehaved(operation, 'no ETag'));
             }
-            if (answer.ETag)
-                this.#checkEtag(operation, answer.ETag, multipartEtag(parts.map(({ md5 }) => md5)), answer.ServerSideEncryption);
+            if (!answer.ETag)
+                return expected;
+            this.#checkEtag(operation, answer.ETag, expected, answer.ServerSideEncryption);
+            return unquote(answer.ETag);
         });
     }
     /** Holds an answer against what was sent. Encrypted with KMS, and in some stores, an ETag says nothing of the content. */
@@ -66661,12 +66312,39 @@ function objectHeaders(headers, storage) {
     return {
         ContentType: headers.contentType,
         ...(headers.cacheControl !== undefined && { CacheControl: headers.cacheControl }),
+        ...(headers.contentDisposition !== undefined && { ContentDisposition: headers.contentDisposition }),
+        ...(headers.contentEncoding !== undefined && { ContentEncoding: headers.contentEncoding }),
+        ...(headers.contentLanguage !== undefined && { ContentLanguage: headers.contentLanguage }),
+        ...(headers.expires !== undefined && { Expires: new Date(headers.expires) }),
+        ...(headers.metadata !== undefined && { Metadata: { ...headers.metadata } }),
         ...(acl !== undefined && { ACL: acl }),
         ...(storageClass !== undefined && { StorageClass: storageClass }),
         ...(encryption !== undefined && { ServerSideEncryption: encryption }),
         ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
         ...(tags !== undefined && { Tagging: tags.map((pair) => pair.map(encodeURIComponent).join('=')).join('&') }),
     };
+}
+/** The headers of an object as a HEAD answers them. */
+function headersOf(answer) {
+    const { ContentType, CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, ExpiresString, Metadata } = answer;
+    return {
+        contentType: ContentType ?? '',
+        ...(CacheControl && { cacheControl: CacheControl }),
+        ...(ContentDisposition && { contentDisposition: ContentDisposition }),
+        ...(ContentEncoding && { contentEncoding: ContentEncoding }),
+        ...(ContentLanguage && { contentLanguage: ContentLanguage }),
+        ...(ExpiresString && { expires: ExpiresString }),
+        ...(Metadata && Object.keys(Metadata).length > 0 && { metadata: Metadata }),
+    };
+}
+function conditionHeaders(condition) {
+    if (condition === undefined)
+        return {};
+    return condition === 'absent' ? { IfNoneMatch: '*' } : { IfMatch: `"${condition.etag}"` };
+}
+/** 412 says that the condition is not met; so does 404, when what should be overwritten is gone. */
+function isUnmet({ status, code }, condition) {
+    return status === 412 || code === 'PreconditionFailed' || (condition !== 'absent' && code === 'NoSuchKey');
 }
 function toFailure(key, failure) {
     return { key, operation: failure.operation, code: failure.code, message: describe(failure) };
@@ -66696,11 +66374,13 @@ const PARTITIONS = [
     { partition: 'aws-iso-f', regions: /^us-isof-/, home: 'us-isof-south-1' },
 ];
 /** The actions that a run needs; each is proved by the probe. */
-function neededActions({ mode, delete: deletes }) {
+function neededActions({ mode, delete: deletes, dryRun }) {
+    if (mode === 'remove')
+        return dryRun ? ['s3:ListBucket'] : ['s3:ListBucket', 's3:DeleteObject'];
     const actions = ['s3:ListBucket', 's3:GetObject'];
     if (mode !== 'plan')
         actions.push('s3:PutObject');
-    if (mode !== 'plan' && deletes)
+    if (mode !== 'plan' && deletes !== 'off')
         actions.push('s3:DeleteObject');
     return actions;
 }
@@ -70068,6 +69748,3859 @@ function permissionDenied(denied, policy, who) {
     });
 }
 
+;// CONCATENATED MODULE: ./node_modules/js-yaml/dist/js-yaml.mjs
+/*! js-yaml 5.5.0 https://github.com/nodeca/js-yaml @license MIT */
+//#region src/tag.ts
+/**
+* Returned by a scalar resolver when the source does not match its tag.
+*
+* @category Tags
+*/
+var NOT_RESOLVED = Symbol("NOT_RESOLVED");
+/**
+* Create a normalized scalar tag definition.
+*
+* @category Tags
+*/
+function defineScalarTag(tagName, options) {
+	return {
+		tagName,
+		nodeKind: "scalar",
+		implicit: options.implicit ?? false,
+		matchByTagPrefix: options.matchByTagPrefix ?? false,
+		implicitFirstChars: options.implicitFirstChars ?? null,
+		resolve: options.resolve,
+		identify: options.identify,
+		represent: options.represent ?? ((data) => String(data)),
+		representTagName: options.representTagName ?? (() => tagName)
+	};
+}
+/**
+* Create a normalized sequence tag definition.
+*
+* @category Tags
+*/
+function defineSequenceTag(tagName, options) {
+	const carrierIsResult = options.finalize === void 0;
+	return {
+		tagName,
+		nodeKind: "sequence",
+		implicit: false,
+		matchByTagPrefix: options.matchByTagPrefix ?? false,
+		create: options.create,
+		addItem: options.addItem,
+		finalize: options.finalize ?? ((carrier) => carrier),
+		carrierIsResult,
+		identify: options.identify,
+		represent: options.represent ?? ((data) => data),
+		representTagName: options.representTagName ?? (() => tagName)
+	};
+}
+/**
+* Create a normalized mapping tag definition.
+*
+* @category Tags
+*/
+function defineMappingTag(tagName, options) {
+	const carrierIsResult = options.finalize === void 0;
+	return {
+		tagName,
+		nodeKind: "mapping",
+		implicit: false,
+		matchByTagPrefix: options.matchByTagPrefix ?? false,
+		create: options.create,
+		addPair: options.addPair,
+		has: options.has,
+		keys: options.keys,
+		get: options.get,
+		finalize: options.finalize ?? ((carrier) => carrier),
+		carrierIsResult,
+		identify: options.identify,
+		represent: options.represent ?? ((data) => data),
+		representTagName: options.representTagName ?? (() => tagName)
+	};
+}
+//#endregion
+//#region src/tag/scalar/str.ts
+/** @category Tags */
+var strTag = defineScalarTag("tag:yaml.org,2002:str", {
+	resolve: (source) => source,
+	identify: (data) => typeof data === "string"
+});
+//#endregion
+//#region src/tag/scalar/null_core.ts
+var NULL_VALUES$1 = [
+	"",
+	"~",
+	"null",
+	"Null",
+	"NULL"
+];
+/** @category Tags */
+var nullCoreTag = defineScalarTag("tag:yaml.org,2002:null", {
+	implicit: true,
+	implicitFirstChars: [
+		"",
+		"~",
+		"n",
+		"N"
+	],
+	resolve: (source) => {
+		if (NULL_VALUES$1.indexOf(source) !== -1) return null;
+		return NOT_RESOLVED;
+	},
+	identify: (object) => object === null,
+	represent: () => "null"
+});
+//#endregion
+//#region src/tag/scalar/null_json.ts
+/** @category Tags */
+var nullJsonTag = defineScalarTag("tag:yaml.org,2002:null", {
+	implicit: true,
+	implicitFirstChars: ["n"],
+	resolve: (source, isExplicit) => {
+		if (source === "null" || isExplicit && source === "") return null;
+		return NOT_RESOLVED;
+	},
+	identify: (object) => object === null,
+	represent: () => "null"
+});
+//#endregion
+//#region src/tag/scalar/null_yaml11.ts
+var NULL_VALUES = [
+	"",
+	"~",
+	"null",
+	"Null",
+	"NULL"
+];
+/** @category Tags */
+var nullYaml11Tag = defineScalarTag("tag:yaml.org,2002:null", {
+	implicit: true,
+	implicitFirstChars: [
+		"",
+		"~",
+		"n",
+		"N"
+	],
+	resolve: (source) => {
+		if (NULL_VALUES.indexOf(source) !== -1) return null;
+		return NOT_RESOLVED;
+	},
+	identify: (object) => object === null,
+	represent: () => "null"
+});
+//#endregion
+//#region src/tag/scalar/bool_core.ts
+var TRUE_VALUES$2 = [
+	"true",
+	"True",
+	"TRUE"
+];
+var FALSE_VALUES$2 = [
+	"false",
+	"False",
+	"FALSE"
+];
+/** @category Tags */
+var boolCoreTag = defineScalarTag("tag:yaml.org,2002:bool", {
+	implicit: true,
+	implicitFirstChars: [
+		"t",
+		"T",
+		"f",
+		"F"
+	],
+	resolve: (source) => {
+		if (TRUE_VALUES$2.indexOf(source) !== -1) return true;
+		if (FALSE_VALUES$2.indexOf(source) !== -1) return false;
+		return NOT_RESOLVED;
+	},
+	identify: (object) => Object.prototype.toString.call(object) === "[object Boolean]",
+	represent: (object) => object ? "true" : "false"
+});
+//#endregion
+//#region src/tag/scalar/bool_json.ts
+var TRUE_VALUES$1 = ["true"];
+var FALSE_VALUES$1 = ["false"];
+/** @category Tags */
+var boolJsonTag = defineScalarTag("tag:yaml.org,2002:bool", {
+	implicit: true,
+	implicitFirstChars: ["t", "f"],
+	resolve: (source) => {
+		if (TRUE_VALUES$1.indexOf(source) !== -1) return true;
+		if (FALSE_VALUES$1.indexOf(source) !== -1) return false;
+		return NOT_RESOLVED;
+	},
+	identify: (object) => Object.prototype.toString.call(object) === "[object Boolean]",
+	represent: (object) => object ? "true" : "false"
+});
+//#endregion
+//#region src/tag/scalar/bool_yaml11.ts
+var TRUE_VALUES = [
+	"true",
+	"True",
+	"TRUE",
+	"y",
+	"Y",
+	"yes",
+	"Yes",
+	"YES",
+	"on",
+	"On",
+	"ON"
+];
+var FALSE_VALUES = [
+	"false",
+	"False",
+	"FALSE",
+	"n",
+	"N",
+	"no",
+	"No",
+	"NO",
+	"off",
+	"Off",
+	"OFF"
+];
+/** @category Tags */
+var boolYaml11Tag = defineScalarTag("tag:yaml.org,2002:bool", {
+	implicit: true,
+	implicitFirstChars: [
+		"y",
+		"Y",
+		"n",
+		"N",
+		"t",
+		"T",
+		"f",
+		"F",
+		"o",
+		"O"
+	],
+	resolve: (source) => {
+		if (TRUE_VALUES.indexOf(source) !== -1) return true;
+		if (FALSE_VALUES.indexOf(source) !== -1) return false;
+		return NOT_RESOLVED;
+	},
+	identify: (object) => Object.prototype.toString.call(object) === "[object Boolean]",
+	represent: (object) => object ? "true" : "false"
+});
+//#endregion
+//#region src/tag/scalar/int_core.ts
+var YAML_INTEGER_IMPLICIT_PATTERN$1 = /* @__PURE__ */ new RegExp("^(?:0o[0-7]+|0x[0-9a-fA-F]+|[-+]?[0-9]+)$");
+var YAML_INTEGER_EXPLICIT_PATTERN$1 = /* @__PURE__ */ new RegExp("^(?:[-+]?0b[0-1]+|[-+]?0o[0-7]+|[-+]?0x[0-9a-fA-F]+|[-+]?[0-9]+)$");
+function parseYamlInteger$2(source) {
+	let value = source;
+	let sign = 1;
+	if (value[0] === "-" || value[0] === "+") {
+		if (value[0] === "-") sign = -1;
+		value = value.slice(1);
+	}
+	if (value.startsWith("0b")) return sign * parseInt(value.slice(2), 2);
+	if (value.startsWith("0o")) return sign * parseInt(value.slice(2), 8);
+	if (value.startsWith("0x")) return sign * parseInt(value.slice(2), 16);
+	return sign * parseInt(value, 10);
+}
+function resolveYamlInteger$2(source, isExplicit) {
+	if (isExplicit) {
+		if (!YAML_INTEGER_EXPLICIT_PATTERN$1.test(source)) return NOT_RESOLVED;
+	} else if (!YAML_INTEGER_IMPLICIT_PATTERN$1.test(source)) return NOT_RESOLVED;
+	const result = parseYamlInteger$2(source);
+	return Number.isFinite(result) ? result : NOT_RESOLVED;
+}
+/** @category Tags */
+var intCoreTag = defineScalarTag("tag:yaml.org,2002:int", {
+	implicit: true,
+	implicitFirstChars: [
+		"-",
+		"+",
+		..."0123456789"
+	],
+	resolve: resolveYamlInteger$2,
+	identify: (object) => Number.isInteger(object) && !Object.is(object, -0) && object.toString(10).indexOf("e") < 0,
+	represent: (object) => object.toString(10)
+});
+//#endregion
+//#region src/tag/scalar/int_json.ts
+var YAML_INTEGER_IMPLICIT_PATTERN = /* @__PURE__ */ new RegExp("^-?(?:0|[1-9][0-9]*)$");
+var YAML_INTEGER_EXPLICIT_PATTERN = /* @__PURE__ */ new RegExp("^(?:[-+]?0b[0-1]+|[-+]?0o[0-7]+|[-+]?0x[0-9a-fA-F]+|[-+]?[0-9]+)$");
+function parseYamlInteger$1(source) {
+	let value = source;
+	let sign = 1;
+	if (value[0] === "-" || value[0] === "+") {
+		if (value[0] === "-") sign = -1;
+		value = value.slice(1);
+	}
+	if (value.startsWith("0b")) return sign * parseInt(value.slice(2), 2);
+	if (value.startsWith("0o")) return sign * parseInt(value.slice(2), 8);
+	if (value.startsWith("0x")) return sign * parseInt(value.slice(2), 16);
+	return sign * parseInt(value, 10);
+}
+function resolveYamlInteger$1(source, isExplicit) {
+	if (isExplicit) {
+		if (!YAML_INTEGER_EXPLICIT_PATTERN.test(source)) return NOT_RESOLVED;
+	} else if (!YAML_INTEGER_IMPLICIT_PATTERN.test(source)) return NOT_RESOLVED;
+	const result = parseYamlInteger$1(source);
+	return Number.isFinite(result) ? result : NOT_RESOLVED;
+}
+/** @category Tags */
+var intJsonTag = defineScalarTag("tag:yaml.org,2002:int", {
+	implicit: true,
+	implicitFirstChars: ["-", ..."0123456789"],
+	resolve: resolveYamlInteger$1,
+	identify: (object) => Number.isInteger(object) && !Object.is(object, -0) && object.toString(10).indexOf("e") < 0,
+	represent: (object) => object.toString(10)
+});
+//#endregion
+//#region src/tag/scalar/int_yaml11.ts
+var YAML_INTEGER_PATTERN = /* @__PURE__ */ new RegExp("^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?0x[0-9a-fA-F_]+|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+|[-+]?(?:0|[1-9][0-9_]*))$");
+function parseYamlInteger(source) {
+	let value = source.replace(/_/g, "");
+	let sign = 1;
+	if (value[0] === "-" || value[0] === "+") {
+		if (value[0] === "-") sign = -1;
+		value = value.slice(1);
+	}
+	if (value.startsWith("0b")) return sign * parseInt(value.slice(2), 2);
+	if (value.startsWith("0x")) return sign * parseInt(value.slice(2), 16);
+	if (value.includes(":")) {
+		let result = 0;
+		for (const part of value.split(":")) result = result * 60 + Number(part);
+		return sign * result;
+	}
+	if (value !== "0" && value[0] === "0") return sign * parseInt(value, 8);
+	return sign * parseInt(value, 10);
+}
+function resolveYamlInteger(source) {
+	if (!YAML_INTEGER_PATTERN.test(source)) return NOT_RESOLVED;
+	const result = parseYamlInteger(source);
+	return Number.isFinite(result) ? result : NOT_RESOLVED;
+}
+/** @category Tags */
+var intYaml11Tag = defineScalarTag("tag:yaml.org,2002:int", {
+	implicit: true,
+	implicitFirstChars: [
+		"-",
+		"+",
+		..."0123456789"
+	],
+	resolve: resolveYamlInteger,
+	identify: (object) => Number.isInteger(object) && !Object.is(object, -0) && object.toString(10).indexOf("e") < 0,
+	represent: (object) => object.toString(10)
+});
+//#endregion
+//#region src/tag/scalar/float_core.ts
+var YAML_FLOAT_PATTERN$1 = /* @__PURE__ */ new RegExp("^(?:[-+]?[0-9]+(?:\\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|[-+]?\\.[0-9]+(?:[eE][-+]?[0-9]+)?|[-+]?\\.(?:inf|Inf|INF)|\\.(?:nan|NaN|NAN))$");
+var YAML_FLOAT_SPECIAL_PATTERN$1 = /* @__PURE__ */ new RegExp("^(?:[-+]?\\.(?:inf|Inf|INF)|\\.(?:nan|NaN|NAN))$");
+function resolveYamlFloat$2(source) {
+	if (!YAML_FLOAT_PATTERN$1.test(source)) return NOT_RESOLVED;
+	let value = source.toLowerCase();
+	const sign = value[0] === "-" ? -1 : 1;
+	if ("+-".includes(value[0])) value = value.slice(1);
+	if (value === ".inf") return sign === 1 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+	if (value === ".nan") return NaN;
+	const result = sign * parseFloat(value);
+	if (Number.isFinite(result) || YAML_FLOAT_SPECIAL_PATTERN$1.test(source)) return result;
+	return NOT_RESOLVED;
+}
+function representYamlFloat$2(object) {
+	if (isNaN(object)) return ".nan";
+	if (object === Number.POSITIVE_INFINITY) return ".inf";
+	if (object === Number.NEGATIVE_INFINITY) return "-.inf";
+	if (Object.is(object, -0)) return "-0.0";
+	const result = object.toString(10);
+	return /^[-+]?[0-9]+e/.test(result) ? result.replace("e", ".e") : result;
+}
+/** @category Tags */
+var floatCoreTag = defineScalarTag("tag:yaml.org,2002:float", {
+	implicit: true,
+	implicitFirstChars: [
+		"-",
+		"+",
+		".",
+		..."0123456789"
+	],
+	resolve: resolveYamlFloat$2,
+	identify: (object) => typeof object === "number" && (!Number.isInteger(object) || Object.is(object, -0) || object.toString(10).indexOf("e") >= 0),
+	represent: representYamlFloat$2
+});
+//#endregion
+//#region src/tag/scalar/float_json.ts
+var YAML_FLOAT_IMPLICIT_PATTERN = /* @__PURE__ */ new RegExp("^-?(?:0|[1-9][0-9]*)(?:\\.[0-9]*)?(?:[eE][-+]?[0-9]+)?$");
+var YAML_FLOAT_EXPLICIT_PATTERN = /* @__PURE__ */ new RegExp("^(?:[-+]?[0-9]+(?:\\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|[-+]?\\.[0-9]+(?:[eE][-+]?[0-9]+)?|[-+]?\\.(?:inf|Inf|INF)|\\.(?:nan|NaN|NAN))$");
+function resolveYamlFloat$1(source, isExplicit) {
+	if (isExplicit) {
+		if (!YAML_FLOAT_EXPLICIT_PATTERN.test(source)) return NOT_RESOLVED;
+		let value = source.toLowerCase();
+		const sign = value[0] === "-" ? -1 : 1;
+		if ("+-".includes(value[0])) value = value.slice(1);
+		if (value === ".inf") return sign === 1 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+		if (value === ".nan") return NaN;
+		const result = sign * parseFloat(value);
+		return Number.isFinite(result) ? result : NOT_RESOLVED;
+	}
+	if (!YAML_FLOAT_IMPLICIT_PATTERN.test(source)) return NOT_RESOLVED;
+	const result = Number(source);
+	if (Number.isFinite(result)) return result;
+	return NOT_RESOLVED;
+}
+function representYamlFloat$1(object) {
+	if (isNaN(object)) return ".nan";
+	if (object === Number.POSITIVE_INFINITY) return ".inf";
+	if (object === Number.NEGATIVE_INFINITY) return "-.inf";
+	if (Object.is(object, -0)) return "-0.0";
+	const result = object.toString(10);
+	return /^[-+]?[0-9]+e/.test(result) ? result.replace("e", ".e") : result;
+}
+/** @category Tags */
+var floatJsonTag = defineScalarTag("tag:yaml.org,2002:float", {
+	implicit: true,
+	implicitFirstChars: ["-", ..."0123456789"],
+	resolve: resolveYamlFloat$1,
+	identify: (object) => typeof object === "number" && (!Number.isInteger(object) || Object.is(object, -0) || object.toString(10).indexOf("e") >= 0),
+	represent: representYamlFloat$1
+});
+//#endregion
+//#region src/tag/scalar/float_yaml11.ts
+var YAML_FLOAT_PATTERN = /* @__PURE__ */ new RegExp("^(?:[-+]?(?:(?:[0-9][0-9_]*)?\\.[0-9_]*)(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\\.[0-9_]*|[-+]?\\.(?:inf|Inf|INF)|\\.(?:nan|NaN|NAN))$");
+var YAML_FLOAT_SPECIAL_PATTERN = /* @__PURE__ */ new RegExp("^(?:[-+]?\\.(?:inf|Inf|INF)|\\.(?:nan|NaN|NAN))$");
+function resolveYamlFloat(source) {
+	if (!YAML_FLOAT_PATTERN.test(source)) return NOT_RESOLVED;
+	let value = source.toLowerCase().replace(/_/g, "");
+	const sign = value[0] === "-" ? -1 : 1;
+	if ("+-".includes(value[0])) value = value.slice(1);
+	if (value === ".inf") return sign === 1 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+	if (value === ".nan") return NaN;
+	let result = 0;
+	if (value.includes(":")) {
+		for (const part of value.split(":")) result = result * 60 + Number(part);
+		result *= sign;
+	} else result = sign * parseFloat(value);
+	if (Number.isFinite(result) || YAML_FLOAT_SPECIAL_PATTERN.test(source)) return result;
+	return NOT_RESOLVED;
+}
+function representYamlFloat(object) {
+	if (isNaN(object)) return ".nan";
+	if (object === Number.POSITIVE_INFINITY) return ".inf";
+	if (object === Number.NEGATIVE_INFINITY) return "-.inf";
+	if (Object.is(object, -0)) return "-0.0";
+	const result = object.toString(10);
+	return /^[-+]?[0-9]+e/.test(result) ? result.replace("e", ".e") : result;
+}
+/** @category Tags */
+var floatYaml11Tag = defineScalarTag("tag:yaml.org,2002:float", {
+	implicit: true,
+	implicitFirstChars: [
+		"-",
+		"+",
+		".",
+		..."0123456789"
+	],
+	resolve: resolveYamlFloat,
+	identify: (object) => typeof object === "number" && (!Number.isInteger(object) || Object.is(object, -0) || object.toString(10).indexOf("e") >= 0),
+	represent: representYamlFloat
+});
+//#endregion
+//#region src/tag/scalar/merge.ts
+/**
+* Enables merge keys in {@link CORE_SCHEMA} when added with
+* {@link Schema.withTags}.
+*
+* @category Tags
+*/
+var mergeTag = defineScalarTag("tag:yaml.org,2002:merge", {
+	implicit: true,
+	implicitFirstChars: ["<"],
+	resolve: (source, isExplicit) => {
+		if (source === "<<" || isExplicit && source === "") return "<<";
+		return NOT_RESOLVED;
+	},
+	identify: () => false
+});
+//#endregion
+//#region src/tag/scalar/binary.ts
+var BASE64_PATTERN = /^[A-Za-z0-9+/]*={0,2}$/;
+function resolveYamlBinary(source) {
+	const input = source.replace(/\s/g, "");
+	if (input.length % 4 !== 0 || !BASE64_PATTERN.test(input)) return NOT_RESOLVED;
+	const binary = atob(input);
+	const result = new Uint8Array(binary.length);
+	for (let index = 0; index < binary.length; index++) result[index] = binary.charCodeAt(index);
+	return result;
+}
+function representYamlBinary(object) {
+	let binary = "";
+	for (let index = 0; index < object.length; index++) binary += String.fromCharCode(object[index]);
+	return btoa(binary);
+}
+/**
+* The `!!binary` tag, represented as a `Uint8Array`.
+*
+* @category Tags
+*/
+var binaryTag = defineScalarTag("tag:yaml.org,2002:binary", {
+	resolve: resolveYamlBinary,
+	identify: (object) => Object.prototype.toString.call(object) === "[object Uint8Array]",
+	represent: representYamlBinary
+});
+//#endregion
+//#region src/tag/scalar/timestamp.ts
+var YAML_DATE_REGEXP = /* @__PURE__ */ new RegExp("^([0-9][0-9][0-9][0-9])-([0-9][0-9])-([0-9][0-9])$");
+var YAML_TIMESTAMP_REGEXP = /* @__PURE__ */ new RegExp("^([0-9][0-9][0-9][0-9])-([0-9][0-9]?)-([0-9][0-9]?)(?:[Tt]|[ \\t]+)([0-9][0-9]?):([0-9][0-9]):([0-9][0-9])(?:\\.([0-9]*))?(?:[ \\t]*(Z|([-+])([0-9][0-9]?)(?::([0-9][0-9]))?))?$");
+function makeUtcDate(year, month, day, hour = 0, minute = 0, second = 0, fraction = 0) {
+	const date = new Date(Date.UTC(year, month, day, hour, minute, second, fraction));
+	date.setUTCFullYear(year, month, day);
+	return date;
+}
+function resolveYamlTimestamp(source) {
+	let match = YAML_DATE_REGEXP.exec(source);
+	if (match === null) match = YAML_TIMESTAMP_REGEXP.exec(source);
+	if (match === null) return NOT_RESOLVED;
+	const year = +match[1];
+	const month = +match[2] - 1;
+	const day = +match[3];
+	if (!match[4]) {
+		const date = makeUtcDate(year, month, day);
+		if (date.getUTCFullYear() !== year || date.getUTCMonth() !== month || date.getUTCDate() !== day) return NOT_RESOLVED;
+		return date;
+	}
+	const hour = +match[4];
+	const minute = +match[5];
+	const second = +match[6];
+	let fraction = 0;
+	if (hour > 23 || minute > 59 || second > 59) return NOT_RESOLVED;
+	if (match[7]) {
+		let value = match[7].slice(0, 3);
+		while (value.length < 3) value += "0";
+		fraction = +value;
+	}
+	const date = makeUtcDate(year, month, day, hour, minute, second, fraction);
+	if (date.getUTCFullYear() !== year || date.getUTCMonth() !== month || date.getUTCDate() !== day) return NOT_RESOLVED;
+	if (match[9]) {
+		const offsetHour = +match[10];
+		const offsetMinute = +(match[11] || 0);
+		if (offsetHour > 23 || offsetMinute > 59) return NOT_RESOLVED;
+		const offset = (offsetHour * 60 + offsetMinute) * 6e4;
+		date.setTime(date.getTime() - (match[9] === "-" ? -offset : offset));
+	}
+	return date;
+}
+/**
+* The YAML 1.1 `!!timestamp` tag, represented as a JavaScript `Date`.
+*
+* @category Tags
+*/
+var timestampTag = defineScalarTag("tag:yaml.org,2002:timestamp", {
+	implicit: true,
+	implicitFirstChars: [..."0123456789"],
+	resolve: resolveYamlTimestamp,
+	identify: (object) => object instanceof Date,
+	represent: (object) => object.toISOString()
+});
+//#endregion
+//#region src/tag/sequence/seq.ts
+/** @category Tags */
+var seqTag = defineSequenceTag("tag:yaml.org,2002:seq", {
+	create: () => [],
+	addItem: (container, item) => {
+		container.push(item);
+	},
+	identify: Array.isArray
+});
+//#endregion
+//#region src/common/object.ts
+function isPlainObject(data) {
+	if (data === null || typeof data !== "object" || Array.isArray(data)) return false;
+	const prototype = Object.getPrototypeOf(data);
+	return prototype === null || prototype === Object.prototype;
+}
+function pick(object, keys) {
+	const result = {};
+	for (const key of keys) if (object[key] !== void 0) result[key] = object[key];
+	return result;
+}
+//#endregion
+//#region src/tag/sequence/omap.ts
+/**
+* Provided only for YAML 1.1 compatibility and supported by the loader only.
+* JavaScript has no dedicated class to represent this type, so it cannot be
+* identified and dumped.
+*
+* ```yaml
+* !!omap
+*   - one: 1
+*   - two: 2
+* ```
+*
+* is loaded as
+*
+* ```javascript
+* [
+*   { one: 1 },
+*   { two: 2 }
+* ]
+* ```
+*
+* @category Tags
+*/
+var omapTag = defineSequenceTag("tag:yaml.org,2002:omap", {
+	create: () => ({
+		list: [],
+		seen: /* @__PURE__ */ new Set()
+	}),
+	addItem: (carrier, item) => {
+		let key;
+		if (item instanceof Map) {
+			if (item.size !== 1) return "cannot resolve an ordered map item";
+			key = item.keys().next().value;
+		} else if (isPlainObject(item)) {
+			const itemKeys = Object.keys(item);
+			if (itemKeys.length !== 1) return "cannot resolve an ordered map item";
+			key = itemKeys[0];
+		} else return "cannot resolve an ordered map item";
+		if (carrier.seen.has(key)) return "duplicate key in ordered map";
+		carrier.seen.add(key);
+		carrier.list.push(item);
+		return "";
+	},
+	finalize: (carrier) => carrier.list,
+	identify: () => false
+});
+//#endregion
+//#region src/tag/sequence/pairs.ts
+/**
+* Provided only for YAML 1.1 compatibility and supported by the loader only.
+* JavaScript has no dedicated class to represent this type, so it cannot be
+* identified and dumped.
+*
+* ```yaml
+* !!pairs
+*   - one: 1
+*   - two: 2
+* ```
+*
+* is loaded as
+*
+* ```javascript
+* [
+*   ['one', 1],
+*   ['two', 2]
+* ]
+* ```
+*
+* @category Tags
+*/
+var pairsTag = defineSequenceTag("tag:yaml.org,2002:pairs", {
+	create: () => [],
+	addItem: (container, item) => {
+		if (item instanceof Map) {
+			if (item.size !== 1) return "cannot resolve a pairs item";
+			container.push(item.entries().next().value);
+			return "";
+		}
+		if (Object.prototype.toString.call(item) !== "[object Object]") return "cannot resolve a pairs item";
+		const object = item;
+		const keys = Object.keys(object);
+		if (keys.length !== 1) return "cannot resolve a pairs item";
+		container.push([keys[0], object[keys[0]]]);
+		return "";
+	},
+	identify: () => false
+});
+//#endregion
+//#region src/tag/mapping/map.ts
+/**
+* This is the default mapping implementation. It uses `{}` objects and has only
+* partial functionality due to language limitations. This choice was made
+* because users expect to get JavaScript objects, and it was left unchanged to
+* avoid too many breaking changes in the v5 release.
+*
+* Side effects:
+*
+* - `Object.hasOwn()` checks or `for...of` loops are required for safe use (to
+*   avoid falling through to prototypes).
+* - Only scalar string keys are supported properly.
+* - Other scalar keys, such as `null` and numbers, are converted to strings.
+*   This is historical behaviour, and it can cause side effects such as
+*   problems with `!!merge`.
+*
+* Note that non-string scalar keys may be deprecated in future versions.
+*
+* Ideally, use {@link realMapTag} instead.
+*
+* @category Tags
+*/
+var mapTag = defineMappingTag("tag:yaml.org,2002:map", {
+	create: () => ({}),
+	identify: isPlainObject,
+	represent: (o) => {
+		const map = /* @__PURE__ */ new Map();
+		for (const key of Object.keys(o)) map.set(key, o[key]);
+		return map;
+	},
+	addPair: (container, key, value) => {
+		if (key !== null && typeof key === "object") return "object-based map does not support complex keys";
+		const normalizedKey = String(key);
+		if (normalizedKey === "__proto__") Object.defineProperty(container, normalizedKey, {
+			value,
+			enumerable: true,
+			configurable: true,
+			writable: true
+		});
+		else container[normalizedKey] = value;
+		return "";
+	},
+	has: (container, key) => {
+		if (key !== null && typeof key === "object") return false;
+		return Object.prototype.hasOwnProperty.call(container, String(key));
+	},
+	keys: (container) => Object.keys(container),
+	get: (container, key) => {
+		const normalizedKey = String(key);
+		if (!Object.prototype.hasOwnProperty.call(container, normalizedKey)) return null;
+		return container[normalizedKey];
+	}
+});
+//#endregion
+//#region src/tag/mapping/set.ts
+/**
+* The YAML 1.1 `!!set` tag, represented as a JavaScript `Set`.
+*
+* @category Tags
+*/
+var setTag = defineMappingTag("tag:yaml.org,2002:set", {
+	create: () => /* @__PURE__ */ new Set(),
+	identify: (data) => data instanceof Set,
+	represent: (data) => {
+		const map = /* @__PURE__ */ new Map();
+		for (const key of data) map.set(key, null);
+		return map;
+	},
+	addPair: (container, key, value) => {
+		if (value !== null) return "cannot resolve a set item";
+		container.add(key);
+		return "";
+	},
+	has: (container, key) => container.has(key),
+	keys: (container) => container.keys(),
+	get: () => null
+});
+//#endregion
+//#region src/schema.ts
+function createTagDefinitionMap() {
+	return {
+		scalar: Object.create(null),
+		sequence: Object.create(null),
+		mapping: Object.create(null)
+	};
+}
+function createTagDefinitionListMap() {
+	return {
+		scalar: [],
+		sequence: [],
+		mapping: []
+	};
+}
+function compileTags(tags) {
+	const result = [];
+	for (const tag of tags) {
+		let index = result.length;
+		for (let previousIndex = 0; previousIndex < result.length; previousIndex++) {
+			const previous = result[previousIndex];
+			if (previous.nodeKind === tag.nodeKind && previous.tagName === tag.tagName && previous.matchByTagPrefix === tag.matchByTagPrefix) {
+				index = previousIndex;
+				break;
+			}
+		}
+		result[index] = tag;
+	}
+	return result;
+}
+/**
+* Controls tag resolution when loading and type selection when dumping.
+*
+* @category Schemas
+*/
+var Schema = class Schema {
+	tags;
+	/** @internal */
+	implicitScalarTags;
+	/**
+	* Dispatch implicit scalar resolvers by `source.charAt(0)`. Each bucket holds
+	* the resolvers that may match that key, in schema order; a key absent from
+	* the map uses
+	* {@link Schema.implicitScalarAnyFirstChar}
+	* (resolvers that declared no first-char constraint, so they apply to any
+	* first character).
+	*/
+	implicitScalarByFirstChar;
+	implicitScalarAnyFirstChar;
+	/**
+	* The default scalar tag (`!!str`), resolved once so the composer's fallback
+	* for unresolved plain scalars avoids a keyed lookup per scalar.
+	*
+	* @internal
+	*/
+	defaultScalarTag;
+	/**
+	* The default container tags (`!!seq` / `!!map`), used by the dumper: when a
+	* value is identified by its default tag, the tag is implicit and not
+	* printed. Undefined if the schema does not define them (then such values
+	* can't be dumped).
+	*
+	* @internal
+	*/
+	defaultSequenceTag;
+	/** @internal */
+	defaultMappingTag;
+	exact;
+	prefix;
+	constructor(tags) {
+		const compiledTags = compileTags(tags);
+		const implicitScalarTags = [];
+		const exact = createTagDefinitionMap();
+		const prefix = createTagDefinitionListMap();
+		for (const tag of compiledTags) {
+			if (tag.nodeKind === "scalar" && tag.implicit) {
+				if (tag.matchByTagPrefix) throw new Error("Implicit scalar tags cannot match by tag prefix");
+				implicitScalarTags.push(tag);
+			}
+			switch (tag.nodeKind) {
+				case "scalar":
+					if (tag.matchByTagPrefix) prefix.scalar.push(tag);
+					else exact.scalar[tag.tagName] = tag;
+					break;
+				case "sequence":
+					if (tag.matchByTagPrefix) prefix.sequence.push(tag);
+					else exact.sequence[tag.tagName] = tag;
+					break;
+				case "mapping": if (tag.matchByTagPrefix) prefix.mapping.push(tag);
+				else exact.mapping[tag.tagName] = tag;
+			}
+		}
+		const implicitScalarAnyFirstChar = implicitScalarTags.filter((tag) => tag.implicitFirstChars === null);
+		const keys = /* @__PURE__ */ new Set();
+		for (const tag of implicitScalarTags) if (tag.implicitFirstChars !== null) for (const key of tag.implicitFirstChars) keys.add(key);
+		const implicitScalarByFirstChar = /* @__PURE__ */ new Map();
+		for (const key of keys) implicitScalarByFirstChar.set(key, implicitScalarTags.filter((tag) => tag.implicitFirstChars === null || tag.implicitFirstChars.indexOf(key) !== -1));
+		const defaultScalarTag = exact.scalar["tag:yaml.org,2002:str"];
+		if (!defaultScalarTag) throw new Error("schema does not define the default scalar tag (tag:yaml.org,2002:str)");
+		this.tags = compiledTags;
+		this.implicitScalarTags = implicitScalarTags;
+		this.implicitScalarByFirstChar = implicitScalarByFirstChar;
+		this.implicitScalarAnyFirstChar = implicitScalarAnyFirstChar;
+		this.defaultScalarTag = defaultScalarTag;
+		this.defaultSequenceTag = exact.sequence["tag:yaml.org,2002:seq"];
+		this.defaultMappingTag = exact.mapping["tag:yaml.org,2002:map"];
+		this.exact = exact;
+		this.prefix = prefix;
+	}
+	/** @internal */
+	lookupScalarTag(tagName) {
+		const exactTag = this.exact.scalar[tagName];
+		if (exactTag) return exactTag;
+		for (const tag of this.prefix.scalar) if (tagName.startsWith(tag.tagName)) return tag;
+	}
+	/** @internal */
+	lookupSequenceTag(tagName) {
+		const exactTag = this.exact.sequence[tagName];
+		if (exactTag) return exactTag;
+		for (const tag of this.prefix.sequence) if (tagName.startsWith(tag.tagName)) return tag;
+	}
+	/** @internal */
+	lookupMappingTag(tagName) {
+		const exactTag = this.exact.mapping[tagName];
+		if (exactTag) return exactTag;
+		for (const tag of this.prefix.mapping) if (tagName.startsWith(tag.tagName)) return tag;
+	}
+	/** @internal */
+	resolveImplicitScalarTag(source) {
+		const candidates = this.implicitScalarByFirstChar.get(source.charAt(0)) ?? this.implicitScalarAnyFirstChar;
+		for (const tag of candidates) {
+			const value = tag.resolve(source, false, tag.tagName);
+			if (value !== NOT_RESOLVED) return {
+				value,
+				tag
+			};
+		}
+		const tag = this.defaultScalarTag;
+		return {
+			value: tag.resolve(source, false, tag.tagName),
+			tag
+		};
+	}
+	/**
+	* Creates a new schema with the specified tags added. If a tag already
+	* exists, it is replaced by the specified tag.
+	*
+	* @example
+	*
+	* ```javascript
+	* import { CORE_SCHEMA, mergeTag, realMapTag } from 'js-yaml'
+	*
+	* const schema = CORE_SCHEMA.withTags(mergeTag, realMapTag)
+	* ```
+	*/
+	withTags(...tags) {
+		let flatTags = [];
+		for (const tag of tags) flatTags = flatTags.concat(tag);
+		return new Schema([...this.tags, ...flatTags]);
+	}
+};
+/**
+* The YAML 1.2 Failsafe Schema: strings, sequences, and mappings.
+*
+* @category Schemas
+*/
+var FAILSAFE_SCHEMA = new Schema([
+	strTag,
+	seqTag,
+	mapTag
+]);
+/**
+* The YAML 1.2 JSON Schema. It uses JSON scalar forms while retaining YAML
+* collection syntax.
+*
+* @category Schemas
+*/
+var JSON_SCHEMA = new Schema([
+	...FAILSAFE_SCHEMA.tags,
+	nullJsonTag,
+	boolJsonTag,
+	intJsonTag,
+	floatJsonTag
+]);
+/**
+* The default schema for the loaders. Note, {@link CORE_SCHEMA} comes
+* without the `!!merge` tag. You can easily enable it if needed.
+*
+* @example
+* Enable {@link mergeTag}:
+*
+* ```javascript
+* import { load, CORE_SCHEMA, mergeTag } from 'js-yaml'
+*
+* try {
+*   load(data, { schema: CORE_SCHEMA.withTags(mergeTag) })
+* } catch (e) {
+*   console.error(e)
+* }
+* ```
+*
+* @category Schemas
+*/
+var CORE_SCHEMA = new Schema([
+	...FAILSAFE_SCHEMA.tags,
+	nullCoreTag,
+	boolCoreTag,
+	intCoreTag,
+	floatCoreTag
+]);
+/**
+* YAML 1.1-compatible schema.
+*
+* @category Schemas
+*/
+var YAML11_SCHEMA = new Schema([
+	...FAILSAFE_SCHEMA.tags,
+	nullYaml11Tag,
+	boolYaml11Tag,
+	intYaml11Tag,
+	floatYaml11Tag,
+	timestampTag,
+	mergeTag,
+	binaryTag,
+	omapTag,
+	pairsTag,
+	setTag
+]);
+/**
+* The dumper schema for maximum compatibility. It combines all supported type
+* variants from YAML 1.1 and YAML 1.2 so strings matching any of them are
+* quoted. This makes the generated YAML more compatible with other parsers.
+*
+* The schema is based on YAML 1.1, but extends `!!int` and `!!float` to accept
+* both YAML 1.1 and Core Schema forms, since Core Schema supports some forms
+* that YAML 1.1 does not.
+*
+* @category Schemas
+*/
+var DUMP_SCHEMA = YAML11_SCHEMA.withTags({
+	...intYaml11Tag,
+	resolve: (source, isExplicit, tagName) => {
+		const result = intYaml11Tag.resolve(source, isExplicit, tagName);
+		return result === NOT_RESOLVED ? intCoreTag.resolve(source, isExplicit, tagName) : result;
+	}
+}, {
+	...floatYaml11Tag,
+	resolve: (source, isExplicit, tagName) => {
+		const result = floatYaml11Tag.resolve(source, isExplicit, tagName);
+		return result === NOT_RESOLVED ? floatCoreTag.resolve(source, isExplicit, tagName) : result;
+	}
+});
+//#endregion
+//#region src/tag/mapping/real_map.ts
+/**
+* Recommended when non-string keys are actually needed. It uses native
+* JavaScript `Map` objects, so keys keep their constructed types instead of
+* being converted to strings.
+*
+* It is not the default to avoid widespread breaking changes in existing
+* projects. `Map` has a different access API and does not pass deep equality
+* checks against `{}`-based fixtures. Alongside the other changes in v5,
+* making it the default was considered too disruptive.
+*
+* If these differences are acceptable for your project, we recommend using
+* {@link realMapTag} to guarantee the absence of problems and side effects.
+*
+* @example
+* Enable {@link realMapTag}:
+*
+* ```javascript
+* import { load, CORE_SCHEMA, realMapTag } from 'js-yaml'
+*
+* try {
+*   load(data, { schema: CORE_SCHEMA.withTags(realMapTag) })
+* } catch (e) {
+*   console.error(e)
+* }
+* ```
+*
+* @category Tags
+*/
+var realMapTag = defineMappingTag("tag:yaml.org,2002:map", {
+	create: () => /* @__PURE__ */ new Map(),
+	addPair: (container, key, value) => {
+		container.set(key, value);
+		return "";
+	},
+	has: (container, key) => container.has(key),
+	keys: (container) => container.keys(),
+	get: (container, key) => container.get(key),
+	identify: (data) => data instanceof Map || isPlainObject(data),
+	represent: (data) => {
+		if (data instanceof Map) return data;
+		const map = /* @__PURE__ */ new Map();
+		const obj = data;
+		for (const key of Object.keys(obj)) map.set(key, obj[key]);
+		return map;
+	}
+});
+//#endregion
+//#region src/tag/mapping/legacy_map.ts
+function normalizeKey(key) {
+	if (Array.isArray(key)) {
+		const array = Array.prototype.slice.call(key);
+		for (let index = 0; index < array.length; index++) {
+			if (Array.isArray(array[index])) return null;
+			if (typeof array[index] === "object" && Object.prototype.toString.call(array[index]) === "[object Object]") array[index] = "[object Object]";
+		}
+		return String(array);
+	}
+	if (typeof key === "object" && Object.prototype.toString.call(key) === "[object Object]") return "[object Object]";
+	return String(key);
+}
+/**
+* This implementation exists solely to reproduce v4 behavior exactly. Its use
+* is strongly discouraged. If complex or non-string keys are needed, use
+* {@link realMapTag} instead.
+*
+* @category Tags
+*/
+var legacyMapTag = defineMappingTag("tag:yaml.org,2002:map", {
+	create: () => ({}),
+	identify: isPlainObject,
+	represent: (o) => {
+		const map = /* @__PURE__ */ new Map();
+		for (const key of Object.keys(o)) map.set(key, o[key]);
+		return map;
+	},
+	addPair: (container, key, value) => {
+		const normalizedKey = normalizeKey(key);
+		if (normalizedKey === null) return "nested arrays are not supported inside keys";
+		if (normalizedKey === "__proto__") Object.defineProperty(container, normalizedKey, {
+			value,
+			enumerable: true,
+			configurable: true,
+			writable: true
+		});
+		else container[normalizedKey] = value;
+		return "";
+	},
+	has: (container, key) => {
+		const normalizedKey = normalizeKey(key);
+		return normalizedKey !== null && Object.prototype.hasOwnProperty.call(container, normalizedKey);
+	},
+	keys: (container) => Object.keys(container),
+	get: (container, key) => {
+		const normalizedKey = String(key);
+		if (!Object.prototype.hasOwnProperty.call(container, normalizedKey)) return null;
+		return container[normalizedKey];
+	}
+});
+//#endregion
+//#region src/common/snippet.ts
+var DEFAULT_SNIPPET_OPTIONS = {
+	maxLength: 79,
+	indent: 1,
+	linesBefore: 3,
+	linesAfter: 2
+};
+function getLine(buffer, lineStart, lineEnd, position, maxLineLength) {
+	let head = "";
+	let tail = "";
+	const maxHalfLength = Math.floor(maxLineLength / 2) - 1;
+	if (position - lineStart > maxHalfLength) {
+		head = " ... ";
+		lineStart = position - maxHalfLength + head.length;
+	}
+	if (lineEnd - position > maxHalfLength) {
+		tail = " ...";
+		lineEnd = position + maxHalfLength - tail.length;
+	}
+	return {
+		str: head + buffer.slice(lineStart, lineEnd).replace(/\t/g, "→") + tail,
+		pos: position - lineStart + head.length
+	};
+}
+function padStart(string, max) {
+	return " ".repeat(Math.max(max - string.length, 0)) + string;
+}
+function makeSnippet(mark, options) {
+	if (!mark.buffer) return null;
+	const opts = {
+		...DEFAULT_SNIPPET_OPTIONS,
+		...options
+	};
+	const re = /\r?\n|\r|\0/g;
+	const lineStarts = [0];
+	const lineEnds = [];
+	let match;
+	let foundLineNo = -1;
+	while (match = re.exec(mark.buffer)) {
+		lineEnds.push(match.index);
+		lineStarts.push(match.index + match[0].length);
+		if (mark.position <= match.index && foundLineNo < 0) foundLineNo = lineStarts.length - 2;
+	}
+	if (foundLineNo < 0) foundLineNo = lineStarts.length - 1;
+	let result = "";
+	const lineNoLength = Math.min(mark.line + opts.linesAfter, lineEnds.length).toString().length;
+	const maxLineLength = opts.maxLength - (opts.indent + lineNoLength + 3);
+	for (let i = 1; i <= opts.linesBefore; i++) {
+		if (foundLineNo - i < 0) break;
+		const line = getLine(mark.buffer, lineStarts[foundLineNo - i], lineEnds[foundLineNo - i], mark.position - (lineStarts[foundLineNo] - lineStarts[foundLineNo - i]), maxLineLength);
+		result = `${" ".repeat(opts.indent)}${padStart((mark.line - i + 1).toString(), lineNoLength)} | ${line.str}\n${result}`;
+	}
+	const line = getLine(mark.buffer, lineStarts[foundLineNo], lineEnds[foundLineNo], mark.position, maxLineLength);
+	result += `${" ".repeat(opts.indent)}${padStart((mark.line + 1).toString(), lineNoLength)} | ${line.str}\n`;
+	result += `${"-".repeat(opts.indent + lineNoLength + 3 + line.pos)}^\n`;
+	for (let i = 1; i <= opts.linesAfter; i++) {
+		if (foundLineNo + i >= lineEnds.length) break;
+		const line = getLine(mark.buffer, lineStarts[foundLineNo + i], lineEnds[foundLineNo + i], mark.position - (lineStarts[foundLineNo] - lineStarts[foundLineNo + i]), maxLineLength);
+		result += `${" ".repeat(opts.indent)}${padStart((mark.line + i + 1).toString(), lineNoLength)} | ${line.str}\n`;
+	}
+	return result.replace(/\n$/, "");
+}
+//#endregion
+//#region src/common/exception.ts
+function formatError(exception, compact) {
+	let where = "";
+	if (!exception.mark) return exception.reason;
+	if (exception.mark.name) where += `in "${exception.mark.name}" `;
+	where += `(${exception.mark.line + 1}:${exception.mark.column + 1})`;
+	if (!compact && exception.mark.snippet) where += `\n\n${exception.mark.snippet}`;
+	return `${exception.reason} ${where}`;
+}
+/**
+* A YAML error. Unlike an ordinary `Error`, it adds a source snippet showing
+* the location of the problem to the error message, when available.
+*
+* @category Main
+*/
+var YAMLException = class YAMLException extends Error {
+	reason;
+	mark;
+	/**
+	* Optional `mark` contains source snippet data. Usually, use
+	* {@link YAMLException.throwAt} instead of passing it directly.
+	*/
+	constructor(reason, mark) {
+		super();
+		this.name = "YAMLException";
+		this.reason = reason;
+		this.mark = mark;
+		this.message = formatError(this, false);
+		if (Error.captureStackTrace) Error.captureStackTrace(this, this.constructor);
+	}
+	/**
+	* Returns the formatted error, omitting the source snippet in compact mode.
+	*/
+	toString(compact) {
+		return `${this.name}: ${formatError(this, compact)}`;
+	}
+	/**
+	* Builds a YAMLException with a source snippet and throws it. `source` is
+	* the raw input text; `position` is an offset into it.
+	*/
+	static throwAt(source, position, message, filename = "") {
+		let line = 0;
+		let lineStart = 0;
+		for (let index = 0; index < position; index++) {
+			const ch = source.charCodeAt(index);
+			if (ch === 10) {
+				line++;
+				lineStart = index + 1;
+			} else if (ch === 13) {
+				line++;
+				if (source.charCodeAt(index + 1) === 10) index++;
+				lineStart = index + 1;
+			}
+		}
+		const mark = {
+			name: filename,
+			buffer: source,
+			position,
+			line,
+			column: position - lineStart
+		};
+		mark.snippet = makeSnippet(mark);
+		throw new YAMLException(message, mark);
+	}
+};
+//#endregion
+//#region src/parser/events.ts
+/** @category Events */
+var EVENT_ID = {
+	DOCUMENT: 1,
+	SEQUENCE: 2,
+	MAPPING: 3,
+	SCALAR: 4,
+	ALIAS: 5,
+	POP: 6
+};
+/** @category Nodes */
+var SCALAR_STYLE = {
+	PLAIN: 1,
+	SINGLE_QUOTED: 2,
+	DOUBLE_QUOTED: 3,
+	LITERAL_BLOCK: 4,
+	FOLDED_BLOCK: 5
+};
+/** @category Nodes */
+var COLLECTION_STYLE = {
+	BLOCK: 1,
+	FLOW: 2
+};
+/** @category Nodes */
+var CHOMPING_MODE = {
+	CLIP: 1,
+	STRIP: 2,
+	KEEP: 3
+};
+//#endregion
+//#region src/parser/parser_scalar.ts
+var NO_RANGE$3 = -1;
+function simpleEscapeSequence(c) {
+	switch (c) {
+		case 48: return "\0";
+		case 97: return "\x07";
+		case 98: return "\b";
+		case 116: return "	";
+		case 9: return "	";
+		case 110: return "\n";
+		case 118: return "\v";
+		case 102: return "\f";
+		case 114: return "\r";
+		case 101: return "\x1B";
+		case 32: return " ";
+		case 34: return "\"";
+		case 47: return "/";
+		case 92: return "\\";
+		case 78: return "";
+		case 95: return "\xA0";
+		case 76: return "\u2028";
+		case 80: return "\u2029";
+		default: return "";
+	}
+}
+var simpleEscapeCheck = new Array(256);
+var simpleEscapeMap = new Array(256);
+for (let i = 0; i < 256; i++) {
+	simpleEscapeCheck[i] = simpleEscapeSequence(i) ? 1 : 0;
+	simpleEscapeMap[i] = simpleEscapeSequence(i);
+}
+function charFromCodepoint(c) {
+	if (c <= 65535) return String.fromCharCode(c);
+	return String.fromCharCode((c - 65536 >> 10) + 55296, (c - 65536 & 1023) + 56320);
+}
+function fromHexCode$1(c) {
+	if (c >= 48 && c <= 57) return c - 48;
+	return (c | 32) - 97 + 10;
+}
+function escapedHexLen$1(c) {
+	if (c === 120) return 2;
+	if (c === 117) return 4;
+	return 8;
+}
+function skipFoldedBreaks(input, position, end) {
+	let breaks = 0;
+	while (position < end) {
+		const ch = input.charCodeAt(position);
+		if (ch === 10) {
+			breaks++;
+			position++;
+		} else if (ch === 13) {
+			breaks++;
+			position++;
+			if (input.charCodeAt(position) === 10) position++;
+		} else if (ch === 32 || ch === 9) position++;
+		else break;
+	}
+	return {
+		position,
+		breaks
+	};
+}
+function foldedBreaks(count) {
+	if (count === 1) return " ";
+	return "\n".repeat(count - 1);
+}
+function getPlainValue(input, start, end) {
+	let result = "";
+	let position = start;
+	let captureStart = start;
+	let captureEnd = start;
+	while (position < end) {
+		const ch = input.charCodeAt(position);
+		if (ch === 10 || ch === 13) {
+			result += input.slice(captureStart, captureEnd);
+			const fold = skipFoldedBreaks(input, position, end);
+			result += foldedBreaks(fold.breaks);
+			position = captureStart = captureEnd = fold.position;
+		} else {
+			position++;
+			if (ch !== 32 && ch !== 9) captureEnd = position;
+		}
+	}
+	return result + input.slice(captureStart, captureEnd);
+}
+function getSingleQuotedValue(input, start, end) {
+	let result = "";
+	let position = start;
+	let captureStart = start;
+	let captureEnd = start;
+	while (position < end) {
+		const ch = input.charCodeAt(position);
+		if (ch === 39) {
+			result += input.slice(captureStart, position) + "'";
+			position += 2;
+			captureStart = captureEnd = position;
+		} else if (ch === 10 || ch === 13) {
+			result += input.slice(captureStart, captureEnd);
+			const fold = skipFoldedBreaks(input, position, end);
+			result += foldedBreaks(fold.breaks);
+			position = captureStart = captureEnd = fold.position;
+		} else {
+			position++;
+			if (ch !== 32 && ch !== 9) captureEnd = position;
+		}
+	}
+	return result + input.slice(captureStart, end);
+}
+function getDoubleQuotedValue(input, start, end) {
+	let result = "";
+	let position = start;
+	let captureStart = start;
+	let captureEnd = start;
+	while (position < end) {
+		const ch = input.charCodeAt(position);
+		if (ch === 92) {
+			result += input.slice(captureStart, position);
+			position++;
+			const escaped = input.charCodeAt(position);
+			if (escaped === 10 || escaped === 13) position = skipFoldedBreaks(input, position, end).position;
+			else if (escaped < 256 && simpleEscapeCheck[escaped]) {
+				result += simpleEscapeMap[escaped];
+				position++;
+			} else {
+				let hexLength = escapedHexLen$1(escaped);
+				let hexResult = 0;
+				for (; hexLength > 0; hexLength--) {
+					position++;
+					const digit = fromHexCode$1(input.charCodeAt(position));
+					hexResult = (hexResult << 4) + digit;
+				}
+				result += charFromCodepoint(hexResult);
+				position++;
+			}
+			captureStart = captureEnd = position;
+		} else if (ch === 10 || ch === 13) {
+			result += input.slice(captureStart, captureEnd);
+			const fold = skipFoldedBreaks(input, position, end);
+			result += foldedBreaks(fold.breaks);
+			position = captureStart = captureEnd = fold.position;
+		} else {
+			position++;
+			if (ch !== 32 && ch !== 9) captureEnd = position;
+		}
+	}
+	return result + input.slice(captureStart, end);
+}
+function getBlockValue(input, start, end, indent, chomping, folded) {
+	const textIndent = indent < 0 ? 0 : indent;
+	const region = input.slice(start, end).replace(/\r\n?/g, "\n");
+	const lines = region === "" ? [] : (region.endsWith("\n") ? region.slice(0, -1) : region).split("\n");
+	let result = "";
+	let didReadContent = false;
+	let emptyLines = 0;
+	let atMoreIndented = false;
+	for (const line of lines) {
+		let column = 0;
+		while (column < textIndent && line.charCodeAt(column) === 32) column++;
+		if (indent < 0 || column >= line.length) {
+			emptyLines++;
+			continue;
+		}
+		const content = line.slice(textIndent);
+		const first = content.charCodeAt(0);
+		if (folded) {
+			if (first === 32 || first === 9) {
+				atMoreIndented = true;
+				result += "\n".repeat(didReadContent ? 1 + emptyLines : emptyLines);
+			} else if (atMoreIndented) {
+				atMoreIndented = false;
+				result += "\n".repeat(emptyLines + 1);
+			} else if (emptyLines === 0) {
+				if (didReadContent) result += " ";
+			} else result += "\n".repeat(emptyLines);
+		} else result += "\n".repeat(didReadContent ? 1 + emptyLines : emptyLines);
+		result += content;
+		didReadContent = true;
+		emptyLines = 0;
+	}
+	if (chomping === CHOMPING_MODE.KEEP) result += "\n".repeat(didReadContent ? 1 + emptyLines : emptyLines);
+	else if (chomping !== CHOMPING_MODE.STRIP) {
+		if (didReadContent) result += "\n";
+	}
+	return result;
+}
+/**
+* Decodes the scalar referenced by event offsets in `input`.
+*
+* @category Events
+*/
+function getScalarValue(input, scalar) {
+	if (scalar.valueStart === NO_RANGE$3) return "";
+	const { valueStart, valueEnd } = scalar;
+	if (scalar.fast) return input.slice(valueStart, valueEnd);
+	switch (scalar.style) {
+		case SCALAR_STYLE.SINGLE_QUOTED: return getSingleQuotedValue(input, valueStart, valueEnd);
+		case SCALAR_STYLE.DOUBLE_QUOTED: return getDoubleQuotedValue(input, valueStart, valueEnd);
+		case SCALAR_STYLE.LITERAL_BLOCK: return getBlockValue(input, valueStart, valueEnd, scalar.indent, scalar.chomping, false);
+		case SCALAR_STYLE.FOLDED_BLOCK: return getBlockValue(input, valueStart, valueEnd, scalar.indent, scalar.chomping, true);
+		default: return getPlainValue(input, valueStart, valueEnd);
+	}
+}
+//#endregion
+//#region src/common/tagname.ts
+var DEFAULT_TAG_HANDLERS = Object.assign(Object.create(null), {
+	"!": "!",
+	"!!": "tag:yaml.org,2002:"
+});
+var TAG_SUFFIX_CHARS = "-#;/?:@&=+$_.~*'()";
+var TAG_URI_CHARS = TAG_SUFFIX_CHARS + "!,[]";
+var HEX = "0123456789ABCDEF";
+function percentByte(byte) {
+	return "%" + HEX[byte >> 4] + HEX[byte & 15];
+}
+function tagPercentEncode(source, isSuffix) {
+	const allowed = isSuffix ? TAG_SUFFIX_CHARS : TAG_URI_CHARS;
+	let result = "";
+	for (let index = 0; index < source.length; index++) {
+		let ch = source.charCodeAt(index);
+		if (ch >= 48 && ch <= 57 || ch >= 65 && ch <= 90 || ch >= 97 && ch <= 122 || allowed.includes(source[index])) {
+			result += source[index];
+			continue;
+		}
+		if (ch >= 55296 && ch <= 56319) ch = 65536 + ((ch & 1023) << 10) + (source.charCodeAt(++index) & 1023);
+		if (ch < 128) result += percentByte(ch);
+		else if (ch < 2048) result += percentByte(192 | ch >> 6) + percentByte(128 | ch & 63);
+		else if (ch < 65536) result += percentByte(224 | ch >> 12) + percentByte(128 | ch >> 6 & 63) + percentByte(128 | ch & 63);
+		else result += percentByte(240 | ch >> 18) + percentByte(128 | ch >> 12 & 63) + percentByte(128 | ch >> 6 & 63) + percentByte(128 | ch & 63);
+	}
+	return result;
+}
+function tagPercentDecode(source) {
+	let result = "";
+	let index = 0;
+	while (index < source.length) {
+		if (source.charCodeAt(index) !== 37) {
+			result += source[index++];
+			continue;
+		}
+		let ch = parseInt(source.slice(index + 1, index + 3), 16);
+		index += 3;
+		if (ch >= 192) {
+			let remaining = ch < 224 ? 1 : ch < 240 ? 2 : 3;
+			ch &= (1 << 6 - remaining) - 1;
+			while (remaining-- > 0) {
+				ch = ch << 6 | parseInt(source.slice(index + 1, index + 3), 16) & 63;
+				index += 3;
+			}
+		}
+		if (ch < 65536) result += String.fromCharCode(ch);
+		else {
+			ch -= 65536;
+			result += String.fromCharCode(55296 | ch >> 10, 56320 | ch & 1023);
+		}
+	}
+	return result;
+}
+function tagNameFull(rawTag, tagHandlers) {
+	if (rawTag.startsWith("!<") && rawTag.endsWith(">")) return tagPercentDecode(rawTag.slice(2, -1));
+	const handleEnd = rawTag.indexOf("!", 1);
+	const handle = handleEnd === -1 ? "!" : rawTag.slice(0, handleEnd + 1);
+	return tagPercentDecode(tagHandlers?.[handle] ?? DEFAULT_TAG_HANDLERS[handle] ?? handle) + tagPercentDecode(rawTag.slice(handle.length));
+}
+function tagNameShort(fullTag) {
+	let tag = fullTag;
+	if (tag.charCodeAt(0) === 33) {
+		tag = tag.slice(1);
+		return `!${tagPercentEncode(tag, true)}`;
+	}
+	if (tag.slice(0, 18) === "tag:yaml.org,2002:") return `!!${tagPercentEncode(tag.slice(18), true)}`;
+	return `!<${tagPercentEncode(tag, false)}>`;
+}
+//#endregion
+//#region src/parser/constructor.ts
+var NO_RANGE$2 = -1;
+var MERGE_TAG_NAME = "tag:yaml.org,2002:merge";
+var DEFAULT_CONSTRUCTOR_OPTIONS = {
+	filename: "",
+	schema: CORE_SCHEMA,
+	json: false,
+	maxTotalMergeKeys: 1e4,
+	maxAliases: -1
+};
+function eventPosition$1(event) {
+	if ("tagStart" in event && event.tagStart !== NO_RANGE$2) return event.tagStart;
+	if ("anchorStart" in event && event.anchorStart !== NO_RANGE$2) return event.anchorStart;
+	if ("valueStart" in event && event.valueStart !== NO_RANGE$2) return event.valueStart;
+	if ("start" in event) return event.start;
+	return 0;
+}
+function throwError$1(state, message) {
+	YAMLException.throwAt(state.source, state.position, message, state.filename);
+}
+function finalizeCollection(state, position, tag, carrier) {
+	try {
+		return tag.finalize(carrier);
+	} catch (error) {
+		if (error instanceof YAMLException) throw error;
+		YAMLException.throwAt(state.source, position, error instanceof Error ? error.message : String(error), state.filename);
+	}
+}
+function constructScalar(state, event) {
+	const source = getScalarValue(state.source, event);
+	const rawTag = event.tagStart === NO_RANGE$2 ? "" : state.source.slice(event.tagStart, event.tagEnd);
+	const strTag = state.schema.defaultScalarTag;
+	if (rawTag !== "") {
+		if (rawTag === "!") return {
+			value: source,
+			tag: strTag
+		};
+		const tagName = tagNameFull(rawTag, state.tagHandlers);
+		const scalarTag = state.schema.lookupScalarTag(tagName);
+		if (scalarTag) {
+			const result = scalarTag.resolve(source, true, tagName);
+			if (result === NOT_RESOLVED) throwError$1(state, `cannot resolve a node with !<${tagName}> explicit tag`);
+			return {
+				value: result,
+				tag: scalarTag
+			};
+		}
+		const collectionTagDef = state.schema.lookupMappingTag(tagName) ?? state.schema.lookupSequenceTag(tagName);
+		if (collectionTagDef) {
+			if (source !== "") throwError$1(state, `cannot resolve a node with !<${tagName}> explicit tag`);
+			const carrier = collectionTagDef.create(tagName);
+			return {
+				value: collectionTagDef.carrierIsResult ? carrier : finalizeCollection(state, state.position, collectionTagDef, carrier),
+				tag: collectionTagDef
+			};
+		}
+		throwError$1(state, `unknown scalar tag !<${tagName}>`);
+	}
+	if (event.style === SCALAR_STYLE.PLAIN) return state.schema.resolveImplicitScalarTag(source);
+	return {
+		value: strTag.resolve(source, false, strTag.tagName),
+		tag: strTag
+	};
+}
+function collectionTagName(state, event, defaultTagName) {
+	const rawTag = event.tagStart === NO_RANGE$2 ? "" : state.source.slice(event.tagStart, event.tagEnd);
+	return rawTag === "" || rawTag === "!" ? defaultTagName : tagNameFull(rawTag, state.tagHandlers);
+}
+function isMappingTag(tag) {
+	return tag.nodeKind === "mapping";
+}
+function chargeMergeWork(state) {
+	state.totalMergeKeys++;
+	if (state.maxTotalMergeKeys !== -1 && state.totalMergeKeys > state.maxTotalMergeKeys) throwError$1(state, `merge keys exceeded maxTotalMergeKeys (${state.maxTotalMergeKeys})`);
+}
+function mergeKeys(state, frame, source, sourceTag) {
+	chargeMergeWork(state);
+	for (const sourceKey of sourceTag.keys(source)) {
+		chargeMergeWork(state);
+		if (frame.tag.has(frame.value, sourceKey)) continue;
+		const err = frame.tag.addPair(frame.value, sourceKey, sourceTag.get(source, sourceKey));
+		if (err) throwError$1(state, err);
+		frame.overridable ??= /* @__PURE__ */ new Set();
+		frame.overridable.add(sourceKey);
+	}
+}
+function mergeSource(state, frame, source, sourceTag) {
+	state.position = frame.keyPosition;
+	if (isMappingTag(sourceTag)) mergeKeys(state, frame, source, sourceTag);
+	else if (sourceTag.nodeKind === "sequence" && Array.isArray(source)) {
+		if (source.length > 100) throwError$1(state, "abnormal merge sequence size");
+		for (const element of source) {
+			const elementTag = state.nodeTags.get(element);
+			if (!elementTag) throwError$1(state, "cannot merge mappings; the provided source object is unacceptable");
+			mergeKeys(state, frame, element, elementTag);
+		}
+	} else throwError$1(state, "cannot merge mappings; the provided source object is unacceptable");
+}
+function addMappingValue(state, frame, key, value, tag) {
+	state.position = frame.keyPosition;
+	if (frame.keyIsMerge) {
+		mergeSource(state, frame, value, tag);
+		return;
+	}
+	if (!state.json && frame.tag.has(frame.value, key) && !frame.overridable?.has(key)) throwError$1(state, "duplicated mapping key");
+	const err = frame.tag.addPair(frame.value, key, value);
+	if (err) throwError$1(state, err);
+	frame.overridable?.delete(key);
+}
+function addValue(state, value, tag) {
+	const frame = state.frames[state.frames.length - 1];
+	if (frame.kind === "document") {
+		frame.value = value;
+		frame.hasValue = true;
+	} else if (frame.kind === "sequence") {
+		if (isMappingTag(tag)) state.nodeTags.set(value, tag);
+		const err = frame.tag.addItem(frame.value, value, frame.index++);
+		if (err) throwError$1(state, err);
+	} else if (frame.hasKey) {
+		const key = frame.key;
+		frame.key = void 0;
+		frame.hasKey = false;
+		addMappingValue(state, frame, key, value, tag);
+	} else {
+		frame.key = value;
+		frame.keyPosition = state.position;
+		frame.hasKey = true;
+		frame.keyIsMerge = tag.tagName === MERGE_TAG_NAME;
+	}
+}
+function storeAnchor(state, event, value, tag, isValueFinal) {
+	if (event.anchorStart !== NO_RANGE$2) {
+		const anchor = {
+			value,
+			tag,
+			isValueFinal
+		};
+		state.anchors.set(state.source.slice(event.anchorStart, event.anchorEnd), anchor);
+		return anchor;
+	}
+	return null;
+}
+/**
+* Constructs JavaScript documents directly from parser events, without an
+* intermediate AST.
+*
+* @category Events
+*/
+function constructFromEvents(events, options) {
+	const state = {
+		...DEFAULT_CONSTRUCTOR_OPTIONS,
+		...options,
+		events,
+		documents: [],
+		eventIndex: 0,
+		position: 0,
+		frames: [],
+		anchors: /* @__PURE__ */ new Map(),
+		nodeTags: /* @__PURE__ */ new Map(),
+		tagHandlers: Object.create(null),
+		totalMergeKeys: 0,
+		aliasCount: 0
+	};
+	while (state.eventIndex < state.events.length) {
+		const event = state.events[state.eventIndex++];
+		state.position = eventPosition$1(event);
+		switch (event.type) {
+			case EVENT_ID.DOCUMENT:
+				state.anchors = /* @__PURE__ */ new Map();
+				state.nodeTags = /* @__PURE__ */ new Map();
+				state.aliasCount = 0;
+				state.tagHandlers = Object.create(null);
+				for (const directive of event.directives) if (directive.kind === "tag") state.tagHandlers[directive.handle] = directive.prefix;
+				state.frames.push({
+					kind: "document",
+					position: state.position,
+					value: void 0,
+					hasValue: false
+				});
+				break;
+			case EVENT_ID.SCALAR: {
+				const { value, tag } = constructScalar(state, event);
+				storeAnchor(state, event, value, tag, true);
+				addValue(state, value, tag);
+				break;
+			}
+			case EVENT_ID.SEQUENCE: {
+				const tagName = collectionTagName(state, event, "tag:yaml.org,2002:seq");
+				const tag = state.schema.lookupSequenceTag(tagName);
+				if (!tag) throwError$1(state, `unknown sequence tag !<${tagName}>`);
+				const value = tag.create(tagName);
+				const anchor = storeAnchor(state, event, value, tag, tag.carrierIsResult);
+				state.frames.push({
+					kind: "sequence",
+					position: state.position,
+					value,
+					tag,
+					anchor,
+					index: 0
+				});
+				break;
+			}
+			case EVENT_ID.MAPPING: {
+				const tagName = collectionTagName(state, event, "tag:yaml.org,2002:map");
+				const tag = state.schema.lookupMappingTag(tagName);
+				if (!tag) throwError$1(state, `unknown mapping tag !<${tagName}>`);
+				const value = tag.create(tagName);
+				const anchor = storeAnchor(state, event, value, tag, tag.carrierIsResult);
+				state.frames.push({
+					kind: "mapping",
+					position: state.position,
+					value,
+					tag,
+					anchor,
+					key: void 0,
+					keyPosition: state.position,
+					hasKey: false,
+					keyIsMerge: false,
+					overridable: null
+				});
+				break;
+			}
+			case EVENT_ID.ALIAS: {
+				if (state.maxAliases !== -1 && ++state.aliasCount > state.maxAliases) throwError$1(state, `aliases exceeded maxAliases (${state.maxAliases})`);
+				const name = state.source.slice(event.anchorStart, event.anchorEnd);
+				const anchor = state.anchors.get(name);
+				if (!anchor) throwError$1(state, `unidentified alias "${name}"`);
+				if (!anchor.isValueFinal) throwError$1(state, `recursive alias "${name}" is not supported for tag ${anchor.tag.tagName} because it uses finalize()`);
+				addValue(state, anchor.value, anchor.tag);
+				break;
+			}
+			case EVENT_ID.POP: {
+				const frame = state.frames.pop();
+				if (frame.kind === "mapping" && frame.hasKey) {
+					state.position = frame.keyPosition;
+					throwError$1(state, "incomplete mapping pair in event stream");
+				}
+				if (frame.kind === "document") state.documents.push(frame.value);
+				else {
+					const value = frame.tag.carrierIsResult ? frame.value : finalizeCollection(state, frame.position, frame.tag, frame.value);
+					if (frame.anchor) {
+						frame.anchor.value = value;
+						frame.anchor.isValueFinal = true;
+					}
+					addValue(state, value, frame.tag);
+				}
+				break;
+			}
+		}
+	}
+	return state.documents;
+}
+//#endregion
+//#region src/parser/parser.ts
+var NO_RANGE$1 = -1;
+var HAS_OWN = Object.prototype.hasOwnProperty;
+var CONTEXT_FLOW_IN = 1;
+var CONTEXT_FLOW_OUT = 2;
+var CONTEXT_BLOCK_IN = 3;
+var CONTEXT_BLOCK_OUT = 4;
+var PATTERN_NON_PRINTABLE = /[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x84\x86-\x9F\uFFFE\uFFFF]|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?:[^\uD800-\uDBFF]|^)[\uDC00-\uDFFF]/;
+var PATTERN_FLOW_INDICATORS = /[,\[\]{}]/;
+var PATTERN_TAG_HANDLE = /^(?:!|!!|![0-9A-Za-z-]+!)$/;
+var NS_URI_CHAR = String.raw`(?:%[0-9A-Fa-f]{2}|[0-9A-Za-z\-#;/?:@&=+$,_.!~*'()\[\]])`;
+var NS_TAG_CHAR = String.raw`(?:%[0-9A-Fa-f]{2}|[0-9A-Za-z\-#;/?:@&=+$.~*'()_])`;
+var PATTERN_TAG_URI = new RegExp(`^(?:${NS_URI_CHAR})*$`);
+var PATTERN_TAG_SUFFIX = new RegExp(`^(?:${NS_TAG_CHAR})+$`);
+var PATTERN_TAG_PREFIX = new RegExp(`^(?:!(?:${NS_URI_CHAR})*|${NS_TAG_CHAR}(?:${NS_URI_CHAR})*)$`);
+var DEFAULT_PARSER_OPTIONS = {
+	filename: "",
+	maxDepth: 100
+};
+function addDocumentEvent(state, explicitStart, explicitEnd) {
+	state.events.push({
+		type: EVENT_ID.DOCUMENT,
+		explicitStart,
+		explicitEnd,
+		directives: state.directives
+	});
+}
+function addSequenceEvent(state, start, anchorStart, anchorEnd, tagStart, tagEnd, style) {
+	state.events.push({
+		type: EVENT_ID.SEQUENCE,
+		start,
+		anchorStart,
+		anchorEnd,
+		tagStart,
+		tagEnd,
+		style
+	});
+}
+function addMappingEvent(state, start, anchorStart, anchorEnd, tagStart, tagEnd, style) {
+	state.events.push({
+		type: EVENT_ID.MAPPING,
+		start,
+		anchorStart,
+		anchorEnd,
+		tagStart,
+		tagEnd,
+		style
+	});
+}
+function insertFlowPairMappingEvent(state, snapshot) {
+	state.events.splice(snapshot.eventsLength, 0, {
+		type: EVENT_ID.MAPPING,
+		start: snapshot.position,
+		anchorStart: NO_RANGE$1,
+		anchorEnd: NO_RANGE$1,
+		tagStart: NO_RANGE$1,
+		tagEnd: NO_RANGE$1,
+		style: COLLECTION_STYLE.FLOW
+	});
+}
+function addScalarEvent(state, valueStart, valueEnd, anchorStart, anchorEnd, tagStart, tagEnd, style, chomping = CHOMPING_MODE.CLIP, indent = -1, fast = false) {
+	state.events.push({
+		type: EVENT_ID.SCALAR,
+		valueStart,
+		valueEnd,
+		anchorStart,
+		anchorEnd,
+		tagStart,
+		tagEnd,
+		style,
+		chomping,
+		indent,
+		fast
+	});
+}
+function addAliasEvent(state, anchorStart, anchorEnd) {
+	state.events.push({
+		type: EVENT_ID.ALIAS,
+		anchorStart,
+		anchorEnd
+	});
+}
+function addPopEvent(state) {
+	state.events.push({ type: EVENT_ID.POP });
+}
+function addEmptyScalarEvent(state) {
+	addScalarEvent(state, NO_RANGE$1, NO_RANGE$1, NO_RANGE$1, NO_RANGE$1, NO_RANGE$1, NO_RANGE$1, SCALAR_STYLE.PLAIN);
+}
+function emptyProperties() {
+	return {
+		anchorStart: NO_RANGE$1,
+		anchorEnd: NO_RANGE$1,
+		tagStart: NO_RANGE$1,
+		tagEnd: NO_RANGE$1
+	};
+}
+function snapshotState(state) {
+	return {
+		position: state.position,
+		line: state.line,
+		lineStart: state.lineStart,
+		lineIndent: state.lineIndent,
+		firstTabInLine: state.firstTabInLine,
+		eventsLength: state.events.length
+	};
+}
+function restoreState(state, snapshot) {
+	state.position = snapshot.position;
+	state.line = snapshot.line;
+	state.lineStart = snapshot.lineStart;
+	state.lineIndent = snapshot.lineIndent;
+	state.firstTabInLine = snapshot.firstTabInLine;
+	state.events.length = snapshot.eventsLength;
+}
+function throwError(state, message) {
+	YAMLException.throwAt(state.input.slice(0, state.length), state.position, message, state.filename);
+}
+function isEol(c) {
+	return c === 10 || c === 13;
+}
+function isWhiteSpace(c) {
+	return c === 9 || c === 32;
+}
+function isWsOrEol(c) {
+	return isWhiteSpace(c) || isEol(c);
+}
+function isWsOrEolOrEnd(c) {
+	return c === 0 || isWsOrEol(c);
+}
+function isFlowIndicator(c) {
+	return c === 44 || c === 91 || c === 93 || c === 123 || c === 125;
+}
+function fromDecimalCode(c) {
+	return c >= 48 && c <= 57 ? c - 48 : -1;
+}
+function fromHexCode(c) {
+	if (c >= 48 && c <= 57) return c - 48;
+	const lc = c | 32;
+	if (lc >= 97 && lc <= 102) return lc - 97 + 10;
+	return -1;
+}
+function escapedHexLen(c) {
+	if (c === 120) return 2;
+	if (c === 117) return 4;
+	if (c === 85) return 8;
+	return 0;
+}
+function isSimpleEscape(c) {
+	return c === 48 || c === 97 || c === 98 || c === 116 || c === 9 || c === 110 || c === 118 || c === 102 || c === 114 || c === 101 || c === 32 || c === 34 || c === 47 || c === 92 || c === 78 || c === 95 || c === 76 || c === 80;
+}
+function consumeLineBreak(state) {
+	if (state.input.charCodeAt(state.position) === 10) state.position++;
+	else {
+		state.position++;
+		if (state.input.charCodeAt(state.position) === 10) state.position++;
+	}
+	state.line++;
+	state.lineStart = state.position;
+	state.lineIndent = 0;
+	state.firstTabInLine = -1;
+}
+function skipSeparationSpace(state, allowComments) {
+	let lineBreaks = 0;
+	let ch = state.input.charCodeAt(state.position);
+	let hasSeparation = state.position === state.lineStart || isWsOrEol(state.input.charCodeAt(state.position - 1));
+	while (ch !== 0) {
+		while (isWhiteSpace(ch)) {
+			hasSeparation = true;
+			if (ch === 9 && state.firstTabInLine === -1) state.firstTabInLine = state.position;
+			ch = state.input.charCodeAt(++state.position);
+		}
+		if (allowComments && hasSeparation && ch === 35) do
+			ch = state.input.charCodeAt(++state.position);
+		while (!isEol(ch) && ch !== 0);
+		if (!isEol(ch)) break;
+		consumeLineBreak(state);
+		lineBreaks++;
+		hasSeparation = true;
+		ch = state.input.charCodeAt(state.position);
+		while (ch === 32) {
+			state.lineIndent++;
+			ch = state.input.charCodeAt(++state.position);
+		}
+	}
+	return lineBreaks;
+}
+function testDocumentSeparator(state, position = state.position) {
+	const ch = state.input.charCodeAt(position);
+	if ((ch === 45 || ch === 46) && ch === state.input.charCodeAt(position + 1) && ch === state.input.charCodeAt(position + 2)) {
+		const following = state.input.charCodeAt(position + 3);
+		return following === 0 || isWsOrEol(following);
+	}
+	return false;
+}
+function skipByteOrderMark(state) {
+	if (state.position === state.lineStart && state.input.charCodeAt(state.position) === 65279) {
+		state.position++;
+		state.lineStart = state.position;
+	}
+}
+function testDocumentBoundary(state) {
+	if (state.position !== state.lineStart) return false;
+	if (testDocumentSeparator(state)) return true;
+	if (state.input.charCodeAt(state.position) !== 65279) return false;
+	const snapshot = snapshotState(state);
+	skipByteOrderMark(state);
+	skipSeparationSpace(state, true);
+	const ch = state.input.charCodeAt(state.position);
+	const result = state.position === state.lineStart && (ch === 37 || ch === 45 && testDocumentSeparator(state));
+	restoreState(state, snapshot);
+	return result;
+}
+function skipUntilLineEnd(state) {
+	let ch = state.input.charCodeAt(state.position);
+	while (ch !== 0 && !isEol(ch)) ch = state.input.charCodeAt(++state.position);
+}
+function checkPrintable(state, start, end) {
+	const match = PATTERN_NON_PRINTABLE.exec(state.input.slice(start, end));
+	if (match !== null) {
+		state.position = start + match.index + match[0].length - 1;
+		throwError(state, "the stream contains non-printable characters");
+	}
+}
+function readTagProperty(state, props, inFlow) {
+	if (state.input.charCodeAt(state.position) !== 33) return false;
+	if (props.tagStart !== NO_RANGE$1) throwError(state, "duplication of a tag property");
+	const start = state.position;
+	let isVerbatim = false;
+	let isNamed = false;
+	let tagHandle = "!";
+	let ch = state.input.charCodeAt(++state.position);
+	if (ch === 60) {
+		isVerbatim = true;
+		ch = state.input.charCodeAt(++state.position);
+	} else if (ch === 33) {
+		isNamed = true;
+		tagHandle = "!!";
+		ch = state.input.charCodeAt(++state.position);
+	}
+	let suffixStart = state.position;
+	let tagName;
+	if (isVerbatim) {
+		while (ch !== 0 && ch !== 62) ch = state.input.charCodeAt(++state.position);
+		if (ch !== 62) throwError(state, "unexpected end of the stream within a verbatim tag");
+		tagName = state.input.slice(suffixStart, state.position);
+		state.position++;
+	} else {
+		while (ch !== 0 && !isWsOrEol(ch) && !(inFlow && isFlowIndicator(ch))) {
+			if (ch === 33) {
+				if (!isNamed) {
+					tagHandle = state.input.slice(suffixStart - 1, state.position + 1);
+					if (!PATTERN_TAG_HANDLE.test(tagHandle)) throwError(state, "named tag handle cannot contain such characters");
+					isNamed = true;
+					suffixStart = state.position + 1;
+				} else throwError(state, "tag suffix cannot contain exclamation marks");
+			}
+			ch = state.input.charCodeAt(++state.position);
+		}
+		tagName = state.input.slice(suffixStart, state.position);
+		if (PATTERN_FLOW_INDICATORS.test(tagName)) throwError(state, "tag suffix cannot contain flow indicator characters");
+	}
+	if (tagName && !(isVerbatim ? PATTERN_TAG_URI.test(tagName) : PATTERN_TAG_SUFFIX.test(tagName))) throwError(state, `tag name cannot contain such characters: ${tagName}`);
+	if (!isVerbatim && tagHandle !== "!" && tagHandle !== "!!" && !HAS_OWN.call(state.tagHandlers, tagHandle)) throwError(state, `undeclared tag handle "${tagHandle}"`);
+	props.tagStart = start;
+	props.tagEnd = state.position;
+	return true;
+}
+function readAnchorProperty(state, props) {
+	if (state.input.charCodeAt(state.position) !== 38) return false;
+	if (props.anchorStart !== NO_RANGE$1) throwError(state, "duplication of an anchor property");
+	state.position++;
+	const start = state.position;
+	while (state.input.charCodeAt(state.position) !== 0 && !isWsOrEol(state.input.charCodeAt(state.position)) && !isFlowIndicator(state.input.charCodeAt(state.position))) state.position++;
+	if (state.position === start) throwError(state, "name of an anchor node must contain at least one character");
+	props.anchorStart = start;
+	props.anchorEnd = state.position;
+	return true;
+}
+function readAlias(state, props) {
+	if (state.input.charCodeAt(state.position) !== 42) return false;
+	if (props.anchorStart !== NO_RANGE$1 || props.tagStart !== NO_RANGE$1) throwError(state, "alias node should not have any properties");
+	state.position++;
+	const start = state.position;
+	while (state.input.charCodeAt(state.position) !== 0 && !isWsOrEol(state.input.charCodeAt(state.position)) && !isFlowIndicator(state.input.charCodeAt(state.position))) state.position++;
+	if (state.position === start) throwError(state, "name of an alias node must contain at least one character");
+	addAliasEvent(state, start, state.position);
+	return true;
+}
+function readFlowScalarBreak(state, nodeIndent) {
+	skipSeparationSpace(state, false);
+	if (state.lineIndent < nodeIndent) throwError(state, "deficient indentation");
+}
+function readSingleQuotedScalar(state, nodeIndent, props) {
+	if (state.input.charCodeAt(state.position) !== 39) return false;
+	state.position++;
+	const start = state.position;
+	let simple = true;
+	while (state.input.charCodeAt(state.position) !== 0) {
+		const ch = state.input.charCodeAt(state.position);
+		if (ch === 39) {
+			if (state.input.charCodeAt(state.position + 1) === 39) {
+				simple = false;
+				state.position += 2;
+				continue;
+			}
+			const end = state.position;
+			state.position++;
+			addScalarEvent(state, start, end, props.anchorStart, props.anchorEnd, props.tagStart, props.tagEnd, SCALAR_STYLE.SINGLE_QUOTED, CHOMPING_MODE.CLIP, -1, simple);
+			return true;
+		}
+		if (isEol(ch)) {
+			simple = false;
+			readFlowScalarBreak(state, nodeIndent);
+		} else if (state.position === state.lineStart && testDocumentSeparator(state)) throwError(state, "unexpected end of the document within a single quoted scalar");
+		else if (ch !== 9 && ch < 32) throwError(state, "expected valid JSON character");
+		else state.position++;
+	}
+	throwError(state, "unexpected end of the stream within a single quoted scalar");
+}
+function readDoubleQuotedScalar(state, nodeIndent, props) {
+	if (state.input.charCodeAt(state.position) !== 34) return false;
+	state.position++;
+	const start = state.position;
+	let simple = true;
+	while (state.input.charCodeAt(state.position) !== 0) {
+		const ch = state.input.charCodeAt(state.position);
+		if (ch === 34) {
+			const end = state.position;
+			state.position++;
+			addScalarEvent(state, start, end, props.anchorStart, props.anchorEnd, props.tagStart, props.tagEnd, SCALAR_STYLE.DOUBLE_QUOTED, CHOMPING_MODE.CLIP, -1, simple);
+			return true;
+		}
+		if (ch === 92) {
+			simple = false;
+			const escaped = state.input.charCodeAt(++state.position);
+			if (isEol(escaped)) readFlowScalarBreak(state, nodeIndent);
+			else if (isSimpleEscape(escaped)) state.position++;
+			else {
+				let hexLength = escapedHexLen(escaped);
+				if (hexLength === 0) throwError(state, "unknown escape sequence");
+				while (hexLength-- > 0) {
+					state.position++;
+					if (fromHexCode(state.input.charCodeAt(state.position)) < 0) throwError(state, "expected hexadecimal character");
+				}
+				state.position++;
+			}
+		} else if (isEol(ch)) {
+			simple = false;
+			readFlowScalarBreak(state, nodeIndent);
+		} else if (state.position === state.lineStart && testDocumentSeparator(state)) throwError(state, "unexpected end of the document within a double quoted scalar");
+		else if (ch !== 9 && ch < 32) throwError(state, "expected valid JSON character");
+		else state.position++;
+	}
+	throwError(state, "unexpected end of the stream within a double quoted scalar");
+}
+function readBlockScalar(state, parentIndent, props) {
+	const ch = state.input.charCodeAt(state.position);
+	let chomping = CHOMPING_MODE.CLIP;
+	let indent = -1;
+	let detectedIndent = false;
+	if (ch !== 124 && ch !== 62) return false;
+	const style = ch === 124 ? SCALAR_STYLE.LITERAL_BLOCK : SCALAR_STYLE.FOLDED_BLOCK;
+	state.position++;
+	while (state.input.charCodeAt(state.position) !== 0) {
+		const current = state.input.charCodeAt(state.position);
+		const digit = fromDecimalCode(current);
+		if (current === 43 || current === 45) {
+			if (chomping !== CHOMPING_MODE.CLIP) throwError(state, "repeat of a chomping mode identifier");
+			chomping = current === 43 ? CHOMPING_MODE.KEEP : CHOMPING_MODE.STRIP;
+			state.position++;
+		} else if (digit >= 0) {
+			if (digit === 0) throwError(state, "bad explicit indentation width of a block scalar; it cannot be less than one");
+			if (detectedIndent) throwError(state, "repeat of an indentation width identifier");
+			indent = parentIndent + digit - 1;
+			detectedIndent = true;
+			state.position++;
+		} else break;
+	}
+	let hadWhitespace = false;
+	while (isWhiteSpace(state.input.charCodeAt(state.position))) {
+		hadWhitespace = true;
+		state.position++;
+	}
+	if (hadWhitespace && state.input.charCodeAt(state.position) === 35) skipUntilLineEnd(state);
+	if (isEol(state.input.charCodeAt(state.position))) consumeLineBreak(state);
+	else if (state.input.charCodeAt(state.position) !== 0) throwError(state, "a line break is expected");
+	let contentIndent = detectedIndent ? indent : -1;
+	let maxLeadingIndent = 0;
+	const valueStart = state.position;
+	let valueEnd = state.position;
+	while (state.input.charCodeAt(state.position) !== 0) {
+		const linePosition = state.position;
+		let column = 0;
+		while (state.input.charCodeAt(linePosition + column) === 32) column++;
+		const first = state.input.charCodeAt(linePosition + column);
+		if (first === 0) {
+			if (contentIndent >= 0) {
+				if (column > contentIndent) valueEnd = linePosition + column;
+			} else if (column > 0) valueEnd = linePosition + column;
+			break;
+		}
+		if (testDocumentBoundary(state)) break;
+		if (!detectedIndent && contentIndent === -1 && isEol(first)) maxLeadingIndent = Math.max(maxLeadingIndent, column);
+		if (!detectedIndent && contentIndent === -1 && !isEol(first)) {
+			if (first === 9 && column < parentIndent) {
+				state.position = linePosition + column;
+				throwError(state, "tab characters must not be used in indentation");
+			}
+			if (column >= parentIndent && column < maxLeadingIndent) {
+				state.position = linePosition + column;
+				throwError(state, "bad indentation of a mapping entry");
+			}
+		}
+		if (contentIndent === -1 && first !== 0 && !isEol(first) && column < parentIndent) {
+			state.lineIndent = column;
+			state.position = linePosition + column;
+			break;
+		}
+		if (!detectedIndent && first !== 0 && !isEol(first) && contentIndent === -1) contentIndent = column;
+		const requiredIndent = contentIndent === -1 ? parentIndent + 1 : contentIndent;
+		if (first !== 0 && !isEol(first) && column < requiredIndent) {
+			state.lineIndent = column;
+			state.position = linePosition + column;
+			break;
+		}
+		skipUntilLineEnd(state);
+		valueEnd = state.position;
+		if (isEol(state.input.charCodeAt(state.position))) {
+			consumeLineBreak(state);
+			valueEnd = state.position;
+		}
+	}
+	checkPrintable(state, valueStart, valueEnd);
+	addScalarEvent(state, valueStart, valueEnd, props.anchorStart, props.anchorEnd, props.tagStart, props.tagEnd, style, chomping, contentIndent);
+	return true;
+}
+function canStartPlainScalar(state, nodeContext) {
+	const ch = state.input.charCodeAt(state.position);
+	const inFlow = nodeContext === CONTEXT_FLOW_IN;
+	if (ch === 0 || isWsOrEol(ch) || ch === 35 || ch === 38 || ch === 42 || ch === 33 || ch === 124 || ch === 62 || ch === 39 || ch === 34 || ch === 37 || ch === 64 || ch === 96 || isFlowIndicator(ch)) return false;
+	if (ch === 63 || ch === 45) {
+		const following = state.input.charCodeAt(state.position + 1);
+		if (isWsOrEolOrEnd(following) || inFlow && isFlowIndicator(following)) return false;
+	}
+	return true;
+}
+function readPlainScalar(state, nodeIndent, nodeContext, props) {
+	if (!canStartPlainScalar(state, nodeContext)) return false;
+	const start = state.position;
+	let end = state.position;
+	let ch = state.input.charCodeAt(state.position);
+	const inFlow = nodeContext === CONTEXT_FLOW_IN;
+	let multiline = false;
+	while (ch !== 0) {
+		if (testDocumentBoundary(state)) break;
+		if (ch === 58) {
+			const following = state.input.charCodeAt(state.position + 1);
+			if (isWsOrEolOrEnd(following) || inFlow && isFlowIndicator(following)) break;
+		} else if (ch === 35) {
+			if (isWsOrEol(state.input.charCodeAt(state.position - 1))) break;
+		} else if (inFlow && isFlowIndicator(ch)) break;
+		else if (isEol(ch)) {
+			const savedPosition = state.position;
+			const savedLine = state.line;
+			const savedLineStart = state.lineStart;
+			const savedLineIndent = state.lineIndent;
+			skipSeparationSpace(state, false);
+			if (state.lineIndent >= nodeIndent) {
+				multiline = true;
+				ch = state.input.charCodeAt(state.position);
+				continue;
+			}
+			state.position = savedPosition;
+			state.line = savedLine;
+			state.lineStart = savedLineStart;
+			state.lineIndent = savedLineIndent;
+			break;
+		}
+		if (!isWhiteSpace(ch)) end = state.position + 1;
+		ch = state.input.charCodeAt(++state.position);
+	}
+	if (end === start) return false;
+	checkPrintable(state, start, end);
+	addScalarEvent(state, start, end, props.anchorStart, props.anchorEnd, props.tagStart, props.tagEnd, SCALAR_STYLE.PLAIN, CHOMPING_MODE.CLIP, -1, !multiline);
+	return true;
+}
+function skipFlowSeparationSpace(state, nodeIndent) {
+	const startLine = state.line;
+	skipSeparationSpace(state, true);
+	if (state.line > startLine && state.lineIndent < nodeIndent || state.firstTabInLine !== -1 && state.lineIndent < nodeIndent) throwError(state, "deficient indentation");
+}
+function readFlowCollection(state, nodeIndent, props) {
+	const ch = state.input.charCodeAt(state.position);
+	const isMapping = ch === 123;
+	const start = state.position;
+	let readNext = true;
+	if (ch !== 91 && ch !== 123) return false;
+	const terminator = isMapping ? 125 : 93;
+	if (isMapping) addMappingEvent(state, start, props.anchorStart, props.anchorEnd, props.tagStart, props.tagEnd, COLLECTION_STYLE.FLOW);
+	else addSequenceEvent(state, start, props.anchorStart, props.anchorEnd, props.tagStart, props.tagEnd, COLLECTION_STYLE.FLOW);
+	state.position++;
+	while (state.input.charCodeAt(state.position) !== 0) {
+		skipFlowSeparationSpace(state, nodeIndent);
+		let ch = state.input.charCodeAt(state.position);
+		if (ch === terminator) {
+			state.position++;
+			addPopEvent(state);
+			return true;
+		} else if (!readNext) throwError(state, "missed comma between flow collection entries");
+		else if (ch === 44) throwError(state, "expected the node content, but found ','");
+		let isPair = false;
+		let isExplicitPair = false;
+		if (ch === 63 && isWsOrEol(state.input.charCodeAt(state.position + 1))) {
+			isPair = isExplicitPair = true;
+			state.position += 1;
+			skipFlowSeparationSpace(state, nodeIndent);
+		}
+		const entryLine = state.line;
+		const entryStart = snapshotState(state);
+		const keyWasRead = parseNode(state, nodeIndent, CONTEXT_FLOW_IN, false, true);
+		skipFlowSeparationSpace(state, nodeIndent);
+		ch = state.input.charCodeAt(state.position);
+		if ((isMapping || isExplicitPair || state.line === entryLine) && ch === 58) {
+			isPair = true;
+			state.position++;
+			skipFlowSeparationSpace(state, nodeIndent);
+			if (!isMapping) {
+				insertFlowPairMappingEvent(state, entryStart);
+				if (!keyWasRead) addEmptyScalarEvent(state);
+			} else if (!keyWasRead) addEmptyScalarEvent(state);
+			if (!parseNode(state, nodeIndent, CONTEXT_FLOW_IN, false, true)) addEmptyScalarEvent(state);
+			skipFlowSeparationSpace(state, nodeIndent);
+			if (!isMapping) addPopEvent(state);
+		} else if (isMapping && isPair) {
+			if (!keyWasRead) addEmptyScalarEvent(state);
+			addEmptyScalarEvent(state);
+		} else if (isMapping) addEmptyScalarEvent(state);
+		else if (isPair) {
+			insertFlowPairMappingEvent(state, entryStart);
+			if (!keyWasRead) addEmptyScalarEvent(state);
+			addEmptyScalarEvent(state);
+			addPopEvent(state);
+		}
+		ch = state.input.charCodeAt(state.position);
+		if (ch === 44) {
+			readNext = true;
+			state.position++;
+		} else readNext = false;
+	}
+	throwError(state, "unexpected end of the stream within a flow collection");
+}
+function readBlockSequence(state, nodeIndent, props) {
+	if (state.firstTabInLine !== -1 || state.input.charCodeAt(state.position) !== 45 || !isWsOrEolOrEnd(state.input.charCodeAt(state.position + 1))) return false;
+	addSequenceEvent(state, state.position, props.anchorStart, props.anchorEnd, props.tagStart, props.tagEnd, COLLECTION_STYLE.BLOCK);
+	while (state.input.charCodeAt(state.position) === 45 && isWsOrEolOrEnd(state.input.charCodeAt(state.position + 1))) {
+		if (state.firstTabInLine !== -1) {
+			state.position = state.firstTabInLine;
+			throwError(state, "tab characters must not be used in indentation");
+		}
+		const entryLine = state.line;
+		state.position++;
+		const hadBreak = skipSeparationSpace(state, true) > 0;
+		if (state.firstTabInLine !== -1 && state.input.charCodeAt(state.position) === 45 && isWsOrEolOrEnd(state.input.charCodeAt(state.position + 1))) throwError(state, "bad indentation of a sequence entry");
+		if (hadBreak && state.lineIndent <= nodeIndent) addEmptyScalarEvent(state);
+		else parseNode(state, nodeIndent, CONTEXT_BLOCK_IN, false, true);
+		skipSeparationSpace(state, true);
+		if (state.lineIndent < nodeIndent || state.position >= state.length) break;
+		if (state.lineIndent > nodeIndent) throwError(state, "bad indentation of a sequence entry");
+		if (state.line === entryLine && state.input.charCodeAt(state.position) === 45 && isWsOrEolOrEnd(state.input.charCodeAt(state.position + 1))) throwError(state, "bad indentation of a sequence entry");
+	}
+	addPopEvent(state);
+	return true;
+}
+function readBlockMapping(state, nodeIndent, flowIndent, props) {
+	let atExplicitKey = false;
+	let detected = false;
+	let mappingOpened = false;
+	let pendingExplicitKey = false;
+	if (state.firstTabInLine !== -1) return false;
+	let ch = state.input.charCodeAt(state.position);
+	while (ch !== 0) {
+		if (!atExplicitKey && state.firstTabInLine !== -1) {
+			state.position = state.firstTabInLine;
+			throwError(state, "tab characters must not be used in indentation");
+		}
+		const following = state.input.charCodeAt(state.position + 1);
+		const entryLine = state.line;
+		if ((ch === 63 || ch === 58) && isWsOrEolOrEnd(following)) {
+			if (!mappingOpened) {
+				addMappingEvent(state, state.position, props.anchorStart, props.anchorEnd, props.tagStart, props.tagEnd, COLLECTION_STYLE.BLOCK);
+				mappingOpened = true;
+			}
+			if (ch === 63) {
+				if (atExplicitKey) addEmptyScalarEvent(state);
+				detected = true;
+				atExplicitKey = true;
+			} else if (atExplicitKey) atExplicitKey = false;
+			else {
+				addEmptyScalarEvent(state);
+				detected = true;
+				atExplicitKey = false;
+			}
+			state.position += 1;
+			pendingExplicitKey = true;
+		} else {
+			if (atExplicitKey) {
+				addEmptyScalarEvent(state);
+				atExplicitKey = false;
+			}
+			const beforeKey = snapshotState(state);
+			if (!parseNode(state, flowIndent, CONTEXT_FLOW_OUT, false, true)) break;
+			if (state.line === entryLine) {
+				ch = state.input.charCodeAt(state.position);
+				while (isWhiteSpace(ch)) ch = state.input.charCodeAt(++state.position);
+				if (ch === 58) {
+					ch = state.input.charCodeAt(++state.position);
+					if (!isWsOrEolOrEnd(ch)) throwError(state, "a whitespace character is expected after the key-value separator within a block mapping");
+					if (!mappingOpened) {
+						state.events.splice(beforeKey.eventsLength, 0, {
+							type: EVENT_ID.MAPPING,
+							start: beforeKey.position,
+							anchorStart: props.anchorStart,
+							anchorEnd: props.anchorEnd,
+							tagStart: props.tagStart,
+							tagEnd: props.tagEnd,
+							style: COLLECTION_STYLE.BLOCK
+						});
+						mappingOpened = true;
+					}
+					detected = true;
+					atExplicitKey = false;
+					pendingExplicitKey = false;
+				} else if (detected) throwError(state, "expected ':' after a mapping key");
+				else {
+					if (props.anchorStart !== NO_RANGE$1 || props.tagStart !== NO_RANGE$1) {
+						restoreState(state, beforeKey);
+						return false;
+					}
+					return true;
+				}
+			} else if (detected) throwError(state, "can not read a block mapping entry; a multiline key may not be an implicit key");
+			else {
+				if (props.anchorStart !== NO_RANGE$1 || props.tagStart !== NO_RANGE$1) {
+					restoreState(state, beforeKey);
+					return false;
+				}
+				return true;
+			}
+		}
+		if (parseNode(state, nodeIndent, CONTEXT_BLOCK_OUT, true, pendingExplicitKey)) pendingExplicitKey = false;
+		if (!atExplicitKey) {
+			if (pendingExplicitKey) {
+				addEmptyScalarEvent(state);
+				pendingExplicitKey = false;
+			}
+		}
+		skipSeparationSpace(state, true);
+		ch = state.input.charCodeAt(state.position);
+		if ((state.line === entryLine || state.lineIndent > nodeIndent) && ch !== 0) throwError(state, "bad indentation of a mapping entry");
+		else if (state.lineIndent < nodeIndent) break;
+	}
+	if (!detected) return false;
+	if (atExplicitKey) addEmptyScalarEvent(state);
+	if (mappingOpened) addPopEvent(state);
+	return true;
+}
+function parseNode(state, parentIndent, nodeContext, allowToSeek, allowCompact, allowPropertyMapping = true) {
+	if (state.depth >= state.maxDepth) throwError(state, `nesting exceeded maxDepth (${state.maxDepth})`);
+	state.depth++;
+	let indentStatus = 1;
+	let atNewLine = false;
+	let hasContent = false;
+	let propertyStart = null;
+	const props = emptyProperties();
+	let allowBlockScalars = nodeContext === CONTEXT_BLOCK_OUT || nodeContext === CONTEXT_BLOCK_IN;
+	let allowBlockCollections = allowBlockScalars;
+	const allowBlockStyles = allowBlockScalars;
+	if (allowToSeek && skipSeparationSpace(state, true)) {
+		atNewLine = true;
+		if (state.lineIndent > parentIndent) indentStatus = 1;
+		else if (state.lineIndent === parentIndent) indentStatus = 0;
+		else indentStatus = -1;
+	}
+	if (indentStatus === 1) while (true) {
+		const ch = state.input.charCodeAt(state.position);
+		const propertyState = snapshotState(state);
+		if (atNewLine && indentStatus !== 1 && (ch === 33 || ch === 38)) break;
+		if (atNewLine && allowBlockStyles && (props.tagStart !== NO_RANGE$1 || props.anchorStart !== NO_RANGE$1) && (ch === 33 || ch === 38)) {
+			const fallbackState = snapshotState(state);
+			const flowIndent = parentIndent + 1;
+			if (readBlockMapping(state, state.position - state.lineStart, flowIndent, props) && state.events[fallbackState.eventsLength]?.type === EVENT_ID.MAPPING) {
+				state.depth--;
+				return true;
+			}
+			restoreState(state, fallbackState);
+		}
+		if (atNewLine && (ch === 33 && props.tagStart !== NO_RANGE$1 || ch === 38 && props.anchorStart !== NO_RANGE$1)) break;
+		if (!readTagProperty(state, props, nodeContext === CONTEXT_FLOW_IN) && !readAnchorProperty(state, props)) break;
+		if (propertyStart === null) propertyStart = propertyState;
+		if (skipSeparationSpace(state, true)) {
+			atNewLine = true;
+			allowBlockCollections = allowBlockStyles;
+			if (state.lineIndent > parentIndent) indentStatus = 1;
+			else if (state.lineIndent === parentIndent) indentStatus = 0;
+			else indentStatus = -1;
+		} else allowBlockCollections = false;
+	}
+	if (allowBlockCollections) allowBlockCollections = atNewLine || allowCompact;
+	if (indentStatus === 1 || nodeContext === CONTEXT_BLOCK_OUT) {
+		const flowIndent = nodeContext === CONTEXT_FLOW_IN || nodeContext === CONTEXT_FLOW_OUT ? parentIndent : parentIndent + 1;
+		const blockIndent = state.position - state.lineStart;
+		if (indentStatus === 1) {
+			if (allowBlockCollections && (readBlockSequence(state, blockIndent, props) || readBlockMapping(state, blockIndent, flowIndent, props)) || readFlowCollection(state, flowIndent, props)) hasContent = true;
+			else {
+				const ch = state.input.charCodeAt(state.position);
+				if (propertyStart !== null && allowPropertyMapping && allowBlockStyles && !allowBlockCollections && ch !== 124 && ch !== 62) {
+					const fallbackState = snapshotState(state);
+					const propertyIndent = propertyStart.position - propertyStart.lineStart;
+					restoreState(state, propertyStart);
+					if (readBlockMapping(state, propertyIndent, flowIndent, emptyProperties()) && state.events[fallbackState.eventsLength]?.type === EVENT_ID.MAPPING) hasContent = true;
+					else restoreState(state, fallbackState);
+				}
+				if (!hasContent && (allowBlockScalars && readBlockScalar(state, flowIndent, props) || readSingleQuotedScalar(state, flowIndent, props) || readDoubleQuotedScalar(state, flowIndent, props) || readAlias(state, props) || readPlainScalar(state, flowIndent, nodeContext, props))) hasContent = true;
+			}
+		} else if (indentStatus === 0) hasContent = allowBlockCollections && readBlockSequence(state, blockIndent, props);
+	}
+	allowBlockScalars = allowBlockScalars && !hasContent;
+	if (!hasContent && (props.anchorStart !== NO_RANGE$1 || props.tagStart !== NO_RANGE$1 || allowBlockScalars)) {
+		addScalarEvent(state, NO_RANGE$1, NO_RANGE$1, props.anchorStart, props.anchorEnd, props.tagStart, props.tagEnd, SCALAR_STYLE.PLAIN);
+		hasContent = true;
+	}
+	state.depth--;
+	return hasContent || props.anchorStart !== NO_RANGE$1 || props.tagStart !== NO_RANGE$1;
+}
+function readDirective(state) {
+	if (state.lineIndent > 0 || state.input.charCodeAt(state.position) !== 37) return false;
+	state.position++;
+	const nameStart = state.position;
+	while (state.input.charCodeAt(state.position) !== 0 && !isWsOrEol(state.input.charCodeAt(state.position))) state.position++;
+	const name = state.input.slice(nameStart, state.position);
+	const args = [];
+	if (name.length === 0) throwError(state, "directive name must not be less than one character in length");
+	while (state.input.charCodeAt(state.position) !== 0 && !isEol(state.input.charCodeAt(state.position))) {
+		while (isWhiteSpace(state.input.charCodeAt(state.position))) state.position++;
+		if (state.input.charCodeAt(state.position) === 35 || isEol(state.input.charCodeAt(state.position)) || state.input.charCodeAt(state.position) === 0) break;
+		const start = state.position;
+		while (state.input.charCodeAt(state.position) !== 0 && !isWsOrEol(state.input.charCodeAt(state.position))) state.position++;
+		args.push(state.input.slice(start, state.position));
+	}
+	if (isEol(state.input.charCodeAt(state.position))) consumeLineBreak(state);
+	if (name === "YAML") {
+		if (state.directives.some((directive) => directive.kind === "yaml")) throwError(state, "duplication of %YAML directive");
+		if (args.length !== 1) throwError(state, "YAML directive accepts exactly one argument");
+		const match = /^([0-9]+)\.([0-9]+)$/.exec(args[0]);
+		if (match === null) throwError(state, "ill-formed argument of the YAML directive");
+		if (parseInt(match[1], 10) !== 1) throwError(state, "unacceptable YAML version of the document");
+		state.directives.push({
+			kind: "yaml",
+			version: args[0]
+		});
+	} else if (name === "TAG") {
+		if (args.length !== 2) throwError(state, "TAG directive accepts exactly two arguments");
+		const [handle, prefix] = args;
+		if (!PATTERN_TAG_HANDLE.test(handle)) throwError(state, "ill-formed tag handle (first argument) of the TAG directive");
+		if (HAS_OWN.call(state.tagHandlers, handle)) throwError(state, `there is a previously declared suffix for "${handle}" tag handle`);
+		if (!PATTERN_TAG_PREFIX.test(prefix)) throwError(state, "ill-formed tag prefix (second argument) of the TAG directive");
+		state.tagHandlers[handle] = prefix;
+		state.directives.push({
+			kind: "tag",
+			handle,
+			prefix
+		});
+	}
+	return true;
+}
+function readDocument(state) {
+	state.directives = [];
+	state.tagHandlers = Object.create(null);
+	let hasDirectives = false;
+	skipSeparationSpace(state, true);
+	while (readDirective(state)) {
+		hasDirectives = true;
+		skipSeparationSpace(state, true);
+	}
+	let explicitStart = false;
+	let explicitEnd = false;
+	let allowCompact = true;
+	if (state.lineIndent === 0 && state.input.charCodeAt(state.position) === 45 && state.input.charCodeAt(state.position + 1) === 45 && state.input.charCodeAt(state.position + 2) === 45 && isWsOrEolOrEnd(state.input.charCodeAt(state.position + 3))) {
+		explicitStart = true;
+		const markerLine = state.line;
+		state.position += 3;
+		skipSeparationSpace(state, true);
+		allowCompact = state.line > markerLine;
+	} else if (hasDirectives) throwError(state, "directives end mark is expected");
+	const documentEventIndex = state.events.length;
+	if (!explicitStart && state.position === state.lineStart && state.input.charCodeAt(state.position) === 46 && testDocumentSeparator(state)) {
+		state.position += 3;
+		skipSeparationSpace(state, true);
+		return;
+	}
+	addDocumentEvent(state, explicitStart, false);
+	if (!parseNode(state, state.lineIndent - 1, CONTEXT_BLOCK_OUT, false, allowCompact, allowCompact)) addEmptyScalarEvent(state);
+	skipSeparationSpace(state, true);
+	if (state.position === state.lineStart && testDocumentSeparator(state)) {
+		explicitEnd = state.input.charCodeAt(state.position) === 46;
+		if (explicitEnd) {
+			const markerLine = state.line;
+			state.position += 3;
+			skipSeparationSpace(state, true);
+			if (state.line === markerLine && state.position < state.length) throwError(state, "end of the stream or a document separator is expected");
+		}
+	}
+	const documentEvent = state.events[documentEventIndex];
+	if (documentEvent?.type === EVENT_ID.DOCUMENT) documentEvent.explicitEnd = explicitEnd;
+	addPopEvent(state);
+	if (!explicitEnd && state.position < state.length && !testDocumentBoundary(state)) throwError(state, "end of the stream or a document separator is expected");
+}
+/**
+* Parses YAML into a flat event stream referencing source text by offsets.
+*
+* @category Events
+*/
+function parseEvents(input, options) {
+	const length = input.length;
+	const state = {
+		...DEFAULT_PARSER_OPTIONS,
+		...options,
+		input: `${input}\0`,
+		length,
+		position: 0,
+		line: 0,
+		lineStart: 0,
+		lineIndent: 0,
+		firstTabInLine: -1,
+		depth: 0,
+		directives: [],
+		tagHandlers: Object.create(null),
+		events: []
+	};
+	const nullpos = input.indexOf("\0");
+	if (nullpos !== -1) YAMLException.throwAt(input, nullpos, "null byte is not allowed in input", state.filename);
+	while (state.position < state.length) {
+		skipByteOrderMark(state);
+		skipSeparationSpace(state, true);
+		if (state.position >= state.length) break;
+		const documentStart = state.position;
+		readDocument(state);
+		if (state.position === documentStart)
+ /* c8 ignore next */
+		throwError(state, "can not read a document");
+	}
+	return state.events;
+}
+//#endregion
+//#region src/load.ts
+var DEFAULT_LOAD_OPTIONS = {
+	...DEFAULT_PARSER_OPTIONS,
+	...DEFAULT_CONSTRUCTOR_OPTIONS
+};
+function loadDocuments(input, options = {}) {
+	const opts = {
+		...DEFAULT_LOAD_OPTIONS,
+		...options
+	};
+	const source = String(input);
+	const PARSER_OPT_KEYS = Object.keys(DEFAULT_PARSER_OPTIONS);
+	const CONSTRUCTOR_OPT_KEYS = Object.keys(DEFAULT_CONSTRUCTOR_OPTIONS);
+	return constructFromEvents(parseEvents(source, pick(opts, PARSER_OPT_KEYS)), {
+		...pick(opts, CONSTRUCTOR_OPT_KEYS),
+		source
+	});
+}
+function loadAll(input, iteratorOrOptions, options) {
+	let iterator = null;
+	if (typeof iteratorOrOptions === "function") iterator = iteratorOrOptions;
+	else if (iteratorOrOptions !== null && typeof iteratorOrOptions === "object") options = iteratorOrOptions;
+	const documents = loadDocuments(input, options);
+	if (iterator === null) return documents;
+	for (const document of documents) iterator(document);
+}
+/**
+* Parses `string` as a single YAML document. Throws {@link YAMLException} on
+* error. This function does not understand multi-document or empty sources; it
+* throws an exception on those.
+*
+* > [!NOTE]
+* > 1. When processing untrusted input, see the
+* >    [security considerations](../docs/safety.md).
+* > 2. All exceptions MUST be caught, not just {@link YAMLException}.
+* > 3. The default {@link CORE_SCHEMA} comes without the `!!merge` tag. You can
+* >    easily enable it if needed.
+* > 4. The default {@link mapTag} is `{}`-object based, with known limitations
+* >    (see description). For full compatibility use {@link realMapTag}
+* >    instead (it uses native JS `Map`).
+*
+* @example
+* Enable {@link mergeTag} and {@link realMapTag}:
+*
+* ```javascript
+* import { load, CORE_SCHEMA, mergeTag, realMapTag } from 'js-yaml'
+*
+* try {
+*   load(data, { schema: CORE_SCHEMA.withTags(mergeTag, realMapTag) })
+* } catch (e) {
+*   console.error(e)
+* }
+* ```
+*
+* @category Main
+*/
+function load(input, options) {
+	const documents = loadDocuments(input, options);
+	if (documents.length === 0) throw new YAMLException("expected a document, but the input is empty");
+	if (documents.length === 1) return documents[0];
+	throw new YAMLException("expected a single document in the stream, but found more");
+}
+//#endregion
+//#region src/ast/from_js.ts
+var INVALID = Symbol("INVALID");
+function buildRepresentTypes(schema) {
+	const defaultTags = new Set([
+		schema.defaultScalarTag,
+		schema.defaultSequenceTag,
+		schema.defaultMappingTag
+	].filter((t) => t !== void 0));
+	const implicitScalars = schema.implicitScalarTags;
+	const explicitTags = schema.tags.filter((t) => !(t.nodeKind === "scalar" && t.implicit) && !defaultTags.has(t));
+	const defaultTagsLast = schema.tags.filter((t) => defaultTags.has(t));
+	return [
+		...implicitScalars.map((tag) => ({
+			tag,
+			implicitTag: true
+		})),
+		...explicitTags.map((tag) => ({
+			tag,
+			implicitTag: false
+		})),
+		...defaultTagsLast.map((tag) => ({
+			tag,
+			implicitTag: true
+		}))
+	];
+}
+function matchTag(state, object) {
+	for (let index = 0, length = state.representTypes.length; index < length; index += 1) {
+		const { tag, implicitTag } = state.representTypes[index];
+		if (tag.identify(object)) {
+			let tagName;
+			if (tag.matchByTagPrefix) tagName = tag.representTagName(object);
+			else tagName = tag.tagName;
+			return {
+				tag,
+				tagName,
+				implicitTag
+			};
+		}
+	}
+	return null;
+}
+function build(state, object) {
+	if (!state.noRefs && object !== null && typeof object === "object") {
+		const existing = state.refs.get(object);
+		if (existing) {
+			if (existing.anchor === void 0) existing.anchor = `ref_${state.refCounter++}`;
+			return {
+				kind: "alias",
+				anchor: existing.anchor
+			};
+		}
+	}
+	const matched = matchTag(state, object);
+	if (!matched) {
+		if (object === void 0) return INVALID;
+		if (state.skipInvalid) return INVALID;
+		throw new YAMLException(`unacceptable kind of an object to dump ${Object.prototype.toString.call(object)}`);
+	}
+	const { tag, tagName, implicitTag } = matched;
+	const nodeTagName = implicitTag ? tagName : tagNameShort(tagName);
+	if (tag.nodeKind === "scalar") return {
+		kind: "scalar",
+		tag: nodeTagName,
+		tagged: !implicitTag,
+		style: SCALAR_STYLE.PLAIN,
+		value: tag.represent(object)
+	};
+	if (tag.nodeKind === "sequence") {
+		const container = tag.represent(object);
+		const node = {
+			kind: "sequence",
+			tag: nodeTagName,
+			tagged: !implicitTag,
+			style: COLLECTION_STYLE.BLOCK,
+			items: []
+		};
+		if (!state.noRefs) state.refs.set(object, node);
+		for (let index = 0, length = container.length; index < length; index += 1) {
+			let item = build(state, container[index]);
+			if (item === INVALID && container[index] === void 0) item = build(state, null);
+			if (item === INVALID) continue;
+			node.items.push(item);
+		}
+		return node;
+	}
+	const map = tag.represent(object);
+	const node = {
+		kind: "mapping",
+		tag: nodeTagName,
+		tagged: !implicitTag,
+		style: COLLECTION_STYLE.BLOCK,
+		items: []
+	};
+	if (!state.noRefs) state.refs.set(object, node);
+	for (const [objectKey, objectValue] of map) {
+		const key = build(state, objectKey);
+		if (key === INVALID) continue;
+		const value = build(state, objectValue);
+		if (value === INVALID) continue;
+		node.items.push({
+			key,
+			value
+		});
+	}
+	return node;
+}
+/**
+* Convert JS object to AST. A JS value is one YAML document. An unrepresentable
+* root becomes an empty document, which the presenter renders as an empty
+* string.
+*
+* @category AST
+*/
+function jsToAst(input, schema, options = {}) {
+	const root = build({
+		representTypes: buildRepresentTypes(schema),
+		noRefs: options.noRefs ?? false,
+		skipInvalid: options.skipInvalid ?? false,
+		refs: /* @__PURE__ */ new Map(),
+		refCounter: 0
+	}, input);
+	return [{
+		contents: root === INVALID ? null : root,
+		directives: []
+	}];
+}
+//#endregion
+//#region src/ast/visit.ts
+/**
+* Return from a visitor to stop the whole traversal.
+*
+* @category AST
+*/
+var VISIT_BREAK = Symbol("visit:break");
+/**
+* Return from a visitor to skip the current node's children.
+*
+* @category AST
+*/
+var VISIT_SKIP = Symbol("visit:skip");
+function visitNode(node, visitor, ctx) {
+	const control = visitor(node, ctx);
+	if (control === VISIT_BREAK) return true;
+	if (control === VISIT_SKIP) return false;
+	const depth = ctx.depth + 1;
+	switch (node.kind) {
+		case "sequence":
+			for (const item of node.items) if (visitNode(item, visitor, {
+				depth,
+				parent: node,
+				isKey: false
+			})) return true;
+			break;
+		case "mapping": for (const { key, value } of node.items) {
+			if (visitNode(key, visitor, {
+				depth,
+				parent: node,
+				isKey: true
+			})) return true;
+			if (visitNode(value, visitor, {
+				depth,
+				parent: node,
+				isKey: false
+			})) return true;
+		}
+	}
+	return false;
+}
+/**
+* Walk every node in the documents, calling {@link Visitor} once per
+* node (pre-order).
+*
+* @category AST
+*/
+function visit(documents, visitor) {
+	for (const doc of documents) if (doc.contents && visitNode(doc.contents, visitor, {
+		depth: 0,
+		parent: null,
+		isKey: false
+	})) return;
+}
+//#endregion
+//#region src/ast/styler_defaults.ts
+function hasBit(mask, bit) {
+	return (mask & 1 << bit) !== 0;
+}
+/**
+* Default scalar styling rules in application order.
+* See [Scalar styling](../../docs/scalar_styling.md) for usage details.
+*
+* @category AST
+*/
+var DEFAULT_SCALAR_STYLE_RULES = {
+	applyQuoteFlowKeysOption,
+	doubleQuoteForInvisibles,
+	doubleQuoteWhitespaceOnly,
+	applyForceQuotesOption,
+	tryLongOrMultilineAsBlock,
+	quoteInvalidPlain,
+	fallbackToDoubleQuoted
+};
+function _preferredQuotedStyle(layout) {
+	if (layout.presenterOptions.quoteStyle === "single" && hasBit(layout.allowedStylesMask, SCALAR_STYLE.SINGLE_QUOTED)) return SCALAR_STYLE.SINGLE_QUOTED;
+	return SCALAR_STYLE.DOUBLE_QUOTED;
+}
+function applyQuoteFlowKeysOption(layout) {
+	if (!layout.presenterOptions.quoteFlowKeys) return;
+	if (!layout.isKey || !layout.flowOnly || layout.style !== SCALAR_STYLE.PLAIN) return;
+	layout.style = SCALAR_STYLE.DOUBLE_QUOTED;
+}
+function doubleQuoteForInvisibles(layout) {
+	if (layout.style === SCALAR_STYLE.PLAIN && /[\t\x7F-\xA0\u2028\u2029\uFEFF\uFFFE\uFFFF]/.test(layout.node.value)) layout.style = SCALAR_STYLE.DOUBLE_QUOTED;
+}
+function doubleQuoteWhitespaceOnly(layout) {
+	if (layout.style === SCALAR_STYLE.PLAIN && /^\s+$/.test(layout.node.value)) layout.style = SCALAR_STYLE.DOUBLE_QUOTED;
+}
+function applyForceQuotesOption(layout) {
+	if (!layout.presenterOptions.forceQuotes) return;
+	if (layout.isKey || layout.style !== SCALAR_STYLE.PLAIN) return;
+	if (layout.node.tag !== layout.presenterOptions.schema.defaultScalarTag.tagName) return;
+	layout.style = layout.node.value.includes("\n") ? SCALAR_STYLE.DOUBLE_QUOTED : _preferredQuotedStyle(layout);
+}
+function tryLongOrMultilineAsBlock(layout) {
+	if (layout.style !== SCALAR_STYLE.PLAIN || layout.isKey) return;
+	const value = layout.node.value;
+	const multiline = value.indexOf("\n") !== -1;
+	if (!hasBit(layout.allowedStylesMask, SCALAR_STYLE.LITERAL_BLOCK)) {
+		if (multiline) layout.style = SCALAR_STYLE.DOUBLE_QUOTED;
+		return;
+	}
+	const w = layout.presenterOptions.lineWidth;
+	if (w === -1) {
+		if (multiline) layout.style = SCALAR_STYLE.LITERAL_BLOCK;
+		return;
+	}
+	const availableWidth = Math.max(Math.min(w, 40), w - layout.shiftOfContent);
+	let position = 0;
+	let shouldFold = false;
+	while (position <= value.length) {
+		let lineEnd = value.length;
+		const nextLineBreak = value.indexOf("\n", position);
+		if (nextLineBreak !== -1) lineEnd = nextLineBreak;
+		const line = value.slice(position, lineEnd);
+		if (line.length > availableWidth && line[0] !== " " && / [^ \t]/.test(line)) shouldFold = true;
+		if (nextLineBreak === -1) break;
+		position = nextLineBreak + 1;
+	}
+	if (shouldFold) layout.style = SCALAR_STYLE.FOLDED_BLOCK;
+	else if (multiline) layout.style = SCALAR_STYLE.LITERAL_BLOCK;
+}
+function quoteInvalidPlain(layout) {
+	if (layout.style === SCALAR_STYLE.PLAIN && !hasBit(layout.allowedStylesMask, SCALAR_STYLE.PLAIN)) layout.style = _preferredQuotedStyle(layout);
+}
+function fallbackToDoubleQuoted(layout) {
+	if (!hasBit(layout.allowedStylesMask, layout.style)) layout.style = SCALAR_STYLE.DOUBLE_QUOTED;
+}
+//#endregion
+//#region src/ast/scalar_styler.ts
+function setBit(mask, bit) {
+	return mask | 1 << bit;
+}
+var SRC_C_PRINTABLE = "[\\x09\\x0A\\x0D\\x20-\\x7E\\x85\\xA0-\\uD7FF\\uE000-\\uFFFD\\u{10000}-\\u{10FFFF}]";
+var SRC_B_CHAR = "[\\n\\r]";
+var SRC_C_BYTE_ORDER_MARK = "\\uFEFF";
+var SRC_S_WHITE = "[ \\t]";
+var SRC_NB_CHAR = `(?:(?!(?:${SRC_B_CHAR}|${SRC_C_BYTE_ORDER_MARK}))${SRC_C_PRINTABLE})`;
+var SRC_NS_CHAR = `(?:(?!${SRC_S_WHITE})${SRC_NB_CHAR})`;
+var SRC_NB_JSON = "[\\x09\\x20-\\uD7FF\\uE000-\\uFFFF\\u{10000}-\\u{10FFFF}]";
+var SRC_C_INDICATOR = "[-?:,\\[\\]{}#&*!|>'\"%@`]";
+var SRC_C_FLOW_INDICATOR = "[,\\[\\]{}]";
+var SRC_NS_PLAIN_SAFE_FLOW_OUT = SRC_NS_CHAR;
+var SRC_NS_PLAIN_SAFE_FLOW_IN = `(?:(?!${SRC_C_FLOW_INDICATOR})${SRC_NS_CHAR})`;
+var SRC_NS_PLAIN_FIRST_FLOW_OUT = `(?:(?:(?!${SRC_C_INDICATOR})${SRC_NS_CHAR})|[?:-](?=${SRC_NS_PLAIN_SAFE_FLOW_OUT}))`;
+var SRC_NS_PLAIN_FIRST_FLOW_IN = `(?:(?:(?!${SRC_C_INDICATOR})${SRC_NS_CHAR})|[?:-](?=${SRC_NS_PLAIN_SAFE_FLOW_IN}))`;
+var SRC_NS_PLAIN_CHAR_FLOW_OUT = `(?:(?:(?![:#])${SRC_NS_PLAIN_SAFE_FLOW_OUT})|:(?=${SRC_NS_PLAIN_SAFE_FLOW_OUT}))#*`;
+var SRC_NS_PLAIN_CHAR_FLOW_IN = `(?:(?:(?![:#])${SRC_NS_PLAIN_SAFE_FLOW_IN})|:(?=${SRC_NS_PLAIN_SAFE_FLOW_IN}))#*`;
+var SRC_NB_NS_PLAIN_IN_LINE_FLOW_OUT = `(?:${SRC_S_WHITE}*${SRC_NS_PLAIN_CHAR_FLOW_OUT})*`;
+var SRC_NB_NS_PLAIN_IN_LINE_FLOW_IN = `(?:${SRC_S_WHITE}*${SRC_NS_PLAIN_CHAR_FLOW_IN})*`;
+var SRC_NS_PLAIN_ONE_LINE_FLOW_OUT = `${SRC_NS_PLAIN_FIRST_FLOW_OUT}#*${SRC_NB_NS_PLAIN_IN_LINE_FLOW_OUT}`;
+var SRC_NS_PLAIN_ONE_LINE_FLOW_IN = `${SRC_NS_PLAIN_FIRST_FLOW_IN}#*${SRC_NB_NS_PLAIN_IN_LINE_FLOW_IN}`;
+var SRC_NS_PLAIN_ONE_LINE_BLOCK_KEY = SRC_NS_PLAIN_ONE_LINE_FLOW_OUT;
+var SRC_NS_PLAIN_ONE_LINE_FLOW_KEY = SRC_NS_PLAIN_ONE_LINE_FLOW_IN;
+var SRC_S_NS_PLAIN_NEXT_LINE_FLOW_OUT = `\\n+${SRC_NS_PLAIN_CHAR_FLOW_OUT}${SRC_NB_NS_PLAIN_IN_LINE_FLOW_OUT}`;
+var SRC_S_NS_PLAIN_NEXT_LINE_FLOW_IN = `\\n+${SRC_NS_PLAIN_CHAR_FLOW_IN}${SRC_NB_NS_PLAIN_IN_LINE_FLOW_IN}`;
+var SRC_NS_PLAIN_MULTI_LINE_FLOW_OUT = `${SRC_NS_PLAIN_ONE_LINE_FLOW_OUT}(?:${SRC_S_NS_PLAIN_NEXT_LINE_FLOW_OUT})*`;
+var SRC_NS_PLAIN_MULTI_LINE_FLOW_IN = `${SRC_NS_PLAIN_ONE_LINE_FLOW_IN}(?:${SRC_S_NS_PLAIN_NEXT_LINE_FLOW_IN})*`;
+var NS_PLAIN_FLOW_OUT = new RegExp(`^(?:${SRC_NS_PLAIN_MULTI_LINE_FLOW_OUT})$`, "u");
+var NS_PLAIN_FLOW_IN = new RegExp(`^(?:${SRC_NS_PLAIN_MULTI_LINE_FLOW_IN})$`, "u");
+var NS_PLAIN_BLOCK_KEY = new RegExp(`^(?:${SRC_NS_PLAIN_ONE_LINE_BLOCK_KEY})$`, "u");
+var NS_PLAIN_FLOW_KEY = new RegExp(`^(?:${SRC_NS_PLAIN_ONE_LINE_FLOW_KEY})$`, "u");
+var NB_SINGLE_ONE_LINE = new RegExp(`^(?:${SRC_NB_JSON})*$`, "u");
+var NB_SINGLE_MULTI_LINE = new RegExp(`^(?:${SRC_NB_JSON}|\\n)*$`, "u");
+var BLOCK_SCALAR_CONTENT = new RegExp(`^(?:${SRC_NB_CHAR}|\\n)*$`, "u");
+var C_FORBIDDEN_FIRST_LINE = /^(?:---|\.\.\.)(?=$|[ \t\n\r])/;
+var C_FORBIDDEN_CONTENT = /^(?:---|\.\.\.)(?=$|[ \t\n\r])/m;
+function canUsePlain(layout) {
+	const str = layout.node.value;
+	if (str !== "") {
+		if (!(layout.isKey ? layout.flowOnly ? NS_PLAIN_FLOW_KEY : NS_PLAIN_BLOCK_KEY : layout.flowOnly ? NS_PLAIN_FLOW_IN : NS_PLAIN_FLOW_OUT).test(str)) return false;
+		if (layout.shiftOfFirstLine === 0 && C_FORBIDDEN_FIRST_LINE.test(str)) return false;
+		if (layout.shiftOfContent === 0) {
+			const firstLineBreak = str.indexOf("\n");
+			if (firstLineBreak !== -1) {
+				const content = str.slice(firstLineBreak + 1);
+				if (C_FORBIDDEN_CONTENT.test(content)) return false;
+			}
+		}
+	}
+	const resolvedTag = layout.presenterOptions.schema.resolveImplicitScalarTag(str).tag.tagName;
+	if (!layout.node.tagged && resolvedTag !== layout.node.tag) return false;
+	if (!layout.node.tagged && str === "=" && resolvedTag === layout.presenterOptions.schema.defaultScalarTag.tagName) return false;
+	return true;
+}
+function canUseSingleQuoted(layout) {
+	const str = layout.node.value;
+	if (!(layout.isKey ? NB_SINGLE_ONE_LINE : NB_SINGLE_MULTI_LINE).test(str)) return false;
+	if (/[ \t]\n|\n[ \t]/.test(str)) return false;
+	if (!layout.isKey && layout.shiftOfContent === 0) {
+		const firstLineBreak = str.indexOf("\n");
+		if (firstLineBreak !== -1 && C_FORBIDDEN_CONTENT.test(str.slice(firstLineBreak + 1))) return false;
+	}
+	return true;
+}
+function canUseBlock(layout) {
+	if (layout.flowOnly || !BLOCK_SCALAR_CONTENT.test(layout.node.value)) return false;
+	const contentIndent = layout.shiftOfContent - layout.shiftOfParent;
+	if (contentIndent < 1) return false;
+	if (contentIndent > 9 && /^\n* /.test(layout.node.value)) return false;
+	if (layout.shiftOfContent === 0 && C_FORBIDDEN_CONTENT.test(layout.node.value)) return false;
+	return true;
+}
+function detectAllowedStyles(layout) {
+	let mask = setBit(0, SCALAR_STYLE.DOUBLE_QUOTED);
+	if (canUsePlain(layout)) mask = setBit(mask, SCALAR_STYLE.PLAIN);
+	if (canUseSingleQuoted(layout)) mask = setBit(mask, SCALAR_STYLE.SINGLE_QUOTED);
+	if (canUseBlock(layout)) mask = setBit(setBit(mask, SCALAR_STYLE.LITERAL_BLOCK), SCALAR_STYLE.FOLDED_BLOCK);
+	layout.allowedStylesMask = mask;
+}
+function renderScalar(layout) {
+	switch (layout.style) {
+		case SCALAR_STYLE.PLAIN: return renderPlain(layout);
+		case SCALAR_STYLE.SINGLE_QUOTED: return renderSingleQuoted(layout);
+		case SCALAR_STYLE.LITERAL_BLOCK: return renderLiteralBlock(layout);
+		case SCALAR_STYLE.FOLDED_BLOCK: return renderFoldedBlock(layout);
+		case SCALAR_STYLE.DOUBLE_QUOTED: return renderDoubleQuoted(layout);
+	}
+}
+function renderPlain(layout) {
+	return encodeFlowBreaks(layout.node.value, layout.shiftOfContent);
+}
+function renderSingleQuoted(layout) {
+	return `'${encodeFlowBreaks(layout.node.value, layout.shiftOfContent).replace(/'/g, "''")}'`;
+}
+function renderLiteralBlock(layout) {
+	const value = layout.node.value;
+	return "|" + blockHeader(value, layout.shiftOfParent, layout.shiftOfContent) + dropEndingNewline(indentString(value, layout.shiftOfContent));
+}
+function renderFoldedBlock(layout) {
+	const value = layout.node.value;
+	const w = layout.presenterOptions.lineWidth;
+	let availableWidth = Infinity;
+	if (w !== -1) availableWidth = Math.max(Math.min(w, 40), w - layout.shiftOfContent);
+	return ">" + blockHeader(value, layout.shiftOfParent, layout.shiftOfContent) + dropEndingNewline(indentString(foldBlockScalar(value, availableWidth), layout.shiftOfContent));
+}
+function renderDoubleQuoted(layout) {
+	return `"${escapeString(layout.node.value)}"`;
+}
+function encodeFlowBreaks(string, shiftOfContent) {
+	let nextLF = string.indexOf("\n");
+	if (nextLF === -1) return string;
+	const pad = " ".repeat(shiftOfContent);
+	let result = string.slice(0, nextLF);
+	const lineRe = /(\n+)([^\n]*)/g;
+	lineRe.lastIndex = nextLF;
+	let match;
+	while (match = lineRe.exec(string)) {
+		const breaks = match[1].length;
+		const line = match[2];
+		result += "\n".repeat(breaks + 1) + pad + line;
+	}
+	return result;
+}
+function indentString(string, spaces) {
+	const indent = " ".repeat(spaces);
+	let position = 0;
+	let result = "";
+	const length = string.length;
+	while (position < length) {
+		let line;
+		const next = string.indexOf("\n", position);
+		if (next === -1) {
+			line = string.slice(position);
+			position = length;
+		} else {
+			line = string.slice(position, next + 1);
+			position = next + 1;
+		}
+		if (line.length && line !== "\n") result += indent;
+		result += line;
+	}
+	return result;
+}
+function needIndentIndicator(string) {
+	return /^\n* /.test(string);
+}
+function blockHeader(string, shiftOfParent, shiftOfContent) {
+	const indentIndicator = needIndentIndicator(string) ? String(shiftOfContent - shiftOfParent) : "";
+	const clip = string[string.length - 1] === "\n";
+	return `${indentIndicator}${clip && (string[string.length - 2] === "\n" || string === "\n") ? "+" : clip ? "" : "-"}\n`;
+}
+function dropEndingNewline(string) {
+	return string[string.length - 1] === "\n" ? string.slice(0, -1) : string;
+}
+function isMoreIndented(char) {
+	return char === " " || char === "	";
+}
+function foldLine(line, width) {
+	if (line === "" || isMoreIndented(line[0])) return line;
+	const breakRe = / [^ \t]/g;
+	let match;
+	let start = 0;
+	let end;
+	let curr = 0;
+	let next = 0;
+	let result = "";
+	while (match = breakRe.exec(line)) {
+		next = match.index;
+		if (next - start > width) {
+			end = curr > start ? curr : next;
+			result += `\n${line.slice(start, end)}`;
+			start = end + 1;
+		}
+		curr = next;
+	}
+	result += "\n";
+	if (line.length - start > width && curr > start) result += `${line.slice(start, curr)}\n${line.slice(curr + 1)}`;
+	else result += line.slice(start);
+	return result.slice(1);
+}
+function foldBlockScalar(string, width) {
+	const lineRe = /(\n+)([^\n]*)/g;
+	let nextLF = string.indexOf("\n");
+	if (nextLF === -1) nextLF = string.length;
+	lineRe.lastIndex = nextLF;
+	let result = foldLine(string.slice(0, nextLF), width);
+	let prevMoreIndented = string[0] === "\n" || isMoreIndented(string[0]);
+	let moreIndented;
+	let match;
+	while (match = lineRe.exec(string)) {
+		const prefix = match[1];
+		const line = match[2];
+		moreIndented = line !== "" && isMoreIndented(line[0]);
+		result += prefix + (!prevMoreIndented && !moreIndented && line !== "" ? "\n" : "") + foldLine(line, width);
+		prevMoreIndented = moreIndented;
+	}
+	return result;
+}
+var CHARACTERS_TO_ESCAPE = /["\\\x00-\x1F\x7F-\xA0\u2028\u2029\uD800-\uDFFF\uFEFF\uFFFE\uFFFF]/gu;
+function js_yaml_escapeCharacter(character) {
+	switch (character) {
+		case "\0": return "\\0";
+		case "\x07": return "\\a";
+		case "\b": return "\\b";
+		case "	": return "\\t";
+		case "\n": return "\\n";
+		case "\v": return "\\v";
+		case "\f": return "\\f";
+		case "\r": return "\\r";
+		case "\x1B": return "\\e";
+		case "\"": return "\\\"";
+		case "\\": return "\\\\";
+		case "": return "\\N";
+		case "\xA0": return "\\_";
+		case "\u2028": return "\\L";
+		case "\u2029": return "\\P";
+	}
+	const code = character.charCodeAt(0);
+	const hex = code.toString(16).toUpperCase();
+	if (code <= 255) return `\\x${"0".repeat(2 - hex.length)}${hex}`;
+	return `\\u${"0".repeat(4 - hex.length)}${hex}`;
+}
+function escapeString(string) {
+	return string.replace(CHARACTERS_TO_ESCAPE, js_yaml_escapeCharacter);
+}
+//#endregion
+//#region src/ast/presenter.ts
+var CHAR_LINE_FEED = 10;
+var DEFAULT_PRESENTER_OPTIONS = {
+	indent: 2,
+	seqNoIndent: false,
+	seqInlineFirst: true,
+	lineWidth: 80,
+	flowBracketPadding: false,
+	flowSkipCommaSpace: false,
+	flowSkipColonSpace: false,
+	quoteFlowKeys: false,
+	quoteStyle: "single",
+	forceQuotes: false,
+	scalarStyleRules: Object.keys(DEFAULT_SCALAR_STYLE_RULES).map((name) => Reflect.get(DEFAULT_SCALAR_STYLE_RULES, name)),
+	tagBeforeAnchor: false
+};
+function nodeTagShort(node) {
+	return node.tagged ? node.tag : tagNameShort(node.tag);
+}
+function createPresenterState(options) {
+	const opts = {
+		...DEFAULT_PRESENTER_OPTIONS,
+		...options
+	};
+	if (opts.flowSkipColonSpace) opts.quoteFlowKeys = true;
+	return {
+		...opts,
+		defaultScalarTagName: opts.schema.defaultScalarTag.tagName,
+		openEnded: false
+	};
+}
+function generateNextLine(state, level) {
+	return `\n${" ".repeat(state.indent * level)}`;
+}
+function scalarLayout(state, node, parent, level, isKey, flowOnly) {
+	return {
+		node,
+		parent,
+		level,
+		isKey,
+		flowOnly,
+		shiftOfParent: level === 0 ? -1 : state.indent * (level - 1),
+		shiftOfContent: state.indent * Math.max(1, level),
+		shiftOfFirstLine: level === 0 ? 0 : state.indent * level,
+		presenterOptions: state,
+		allowedStylesMask: 0,
+		style: node.style
+	};
+}
+function writeFlowSequence(state, level, node) {
+	let result = "";
+	for (let index = 0, length = node.items.length; index < length; index += 1) {
+		const item = writeNode(state, level, node.items[index], node, {}).text;
+		if (index > 0) result += `,${!state.flowSkipCommaSpace ? " " : ""}`;
+		result += item;
+	}
+	const pad = state.flowBracketPadding && node.items.length > 0 ? " " : "";
+	return `[${pad}${result}${pad}]`;
+}
+function writeBlockSequence(state, level, node, compact) {
+	let result = "";
+	for (let index = 0, length = node.items.length; index < length; index += 1) {
+		const item = writeNode(state, level + 1, node.items[index], node, {
+			block: true,
+			compact: state.seqInlineFirst,
+			isblockseq: true
+		}).text;
+		if (!compact || result !== "") result += generateNextLine(state, level);
+		if (item === "" || CHAR_LINE_FEED === item.charCodeAt(0)) result += "-";
+		else result += "- ";
+		result += item;
+	}
+	return result;
+}
+function writeFlowMapping(state, level, node) {
+	let result = "";
+	for (const { key, value } of node.items) {
+		let pairBuffer = "";
+		if (result !== "") pairBuffer += `,${!state.flowSkipCommaSpace ? " " : ""}`;
+		const keyRender = writeNode(state, level, key, node, { iskey: true });
+		const keyText = keyRender.text;
+		const valueText = writeNode(state, level, value, node, {}).text;
+		const sep = state.flowSkipColonSpace || valueText === "" ? "" : " ";
+		const keyIsBareProps = key.kind === "scalar" && keyRender.noBody && (key.tagged || key.anchor !== void 0);
+		const keyColonSep = key.kind === "alias" || keyIsBareProps ? " " : "";
+		pairBuffer += `${keyText}${keyColonSep}:${sep}${valueText}`;
+		result += pairBuffer;
+	}
+	const pad = state.flowBracketPadding && result !== "" ? " " : "";
+	return `{${pad}${result}${pad}}`;
+}
+function writeBlockMapping(state, level, node, compact) {
+	let result = "";
+	for (let index = 0, length = node.items.length; index < length; index += 1) {
+		let pairBuffer = "";
+		if (!compact || result !== "") pairBuffer += generateNextLine(state, level);
+		const { key, value } = node.items[index];
+		const keyIsBlock = (key.kind === "mapping" || key.kind === "sequence") && key.style === COLLECTION_STYLE.BLOCK && key.items.length !== 0 || key.kind === "scalar" && (key.style === SCALAR_STYLE.LITERAL_BLOCK || key.style === SCALAR_STYLE.FOLDED_BLOCK);
+		const keyRender = keyIsBlock ? writeNode(state, level + 1, key, node, {
+			block: true,
+			compact: true,
+			isblockseq: !cannotBeCompact(state, key, level + 1)
+		}) : writeNode(state, level + 1, key, node, {
+			block: true,
+			compact: true,
+			iskey: true
+		});
+		const keyText = keyRender.text;
+		const keyHasLineBreak = key.kind === "scalar" && key.value.indexOf("\n") !== -1;
+		const keyIsTooLong = keyText.length > 1024 && /^[\s\S]{1025}/u.test(keyText);
+		const explicitPair = keyIsBlock || keyHasLineBreak || keyIsTooLong;
+		if (explicitPair) {
+			if (keyText && CHAR_LINE_FEED === keyText.charCodeAt(0)) pairBuffer += "?";
+			else pairBuffer += "? ";
+		}
+		pairBuffer += keyText;
+		if (explicitPair) pairBuffer += generateNextLine(state, level);
+		const valueText = writeNode(state, level + 1, value, node, {
+			block: true,
+			compact: explicitPair,
+			isblockseq: explicitPair && !cannotBeCompact(state, value, level + 1)
+		}).text;
+		const keyIsBareProps = key.kind === "scalar" && keyRender.noBody && (key.tagged || key.anchor !== void 0);
+		const keyColonSep = !explicitPair && (key.kind === "alias" || keyIsBareProps) ? " " : "";
+		if (valueText === "" || CHAR_LINE_FEED === valueText.charCodeAt(0)) pairBuffer += `${keyColonSep}:`;
+		else pairBuffer += `${keyColonSep}: `;
+		pairBuffer += valueText;
+		result += pairBuffer;
+	}
+	return result;
+}
+function cannotBeCompact(state, node, level) {
+	if (node.kind === "alias") return true;
+	return node.tagged || node.anchor !== void 0 || state.indent < 2 && level > 0;
+}
+function writeNode(state, level, node, parent, ctx) {
+	if (node.kind === "alias") {
+		state.openEnded = false;
+		return {
+			text: `*${node.anchor}`,
+			noBody: false
+		};
+	}
+	const { block = false, iskey = false, isblockseq = false } = ctx;
+	let compact = ctx.compact ?? false;
+	const hasAnchor = node.anchor !== void 0;
+	if (cannotBeCompact(state, node, level)) compact = false;
+	let body;
+	let shouldPrintTag = node.tagged;
+	const useBlockCollection = block && (node.kind === "mapping" || node.kind === "sequence") && node.style === COLLECTION_STYLE.BLOCK && node.items.length !== 0;
+	if (node.kind === "mapping") {
+		if (useBlockCollection) body = writeBlockMapping(state, level, node, compact);
+		else body = writeFlowMapping(state, level, node);
+	} else if (node.kind === "sequence") {
+		if (useBlockCollection) {
+			if (state.seqNoIndent && !isblockseq && level > 0) body = writeBlockSequence(state, level - 1, node, compact);
+			else body = writeBlockSequence(state, level, node, compact);
+		} else body = writeFlowSequence(state, level, node);
+	} else {
+		const layout = scalarLayout(state, node, parent, level, iskey, !block);
+		detectAllowedStyles(layout);
+		for (const rule of state.scalarStyleRules) rule(layout);
+		body = renderScalar(layout);
+		state.openEnded = (layout.style === SCALAR_STYLE.LITERAL_BLOCK || layout.style === SCALAR_STYLE.FOLDED_BLOCK) && (node.value === "\n" || node.value.endsWith("\n\n"));
+		shouldPrintTag = node.tagged || body === "" && layout.flowOnly && parent?.kind === "sequence" && !hasAnchor || layout.style !== SCALAR_STYLE.PLAIN && node.tag !== state.defaultScalarTagName;
+	}
+	if ((node.kind === "mapping" || node.kind === "sequence") && !useBlockCollection) state.openEnded = false;
+	if (useBlockCollection && compact && level > 0 && state.indent > 2) body = `${" ".repeat(state.indent - 2)}${body}`;
+	const noBody = body === "";
+	let text = body;
+	if (shouldPrintTag || hasAnchor) {
+		const props = [];
+		const tag = shouldPrintTag ? nodeTagShort(node) : null;
+		const anchor = hasAnchor ? `&${node.anchor}` : null;
+		if (state.tagBeforeAnchor) {
+			if (tag !== null) props.push(tag);
+			if (anchor !== null) props.push(anchor);
+		} else {
+			if (anchor !== null) props.push(anchor);
+			if (tag !== null) props.push(tag);
+		}
+		const sep = body === "" || body.charCodeAt(0) === CHAR_LINE_FEED ? "" : " ";
+		text = `${props.join(" ")}${sep}${body}`;
+	}
+	return {
+		text,
+		noBody
+	};
+}
+function rootStartsOwnLine(node) {
+	return (node.kind === "sequence" || node.kind === "mapping") && node.style === COLLECTION_STYLE.BLOCK && node.items.length !== 0 && !node.tagged && node.anchor === void 0;
+}
+function writeDocumentDirectives(doc) {
+	let result = "";
+	for (const directive of doc.directives) {
+		if (directive.kind === "yaml") {
+			result += `%YAML ${directive.version}\n`;
+			continue;
+		}
+		const { handle, prefix } = directive;
+		result += `%TAG ${handle} ${prefix}\n`;
+	}
+	return result;
+}
+/**
+* Build YAML from AST.
+*
+* @category AST
+*/
+function present(documents, options) {
+	const state = createPresenterState(options);
+	let result = "";
+	let previousEnded = false;
+	for (let index = 0; index < documents.length; index += 1) {
+		const doc = documents[index];
+		state.openEnded = false;
+		const directives = writeDocumentDirectives(doc);
+		const hasDirectives = directives !== "";
+		const marker = doc.explicitStart || hasDirectives || index > 0 && !previousEnded;
+		result += directives;
+		if (doc.contents === null) {
+			if (marker) result += "---\n";
+		} else if (marker) {
+			const body = writeNode(state, 0, doc.contents, null, {
+				block: true,
+				compact: true
+			}).text;
+			const sep = body === "" ? "" : hasDirectives || rootStartsOwnLine(doc.contents) ? "\n" : " ";
+			result += `---${sep}${body}\n`;
+		} else result += writeNode(state, 0, doc.contents, null, {
+			block: true,
+			compact: true
+		}).text + "\n";
+		previousEnded = doc.explicitEnd || state.openEnded;
+		if (previousEnded) result += "...\n";
+	}
+	return result;
+}
+//#endregion
+//#region src/dump.ts
+var DEFAULT_DUMP_OPTIONS = {
+	...DEFAULT_PRESENTER_OPTIONS,
+	schema: DUMP_SCHEMA,
+	skipInvalid: false,
+	noRefs: false,
+	flowLevel: -1,
+	sortKeys: false,
+	transform: () => {}
+};
+function defaultCompareFn(a, b) {
+	const x = String(a);
+	const y = String(b);
+	if (x < y) return -1;
+	if (x > y) return 1;
+	return 0;
+}
+/**
+* Serializes JS object as a YAML document. By default it can dump every
+* supported YAML type, so it throws an exception if you try to dump regexps or
+* functions. However, you can disable exceptions by setting the
+* {@link DumpOptions.skipInvalid} option to `true`.
+*
+* @category Main
+*/
+function dump(input, options = {}) {
+	const opts = {
+		...DEFAULT_DUMP_OPTIONS,
+		...options
+	};
+	const documents = jsToAst(input, opts.schema, {
+		noRefs: opts.noRefs,
+		skipInvalid: opts.skipInvalid
+	});
+	if (opts.flowLevel >= 0) visit(documents, (node, ctx) => {
+		if (ctx.depth < opts.flowLevel) return;
+		if (node.kind === "sequence" || node.kind === "mapping") node.style = COLLECTION_STYLE.FLOW;
+		return VISIT_SKIP;
+	});
+	if (opts.sortKeys) {
+		const compareFn = opts.sortKeys === true ? defaultCompareFn : opts.sortKeys;
+		visit(documents, (node) => {
+			if (node.kind !== "mapping") return;
+			node.items.sort((a, b) => compareFn(a.key.kind === "scalar" ? a.key.value : "", b.key.kind === "scalar" ? b.key.value : ""));
+		});
+	}
+	opts.transform(documents);
+	return present(documents, {
+		...pick(opts, Object.keys(DEFAULT_PRESENTER_OPTIONS)),
+		schema: opts.schema
+	});
+}
+//#endregion
+//#region src/ast/from_events.ts
+var NO_RANGE = (/* unused pure expression or super */ null && (-1));
+function eventPosition(event) {
+	if ("tagStart" in event && event.tagStart !== NO_RANGE) return event.tagStart;
+	if ("anchorStart" in event && event.anchorStart !== NO_RANGE) return event.anchorStart;
+	if ("valueStart" in event && event.valueStart !== NO_RANGE) return event.valueStart;
+	if ("start" in event) return event.start;
+	return 0;
+}
+function rawTag(state, event) {
+	return event.tagStart === NO_RANGE ? "" : state.source.slice(event.tagStart, event.tagEnd);
+}
+function anchorName(state, event) {
+	return event.anchorStart === NO_RANGE ? void 0 : state.source.slice(event.anchorStart, event.anchorEnd);
+}
+function buildScalar(state, event) {
+	const value = getScalarValue(state.source, event);
+	const raw = rawTag(state, event);
+	let tag;
+	let tagged = false;
+	if (raw !== "") {
+		tagged = true;
+		tag = raw;
+	} else if (event.style === SCALAR_STYLE.PLAIN) tag = state.schema.resolveImplicitScalarTag(value).tag.tagName;
+	else tag = state.schema.defaultScalarTag.tagName;
+	return {
+		kind: "scalar",
+		tag,
+		tagged,
+		style: event.style,
+		anchor: anchorName(state, event),
+		value
+	};
+}
+function buildCollection(state, event, defaultTagName) {
+	const raw = rawTag(state, event);
+	let tag;
+	let tagged = false;
+	if (raw === "") tag = defaultTagName;
+	else {
+		tag = raw;
+		tagged = true;
+	}
+	return {
+		tag,
+		tagged,
+		style: event.style,
+		anchor: anchorName(state, event)
+	};
+}
+function addNode(state, node) {
+	const frame = state.frames[state.frames.length - 1];
+	if (frame.kind === "document") frame.doc.contents = node;
+	else if (frame.kind === "sequence") frame.node.items.push(node);
+	else if (frame.key) {
+		frame.node.items.push({
+			key: frame.key,
+			value: node
+		});
+		frame.key = null;
+	} else frame.key = node;
+}
+/**
+* Builds an AST from parser events
+*
+* @category AST
+*/
+function eventsToAst(events, options) {
+	const state = {
+		source: options.source,
+		schema: options.schema,
+		eventIndex: 0,
+		position: 0,
+		frames: [],
+		documents: []
+	};
+	while (state.eventIndex < events.length) {
+		const event = events[state.eventIndex++];
+		state.position = eventPosition(event);
+		switch (event.type) {
+			case EVENT_ID.DOCUMENT: {
+				const doc = {
+					contents: null,
+					explicitStart: event.explicitStart,
+					explicitEnd: event.explicitEnd,
+					directives: event.directives
+				};
+				state.frames.push({
+					kind: "document",
+					doc
+				});
+				break;
+			}
+			case EVENT_ID.SCALAR:
+				addNode(state, buildScalar(state, event));
+				break;
+			case EVENT_ID.SEQUENCE: {
+				const { tag, tagged, style, anchor } = buildCollection(state, event, "tag:yaml.org,2002:seq");
+				const node = {
+					kind: "sequence",
+					tag,
+					tagged,
+					style,
+					anchor,
+					items: []
+				};
+				state.frames.push({
+					kind: "sequence",
+					node
+				});
+				break;
+			}
+			case EVENT_ID.MAPPING: {
+				const { tag, tagged, style, anchor } = buildCollection(state, event, "tag:yaml.org,2002:map");
+				const node = {
+					kind: "mapping",
+					tag,
+					tagged,
+					style,
+					anchor,
+					items: []
+				};
+				state.frames.push({
+					kind: "mapping",
+					node,
+					key: null
+				});
+				break;
+			}
+			case EVENT_ID.ALIAS:
+				addNode(state, {
+					kind: "alias",
+					anchor: state.source.slice(event.anchorStart, event.anchorEnd)
+				});
+				break;
+			case EVENT_ID.POP: {
+				const frame = state.frames.pop();
+				if (frame.kind === "mapping" && frame.key) throw new Error("incomplete mapping pair in event stream");
+				if (frame.kind === "document") state.documents.push(frame.doc);
+				else addNode(state, frame.node);
+				break;
+			}
+		}
+	}
+	return state.documents;
+}
+//#endregion
+//#region src/index.ts
+/** @deprecated Use `EVENT_ID.DOCUMENT` instead. @internal */
+var EVENT_DOCUMENT = EVENT_ID.DOCUMENT;
+/** @deprecated Use `EVENT_ID.SEQUENCE` instead. @internal */
+var EVENT_SEQUENCE = EVENT_ID.SEQUENCE;
+/** @deprecated Use `EVENT_ID.MAPPING` instead. @internal */
+var EVENT_MAPPING = EVENT_ID.MAPPING;
+/** @deprecated Use `EVENT_ID.SCALAR` instead. @internal */
+var EVENT_SCALAR = EVENT_ID.SCALAR;
+/** @deprecated Use `EVENT_ID.ALIAS` instead. @internal */
+var EVENT_ALIAS = EVENT_ID.ALIAS;
+/** @deprecated Use `EVENT_ID.POP` instead. @internal */
+var EVENT_POP = EVENT_ID.POP;
+/** @deprecated Use `SCALAR_STYLE.PLAIN` instead. @internal */
+var SCALAR_STYLE_PLAIN = SCALAR_STYLE.PLAIN;
+/** @deprecated Use `SCALAR_STYLE.SINGLE_QUOTED` instead. @internal */
+var SCALAR_STYLE_SINGLE_QUOTED = SCALAR_STYLE.SINGLE_QUOTED;
+/** @deprecated Use `SCALAR_STYLE.DOUBLE_QUOTED` instead. @internal */
+var SCALAR_STYLE_DOUBLE_QUOTED = SCALAR_STYLE.DOUBLE_QUOTED;
+/** @deprecated Use `SCALAR_STYLE.LITERAL_BLOCK` instead. @internal */
+var SCALAR_STYLE_LITERAL_BLOCK = SCALAR_STYLE.LITERAL_BLOCK;
+/** @deprecated Use `SCALAR_STYLE.FOLDED_BLOCK` instead. @internal */
+var SCALAR_STYLE_FOLDED_BLOCK = SCALAR_STYLE.FOLDED_BLOCK;
+/** @deprecated Use `COLLECTION_STYLE.BLOCK` instead. @internal */
+var COLLECTION_STYLE_BLOCK = COLLECTION_STYLE.BLOCK;
+/** @deprecated Use `COLLECTION_STYLE.FLOW` instead. @internal */
+var COLLECTION_STYLE_FLOW = COLLECTION_STYLE.FLOW;
+/** @deprecated Use `CHOMPING_MODE.CLIP` instead. @internal */
+var CHOMPING_CLIP = CHOMPING_MODE.CLIP;
+/** @deprecated Use `CHOMPING_MODE.STRIP` instead. @internal */
+var CHOMPING_STRIP = CHOMPING_MODE.STRIP;
+/** @deprecated Use `CHOMPING_MODE.KEEP` instead. @internal */
+var CHOMPING_KEEP = CHOMPING_MODE.KEEP;
+//#endregion
+
+
+//# sourceMappingURL=js-yaml.mjs.map
+// EXTERNAL MODULE: ./node_modules/picomatch/index.js
+var picomatch = __nccwpck_require__(4006);
+;// CONCATENATED MODULE: ./build/core/globs.js
+
+
+
+/** Secrets and version control: never uploaded by accident. `spells` is what an include must spell to bring one back. */
+const LEFT_OUT = [
+    { glob: '**/.git', spells: '.git' },
+    { glob: '**/.git/**', spells: '.git' },
+    { glob: '**/.env*', spells: '.env' },
+    { glob: '**/.env*/**', spells: '.env' },
+    { glob: '**/.npmrc', spells: '.npmrc' },
+    { glob: '**/.aws/**', spells: '.aws' },
+    { glob: '**/.ssh/**', spells: '.ssh' },
+    { glob: '**/*.pem', spells: '.pem' },
+    { glob: '**/id_rsa*', spells: 'id_rsa' },
+    { glob: '**/.DS_Store', spells: '.DS_Store' },
+];
+/**
+ * Reads the inputs `include` and `exclude`: globs, one per line, relative to the source. Without `include` everything is
+ * taken but the built-in list of secrets and version control files; an include brings one of those back only when it
+ * spells the name (`certs/*.pem` does, `**` does not). `exclude` wins over `include`.
+ * @throws DeployError INPUT_INVALID for a glob that cannot mean what it says.
+ */
+function sourceFilter(include, exclude) {
+    const included = include.length === 0 ? () => true : globs('include', include);
+    const excluded = globs('exclude', exclude);
+    const leftOut = LEFT_OUT.map(({ glob, spells }) => ({
+        matches: picomatch(glob, { dot: true, flags: 'si' }),
+        broughtBack: globs('include', include.filter((pattern) => pattern.toLowerCase().includes(spells.toLowerCase()))),
+    }));
+    return (path) => {
+        if (excluded(path) || !included(path))
+            return 'excluded';
+        return leftOut.some(({ matches, broughtBack }) => matches(path) && !broughtBack(path)) ? 'left out' : 'taken';
+    };
+}
+/**
+ * Whether a path matches one of these globs, relative to the source or the prefix.
+ * @throws DeployError INPUT_INVALID for a glob that cannot mean what it says.
+ */
+function globs(input, patterns) {
+    if (patterns.length === 0)
+        return () => false;
+    for (const pattern of patterns) {
+        const problem = globProblem(pattern);
+        if (problem !== undefined) {
+            throw new DeployError('INPUT_INVALID', `${input}: the glob '${plain(pattern)}' ${problem}.`, {
+                hint: "Globs are relative to source-dir, one per line: 'assets/**', '**/*.map'.",
+            });
+        }
+    }
+    // `s`, since a folder's name may hold a line break, and `**` must pass it.
+    return picomatch([...patterns], { dot: true, flags: 's' });
+}
+function globProblem(pattern) {
+    if (pattern.length > 1000)
+        return 'is longer than 1,000 characters';
+    if (pattern.startsWith('!'))
+        return "begins with '!': use the other one of include and exclude";
+    if (pattern.startsWith('/') || pattern.startsWith('./'))
+        return 'must not begin with a slash or a dot segment';
+    if (pattern.split('/').includes('..'))
+        return "holds '..'";
+    if (pattern.endsWith('/'))
+        return `matches no file: for a folder write '${plain(pattern)}**'`;
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./build/core/header-rules.js
+
+
+
+
+/** The headers that a rule may set, by lower-case name. */
+const NAMES = new Map([
+    ['cache-control', 'cacheControl'],
+    ['content-type', 'contentType'],
+    ['content-disposition', 'contentDisposition'],
+    ['content-language', 'contentLanguage'],
+    ['content-encoding', 'contentEncoding'],
+    ['expires', 'expires'],
+]);
+const META = 'x-amz-meta-';
+/** S3 keeps 2 KB of user metadata with an object. */
+const META_BYTES = 2048;
+const INPUT_CHARACTERS = 65_536;
+/**
+ * Reads the input `headers`: a YAML map of glob → headers. Later rules win, per header; an empty value takes the header
+ * away. Aliases are not followed, so that a small document stays small.
+ * @throws DeployError INPUT_INVALID naming the rule.
+ */
+function parseHeaderRules(yaml) {
+    if (yaml.trim() === '')
+        return [];
+    const document = parse(yaml);
+    if (!(document instanceof Map))
+        throw invalid('is not a map of globs', EXAMPLE);
+    return [...document].map(([glob, headers]) => ruleOf(glob, headers));
+}
+const EXAMPLE = "Write it as:\n    headers: |\n      'assets/**':\n        Cache-Control: public, max-age=31536000, immutable";
+function parse(yaml) {
+    if (yaml.length > INPUT_CHARACTERS)
+        throw invalid('is longer than 65,536 characters', EXAMPLE);
+    try {
+        return load(yaml, { schema: CORE_SCHEMA.withTags(realMapTag), maxAliases: 0, maxDepth: 4 });
+    }
+    catch (error) {
+        throw invalid(`is not YAML: ${plain(error.message.split('\n')[0] ?? '', 200)}`, EXAMPLE);
+    }
+}
+function ruleOf(glob, headers) {
+    if (typeof glob !== 'string' || glob === '')
+        throw invalid('has a rule whose glob is no text', EXAMPLE);
+    const where = `the rule '${plain(glob, 200)}'`;
+    if (!(headers instanceof Map))
+        throw invalid(`has ${where} without a map of headers`, EXAMPLE);
+    const rule = {
+        glob,
+        matches: globs('headers', [glob]),
+        headers: {},
+        metadata: {},
+    };
+    for (const [name, value] of headers) {
+        if (typeof name !== 'string')
+            throw invalid(`has ${where} with a header whose name is no text`, EXAMPLE);
+        const lower = name.toLowerCase();
+        const text = headerValue(value, `${where}, ${plain(name, 100)}`);
+        const known = NAMES.get(lower);
+        if (known !== undefined)
+            rule.headers[known] = known === 'expires' ? dateOf(text, where) : text;
+        else if (/^x-amz-meta-[a-z0-9_.-]{1,100}$/.test(lower))
+            rule.metadata[lower.slice(META.length)] = text;
+        else
+            throw invalid(`has ${where} with '${plain(name, 100)}', which S3 does not keep`, `Headers that can be set: ${[...NAMES.keys()].join(', ')} and ${META}*.`);
+    }
+    const size = Object.entries(rule.metadata).reduce((sum, [name, value = '']) => sum + name.length + Buffer.byteLength(value), 0);
+    if (size > META_BYTES)
+        throw invalid(`has ${where} with more than 2 KB of metadata`, 'S3 keeps 2 KB of metadata with an object.');
+    return rule;
+}
+function headerValue(value, where) {
+    if (value === null || value === undefined || value === '')
+        return undefined;
+    const text = typeof value === 'string'
+        ? value.trim()
+        : typeof value === 'number' || typeof value === 'boolean'
+            ? String(value)
+            : undefined;
+    if (text === undefined || !/^[\x20-\x7e]{1,2000}$/.test(text)) {
+        throw invalid(`has ${where}, with a value that no header can carry`, 'A value is one line of ASCII; an empty one takes the header away.');
+    }
+    return text;
+}
+function dateOf(value, where) {
+    if (value === undefined)
+        return undefined;
+    const time = Date.parse(value);
+    if (Number.isNaN(time))
+        throw invalid(`has ${where} with an Expires that is no date`, 'Write it as: Expires: Wed, 21 Oct 2026 07:28:00 GMT');
+    return new Date(time).toUTCString();
+}
+function invalid(problem, hint) {
+    return new DeployError('INPUT_INVALID', `headers: the value ${problem}.`, { hint });
+}
+/** A warning for each rule that no path matches, with the path that comes closest. */
+function unusedRules(rules, paths) {
+    return rules
+        .filter(({ matches }) => !paths.some(matches))
+        .map(({ glob }) => {
+        const near = closest(glob, paths);
+        return `headers: no file matches '${plain(glob, 200)}'${near === undefined ? '' : `; the closest is '${plain(near, 200)}'`}.`;
+    });
+}
+/** The path that shares most with a glob: its beginning, its end, and its letters in between. */
+function closest(glob, paths) {
+    const bare = glob.toLowerCase().replace(/[*?[\]{}()!+@]/g, '');
+    let best;
+    for (const path of paths.slice(0, 20_000)) {
+        const score = likeness(bare, path.toLowerCase());
+        if (score > (best?.score ?? 0))
+            best = { path, score };
+    }
+    return best !== undefined && best.score >= 2 ? best.path : undefined;
+}
+function likeness(a, b) {
+    let start = 0;
+    while (start < a.length && a[start] === b[start])
+        start++;
+    let end = 0;
+    while (end < a.length - start && end < b.length - start && a.at(-1 - end) === b.at(-1 - end))
+        end++;
+    return start + end;
+}
+
 ;// CONCATENATED MODULE: ./node_modules/mime/dist/types/other.js
 const types = {
     'application/prs.cww': ['cww'],
@@ -71278,11 +74811,42 @@ const FEED = /((^|\/)((feed|rss|atom|sitemap[\w-]*)\.(xml|json)|index\.xml)|\.(r
 const REVALIDATE = 'public, max-age=0, must-revalidate';
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 /** The headers that a file is stored with. */
-function headersFor(path, cacheControl) {
-    const value = cacheControlFor(path, cacheControl);
-    return value === undefined
-        ? { contentType: contentType(path) }
-        : { contentType: contentType(path), cacheControl: value };
+function headersFor(path, { cacheControl, headerRules }) {
+    const headers = {
+        contentType: contentType(path),
+        cacheControl: cacheControlFor(path, cacheControl),
+    };
+    const metadata = {};
+    for (const rule of headerRules) {
+        if (!rule.matches(path))
+            continue;
+        Object.assign(headers, rule.headers);
+        Object.assign(metadata, rule.metadata);
+    }
+    const given = withoutAbsent(headers);
+    const meta = withoutAbsent(metadata);
+    const type = given.contentType ?? 'application/octet-stream';
+    return { ...given, contentType: type, ...(Object.keys(meta).length > 0 && { metadata: meta }) };
+}
+/**
+ * Whether an object that somebody else put is served as it should be. Metadata that nobody asked for is left alone: tools
+ * keep their own there.
+ */
+function sameHeaders(wanted, there) {
+    const { metadata: wantedMetadata = {}, ...headers } = wanted;
+    const names = Object.keys({ ...headers, ...there }).filter((name) => name !== 'metadata');
+    return (names.every((name) => normal(wanted[name]) === normal(there[name])) &&
+        Object.entries(wantedMetadata).every(([name, value]) => there.metadata?.[name] === value));
+}
+/** `text/html;charset=UTF-8` and `text/html; charset=utf-8` are the same. */
+function normal(value) {
+    return (value ?? '')
+        .toLowerCase()
+        .replace(/\s*([;,=])\s*/g, '$1')
+        .trim();
+}
+function withoutAbsent(record) {
+    return Object.fromEntries(Object.entries(record).filter((entry) => entry[1] !== undefined));
 }
 /** The Content-Type of a path, with a charset for text; `application/octet-stream` where nothing tells. */
 function contentType(path) {
@@ -71348,7 +74912,176 @@ function looksRandom(part) {
         /[A-Z]/.test(part));
 }
 
+;// CONCATENATED MODULE: ./build/core/key.js
+
+
+/** The first path segment of what the action itself keeps below the prefix: never a page, a deletion or a count. */
+const OWN_SEGMENT = '.s3-deploy';
+/** S3's limit for a key, in bytes of UTF-8. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
+const KEY_BYTES = 1024;
+/** Bucket names of AWS; https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
+const AWS_BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+/** What S3-compatible stores take besides: upper case, underscores, and a tenant before a colon (Ceph); an ARN is none. */
+const STORE_BUCKET = /^(?!arn:)\w[\w.:-]{1,253}\w$/;
+/**
+ * Reads the inputs `bucket` (`name`, `name/path` or `s3://name/path`) and `prefix`.
+ * @param compatible true when an `endpoint` is given, whose store may allow names that AWS does not.
+ * @throws DeployError INPUT_INVALID for a name or path that no bucket can have, and for a path and prefix that disagree.
+ */
+function parseDestination(bucketInput, prefixInput, compatible) {
+    const [bucket = '', ...rest] = bucketInput.replace(/^s3:\/\//, '').split('/');
+    const allowed = compatible ? STORE_BUCKET : AWS_BUCKET;
+    if (!allowed.test(bucket) || bucket.includes('..')) {
+        throw new DeployError('INPUT_INVALID', `bucket: '${plain(bucket)}' is not a bucket name.`, {
+            hint: 'Give the name alone (my-site), with a path (my-site/docs) or as s3://my-site/docs; not an ARN or a URL.',
+        });
+    }
+    const path = parsePrefix('bucket', rest.join('/'));
+    const prefix = parsePrefix('prefix', prefixInput);
+    if (path !== '' && prefix !== '' && path !== prefix) {
+        throw new DeployError('INPUT_INVALID', `bucket carries the path '${path}', but prefix says '${prefix}'.`, {
+            hint: 'Give the path once: in bucket or in prefix.',
+        });
+    }
+    return { bucket, prefix: prefix === '' ? path : prefix };
+}
+function parsePrefix(input, value) {
+    if (value === '')
+        return '';
+    const name = value.endsWith('/') ? value.slice(0, -1) : value;
+    const refuse = (why) => {
+        throw new DeployError('INPUT_INVALID', `${input}: the path '${plain(value)}' ${why}.`, {
+            hint: "A path is like 'docs' or 'sites/docs'; leave it out for the root of the bucket.",
+        });
+    };
+    if (name === '' || name.startsWith('/'))
+        refuse('begins with a slash');
+    if (!name.isWellFormed() || /[\u0000-\u001f\u007f-\u009f]/.test(name))
+        refuse('holds a control character');
+    const segments = name.split('/');
+    if (segments.includes(''))
+        refuse('holds an empty segment (//)');
+    if (segments.includes('..') || segments.includes('.'))
+        refuse("holds a segment '.' or '..'");
+    if (segments.some((segment) => segment.startsWith(OWN_SEGMENT)))
+        refuse(`holds '${OWN_SEGMENT}', which is ours`);
+    if (Buffer.byteLength(name) > KEY_BYTES - 64)
+        refuse('is too long for keys below it');
+    return `${name}/`;
+}
+/** Whether a path below the prefix belongs to the action itself (`.s3-deploy…`). */
+function isOwnPath(path) {
+    return path.startsWith(OWN_SEGMENT);
+}
+/** The key of a file: its path, `/`-separated and relative to the source, below the prefix. */
+function toKey(prefix, path) {
+    return `${prefix}${path}`;
+}
+/**
+ * Why S3 cannot hold a key, or undefined when it can. HTTP clients and servers resolve `.` and `..` segments away, so
+ * that such a key would land elsewhere; no file system yields them as names.
+ */
+function keyProblem(key) {
+    if (!key.isWellFormed())
+        return 'its name is not valid Unicode';
+    if (Buffer.byteLength(key) > KEY_BYTES)
+        return `its key has ${Buffer.byteLength(key)} bytes, S3 takes ${KEY_BYTES}`;
+    if (key === 'soap')
+        return "S3 refuses the key 'soap'";
+    return undefined;
+}
+/** Orders keys as S3 does: by UTF-8 bytes. */
+function compareKeys(a, b) {
+    return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+// EXTERNAL MODULE: external "node:zlib"
+var external_node_zlib_ = __nccwpck_require__(8522);
+;// CONCATENATED MODULE: ./build/core/manifest.js
+
+
+
+const FORMAT = 's3-deploy manifest 1';
+/** A manifest of a million objects has a tenth of this; anything larger is not one of ours. */
+const MOST_BYTES = 512 * 1024 ** 2;
+const NOTHING = '-';
+/** The key of the manifest of a prefix. */
+function manifestKey(prefix) {
+    return toKey(prefix, '.s3-deploy/manifest');
+}
+/** The name of a key in a manifest: 96 bits of its hash. */
+function keyHash(key) {
+    return hash(key, 12);
+}
+/** What decides whether two objects are served alike: headers and storage options as they are sent. */
+function headersFingerprint(headers, storage) {
+    return hash(JSON.stringify(sorted({ ...headers, storage: sorted({ ...storage }) })), 9);
+}
+/** The size of the pieces that a content's fingerprint is made of, so that parts can be digested in any order. */
+const FINGERPRINT_CHUNK = 1024 ** 2;
+/** The fingerprint of a content, from the SHA-256 of each of its pieces of 1 MiB, in order. */
+function contentFingerprint(digests) {
+    return hash(Buffer.concat(digests), 12);
+}
+/** The manifest as bytes: a line on who wrote it, then a line per object, compressed. */
+function encodeManifest({ by, entries }) {
+    const lines = [...entries].map(([name, { etag, content, headers, owned, staleSince }]) => [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING].join(' '));
+    return (0,external_node_zlib_.gzipSync)([`${FORMAT} ${by.startedAt} ${by.run}`, ...lines.sort(), ''].join('\n'), { level: 1 });
+}
+/** Reads what `encodeManifest` wrote; undefined for anything else, a manifest of a later version included. */
+function decodeManifest(bytes) {
+    let text;
+    try {
+        text = (0,external_node_zlib_.gunzipSync)(bytes, { maxOutputLength: MOST_BYTES }).toString('latin1');
+    }
+    catch {
+        return undefined;
+    }
+    const [first = '', ...lines] = text.split('\n');
+    const [, startedAt, run] = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})$`).exec(first) ?? [];
+    if (startedAt === undefined || run === undefined || lines.pop() !== '')
+        return undefined;
+    const entries = new Map();
+    for (const line of lines) {
+        const parts = LINE.exec(line);
+        if (parts === null)
+            return undefined;
+        const [, name = '', etag = '', content, headers, owner, stale] = parts;
+        entries.set(name, {
+            etag,
+            content: content === NOTHING ? undefined : content,
+            headers: headers === NOTHING ? undefined : headers,
+            owned: owner === 'o',
+            staleSince: stale === NOTHING ? undefined : Number(stale),
+        });
+    }
+    return { by: { startedAt: Number(startedAt), run }, entries };
+}
+const LINE = /^([\w-]{16}) (\S{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of]) (\d{1,12}|-)$/;
+/** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
+function saysMore(next, before) {
+    for (const [name, entry] of next.entries) {
+        const known = before?.entries.get(name);
+        if (known === undefined || Object.keys(entry).some((field) => entry[field] !== known[field]))
+            return true;
+    }
+    return false;
+}
+function hash(data, bytes) {
+    return (0,external_node_crypto_.createHash)('sha256').update(data).digest().subarray(0, bytes).toString('base64url');
+}
+function sorted(record) {
+    return Object.entries(record)
+        .filter(([, value]) => value !== undefined)
+        .map(([name, value]) => [name, isRecord(value) ? sorted(value) : value])
+        .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+function isRecord(value) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 ;// CONCATENATED MODULE: ./build/core/plan.js
+
 
 
 
@@ -71359,70 +75092,154 @@ const PHASES = ['assets', 'pages', 'entry pages'];
 /** What S3 makes of content: the MD5, or for an upload in parts the MD5 of the parts' MD5s and their number. */
 const CONTENT_ETAG = /^[0-9a-f]{32}(-\d{1,5})?$/;
 /**
- * What a deploy will do. Content decides, never time: a file is unchanged when the object's ETag is the one that
- * `etags` has for its path (the ETag that S3 would give these bytes); without one there it counts as changed.
+ * What a deploy will do. Content and headers decide, never time:
  *
- * | object                          | file's ETag | →                   |
- * | ------------------------------- | ----------- | ------------------- |
- * | none                            |             | upload `new`        |
- * | another size                    |             | upload `content`    |
- * | ETag made of content            | equal       | unchanged           |
- * | ETag made of content            | another     | upload `content`    |
- * | ETag is no MD5, or of other parts |           | upload `unverified` |
- * | no file                         |             | deletion, or kept   |
+ * | object below the prefix                        | content | headers | →                     |
+ * | ---------------------------------------------- | ------- | ------- | --------------------- |
+ * | none                                           |         |         | upload `new`          |
+ * | there, and nothing may be overwritten          |         |         | left alone            |
+ * | another size                                   |         |         | upload `content`      |
+ * | remembered: its ETag is the manifest's         | same    | same    | unchanged             |
+ * |                                                | same    | other   | upload `headers`      |
+ * |                                                | other   |         | upload `content`      |
+ * | not remembered, its ETag is made of content    | same    | same    | unchanged             |
+ * |                                                | same    | other   | upload `headers`      |
+ * |                                                | other   |         | upload `content`      |
+ * | not remembered, its ETag says nothing          |         |         | upload `unverified`   |
+ * | no file                                        |         |         | deletion, or kept     |
  *
  * @throws DeployError TOO_MANY_DELETIONS when the deletions are over `maxDelete`.
  */
-function planDeploy(files, objects, etags, options) {
+function planDeploy(files, known, options) {
     const uploads = new Map(PHASES.map((name) => [name, []]));
+    const unchanged = [];
+    const existing = [];
     const wanted = new Set();
-    let unchanged = 0;
     for (const file of files) {
         const key = toKey(options.prefix, file.path);
         wanted.add(key);
-        const reason = reasonFor(file, objects.get(key), etags.get(file.path));
-        if (reason === undefined)
-            unchanged++;
-        else
-            uploads
-                .get(phaseOf(file.path))
-                ?.push({ file, key, reason, headers: headersFor(file.path, options.cacheControl) });
+        const object = known.objects.get(key);
+        if (object !== undefined && !options.overwrite) {
+            existing.push({ key, why: 'exists' });
+            continue;
+        }
+        const headers = headersFor(file.path, options);
+        const verdict = compare(file, object, headers, known, options);
+        if (typeof verdict === 'object')
+            unchanged.push(verdict);
+        else {
+            const content = known.digests.get(file.path)?.content;
+            const there = { ...(object !== undefined && { object }), ...(content !== undefined && { content }) };
+            uploads.get(phaseOf(file.path))?.push({ file, key, reason: verdict, headers, ...there });
+        }
     }
-    const stale = [...objects.values()].filter(({ key }) => !wanted.has(key)).sort((a, b) => compareKeys(a.key, b.key));
-    if (options.delete)
-        checkDeletions(stale.length, objects.size, options.maxDelete);
+    const stale = staleObjects(known, wanted, options);
+    const fates = stale.map((one) => ({ ...one, why: keptBecause(one, known.manifest, options) }));
+    const deletions = fates.filter(({ why }) => why === undefined).map(({ object }) => object);
+    checkDeletions(deletions.length, known.objects.size, options.maxDelete);
     return {
         phases: PHASES.map((name) => ({ name, uploads: uploads.get(name) ?? [] })),
-        deletions: options.delete ? stale : [],
-        kept: options.delete ? [] : stale.map(({ key }) => ({ key, why: 'delete off' })),
+        deletions,
+        kept: existing.concat(fates.flatMap(({ object, why }) => (why === undefined ? [] : [{ key: object.key, why }]))),
         unchanged,
+        stale,
     };
 }
-/** The files whose ETag decides: those that have an object of the same size. Others need not be read for a plan. */
-function undecided(files, objects, prefix) {
+/**
+ * The removal of everything below a prefix. A percentage limits what a deploy takes for stale and does not count here; a
+ * number does.
+ * @throws DeployError TOO_MANY_DELETIONS.
+ */
+function planRemoval(objects, options) {
+    const excluded = (key) => options.deleteExclude(key.slice(options.prefix.length));
+    const deletions = [...objects.values()].filter(({ key }) => !excluded(key)).sort((a, b) => compareKeys(a.key, b.key));
+    if (options.maxDelete.kind === 'count')
+        checkDeletions(deletions.length, objects.size, options.maxDelete);
+    const kept = [...objects.keys()].filter(excluded).map((key) => ({ key, why: 'excluded' }));
+    return { phases: [], deletions, kept, unchanged: [], stale: [] };
+}
+/** The files whose content decides, with the ETag of their object: those that have one of the same size. */
+function toDigest(files, known, options) {
+    if (!options.overwrite)
+        return [];
     return files.flatMap((file) => {
-        const object = objects.get(toKey(prefix, file.path));
-        return object?.size === file.size && CONTENT_ETAG.test(object.etag) ? [{ file, etag: object.etag }] : [];
+        const object = known.objects.get(toKey(options.prefix, file.path));
+        if (object === undefined || object.size !== file.size)
+            return [];
+        if (remembered(object, known.manifest)?.content !== undefined)
+            return [{ file, like: undefined }];
+        return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag }] : [];
+    });
+}
+/** The objects whose headers nobody remembers, though their content is right: they are asked for, once. */
+function toAsk(files, known, prefix) {
+    return files.flatMap((file) => {
+        const object = known.objects.get(toKey(prefix, file.path));
+        const etag = known.digests.get(file.path)?.etag;
+        return object !== undefined && etag === object.etag && remembered(object, known.manifest)?.content === undefined
+            ? [object]
+            : [];
     });
 }
 /** The objects below the prefix by key, without the action's own and without the prefix's own folder marker. */
 async function indexObjects(list, prefix) {
     const objects = new Map();
+    const own = [];
     for await (const object of list) {
         const path = object.key.slice(prefix.length);
-        if (path !== '' && !isOwnPath(path))
+        if (isOwnPath(path))
+            own.push(object);
+        else if (path !== '')
             objects.set(object.key, object);
     }
-    return objects;
+    return { objects, own };
 }
-function reasonFor(file, object, etag) {
+/** The entry of an object that is still the one that was put. */
+function remembered(object, manifest) {
+    const entry = manifest?.entries.get(keyHash(object.key));
+    return entry?.etag === object.etag ? entry : undefined;
+}
+function compare(file, object, headers, known, options) {
     if (object === undefined)
         return 'new';
     if (object.size !== file.size)
         return 'content';
-    if (etag === undefined)
+    const digest = known.digests.get(file.path);
+    if (digest === undefined)
         return 'unverified';
-    return etag === object.etag ? undefined : 'content';
+    const { key, etag } = object;
+    const { content } = digest;
+    const fingerprint = headersFingerprint(headers, options.storage);
+    const entry = remembered(object, known.manifest);
+    if (entry?.content !== undefined) {
+        if (entry.content !== content)
+            return 'content';
+        return entry.headers === fingerprint ? { key, etag, content, headers: fingerprint, owned: entry.owned } : 'headers';
+    }
+    if (digest.etag === undefined)
+        return 'unverified';
+    if (digest.etag !== etag)
+        return 'content';
+    const there = known.headers.get(key);
+    // What cannot be asked for is left as it is, and not remembered as right.
+    if (there === undefined)
+        return { key, etag, content, headers: undefined, owned: false };
+    return sameHeaders(headers, there) ? { key, etag, content, headers: fingerprint, owned: false } : 'headers';
+}
+function staleObjects({ objects, manifest }, wanted, { now }) {
+    return [...objects.values()]
+        .filter(({ key }) => !wanted.has(key))
+        .sort((a, b) => compareKeys(a.key, b.key))
+        .map((object) => ({ object, since: manifest?.entries.get(keyHash(object.key))?.staleSince ?? now }));
+}
+function keptBecause({ object, since }, manifest, options) {
+    if (options.delete === 'off')
+        return 'delete off';
+    if (options.deleteExclude(object.key.slice(options.prefix.length)))
+        return 'excluded';
+    if (options.delete === 'owned' && !remembered(object, manifest)?.owned)
+        return 'not ours';
+    return options.now - since < options.deleteGrace ? 'grace' : undefined;
 }
 function checkDeletions(deletions, objects, limit) {
     const allowed = limit.kind === 'count' ? limit.value : Math.max(ALWAYS_PASS, Math.floor((objects * limit.value) / 100));
@@ -71434,38 +75251,236 @@ function checkDeletions(deletions, objects, limit) {
             `(max-delete: ${deletions}). Otherwise check source-dir and prefix: a build that failed half way looks like this.`,
     });
 }
+/** What the next deploy will want to know: the manifest after the uploads of a plan, before its deletions. */
+function manifestAfter(plan, stored, before, by, options) {
+    const entries = new Map();
+    for (const { key, etag, content, headers, owned } of plan.unchanged) {
+        if (headers !== undefined)
+            entries.set(keyHash(key), { etag, content, headers, owned, staleSince: undefined });
+    }
+    for (const { key, etag, content, headers } of stored) {
+        const fingerprint = headersFingerprint(headers, options.storage);
+        entries.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
+    }
+    for (const { object, since } of plan.stale) {
+        const name = keyHash(object.key);
+        const entry = remembered(object, before);
+        // Of a stranger nothing needs to be known but how long it has been waiting for its deletion.
+        if (entry !== undefined)
+            entries.set(name, { ...entry, staleSince: since });
+        else if (options.delete === 'all')
+            entries.set(name, { etag: object.etag, content: undefined, headers: undefined, owned: false, staleSince: since });
+    }
+    return { by, entries };
+}
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+;// CONCATENATED MODULE: ./build/site/scan.js
+
+
+
+
+/** A source without files. */
+const NO_SOURCE = { files: [], links: 0, excluded: 0, leftOut: 0 };
+const SLASH = Buffer.from('/');
+/**
+ * Reads a source folder. Names are read as bytes, since a name that is not UTF-8 would be mangled as a string.
+ * @throws DeployError SOURCE_INVALID for a missing folder, a socket, pipe or device, a name that S3 cannot hold, or a
+ * file or folder that cannot be read.
+ */
+function scanSource(folder, filter, prefix) {
+    const source = { ...NO_SOURCE, files: [] };
+    const root = Buffer.from(folder);
+    const walk = (directory) => {
+        for (const entry of (0,external_node_fs_.readdirSync)(directory, { withFileTypes: true, encoding: 'buffer' })) {
+            const location = Buffer.concat([directory, SLASH, entry.name]);
+            const name = location.subarray(root.length + 1);
+            const path = name.toString('utf8');
+            if (entry.isSymbolicLink())
+                source.links++;
+            else if (entry.isDirectory()) {
+                // What is left out need not be readable.
+                if (isReadable(location) || filter(`${path}/-`) === 'taken')
+                    walk(location);
+                else
+                    source.excluded++;
+            }
+            else {
+                const verdict = isOwnPath(path) ? 'left out' : filter(path);
+                if (verdict === 'excluded')
+                    source.excluded++;
+                else if (verdict === 'left out')
+                    source.leftOut++;
+                else
+                    source.files.push(toFile(location, name, prefix));
+            }
+        }
+    };
+    checkFolder(folder);
+    try {
+        walk(root);
+    }
+    catch (error) {
+        throw asSourceError(error, folder);
+    }
+    return source;
+}
+/** Whether anything is at the place of the source. */
+function sourceExists(folder) {
+    return (0,external_node_fs_.statSync)(folder, { throwIfNoEntry: false }) !== undefined;
+}
+function checkFolder(folder) {
+    const stats = (0,external_node_fs_.statSync)(folder, { throwIfNoEntry: false });
+    if (stats?.isDirectory())
+        return;
+    const problem = stats === undefined ? 'does not exist' : 'is not a folder';
+    throw new DeployError('SOURCE_INVALID', `source-dir: ${plain(folder)} ${problem}.`, {
+        hint: 'Give the folder that the build writes to, relative to the workspace, and run the build before this step.',
+    });
+}
+function isReadable(location) {
+    try {
+        (0,external_node_fs_.accessSync)(location, external_node_fs_.constants.R_OK | external_node_fs_.constants.X_OK);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+function toFile(location, name, prefix) {
+    const path = name.toString('utf8');
+    if (!Buffer.from(path).equals(name)) {
+        throw new DeployError('SOURCE_INVALID', `The name of ${plain(name.toString('latin1'))} is not UTF-8.`, {
+            hint: 'Rename it: keys in S3 are UTF-8.',
+        });
+    }
+    const stats = (0,external_node_fs_.lstatSync)(location, { bigint: true });
+    if (!stats.isFile()) {
+        throw new DeployError('SOURCE_INVALID', `${plain(path)} is a socket, pipe or device, not a file.`, {
+            hint: 'Remove it from source-dir, or exclude it.',
+        });
+    }
+    (0,external_node_fs_.accessSync)(location, external_node_fs_.constants.R_OK);
+    const problem = keyProblem(toKey(prefix, path));
+    if (problem !== undefined) {
+        throw new DeployError('SOURCE_INVALID', `${plain(path)} cannot be a key: ${problem}.`, {
+            hint: 'Rename it, or exclude it.',
+        });
+    }
+    return { path, size: Number(stats.size), version: versionOf(stats) };
+}
+/** What changes when a file is written, replaced or truncated. */
+function versionOf(stats) {
+    return [stats.dev, stats.ino, stats.size, stats.mtimeNs].join(' ');
+}
+function asSourceError(error, folder) {
+    if (error instanceof DeployError)
+        return error;
+    const { message } = error;
+    return new DeployError('SOURCE_INVALID', `${plain(folder)} cannot be read: ${plain(message)}.`, {
+        hint: 'Every file of source-dir must be readable; exclude what is not part of the site.',
+        cause: error,
+    });
+}
+
+;// CONCATENATED MODULE: ./build/site/body.js
+
+
+
+
+
+
+
+
+/** A pipe that has taken a file's place must not be waited for, nor a link followed. */
+const READ = external_node_fs_.constants.O_RDONLY | external_node_fs_.constants.O_NONBLOCK | external_node_fs_.constants.O_NOFOLLOW;
+/**
+ * Opens a file of the source, uses it, and closes it again.
+ * @throws DeployError SOURCE_INVALID when it is not the file that was scanned, or ends before its size.
+ */
+async function withBody(folder, file, use) {
+    const handle = await (0,promises_.open)((0,external_node_path_.join)(folder, file.path), READ).catch((error) => {
+        throw new DeployError('SOURCE_INVALID', `${plain(file.path)} cannot be read: ${plain(error.message)}.`, {
+            hint: 'Every file of source-dir must be readable until the deploy is over.',
+            cause: error,
+        });
+    });
+    try {
+        const verify = async () => {
+            if (versionOf(await handle.stat({ bigint: true })) !== file.version)
+                throw changed(file);
+        };
+        await verify();
+        const digests = [];
+        const read = async (offset, length) => {
+            const content = await readExactly(handle, file, offset, length);
+            digestInto(digests, offset, content);
+            return content;
+        };
+        return await use({ size: file.size, read, verify, content: () => contentFingerprint(digests) });
+    }
+    finally {
+        await handle.close();
+    }
+}
+/** Digests what was read, piece by piece; parts begin where a piece does. */
+function digestInto(digests, offset, content) {
+    for (let at = 0; at < content.length || (at === 0 && offset === 0); at += FINGERPRINT_CHUNK) {
+        const piece = content.subarray(at, at + FINGERPRINT_CHUNK);
+        digests[(offset + at) / FINGERPRINT_CHUNK] = (0,external_node_crypto_.createHash)('sha256').update(piece).digest();
+    }
+}
+async function readExactly(handle, file, offset, length) {
+    const buffer = Buffer.allocUnsafe(length);
+    for (let done = 0; done < length;) {
+        const { bytesRead } = await handle.read(buffer, done, length - done, offset + done);
+        if (bytesRead === 0)
+            throw changed(file);
+        done += bytesRead;
+    }
+    return buffer;
+}
+function changed(file) {
+    return new DeployError('SOURCE_INVALID', `${plain(file.path)} changed while it was being deployed.`, {
+        hint: 'Nothing may write to source-dir during the deploy: wait for the build to end before this step.',
+    });
+}
 
 ;// CONCATENATED MODULE: ./build/site/digest.js
 
 
 
-const CHUNK = 1024 ** 2;
+
 /**
- * The ETag that S3 gives these bytes, in the form of `like`: the MD5, or for an upload in parts (`…-7`) the MD5 of the
- * parts' MD5s. Undefined when the number of parts is not the one that we would make, so that nothing can be told.
+ * What decides whether an object holds these bytes: the content's fingerprint, and the ETag that S3 would give it, in the
+ * form of `like`: the MD5, or for an upload in parts (`…-7`) the MD5 of the parts' MD5s. There is no ETag without `like`,
+ * nor when the number of parts is not the one that we would make, so that nothing can be told.
  */
-async function etagOf(folder, file, like, sizes) {
-    const parts = Number(like.split('-')[1] ?? 0);
-    const size = partSizeFor(file.size, sizes);
-    if (parts > 0 && parts !== Math.ceil(file.size / size))
-        return undefined;
-    const md5s = await md5sOf(folder, file, parts > 0 ? size : Math.max(1, file.size));
-    return parts > 0 ? multipartEtag(md5s) : md5s[0]?.toString('hex');
-}
-/** The MD5 of each piece of a file, read in small chunks. */
-function md5sOf(folder, file, pieceSize) {
+function digestOf(folder, file, like, sizes) {
+    const parts = Number(like?.split('-')[1] ?? 0);
+    const partSize = partSizeFor(file.size, sizes);
+    const pieceSize = parts > 0 ? partSize : Math.max(1, file.size);
+    const tells = like !== undefined && (parts === 0 || parts === Math.ceil(file.size / partSize));
     return withBody(folder, file, async (body) => {
         const md5s = [];
-        for (let start = 0; start < file.size || md5s.length === 0; start += pieceSize) {
+        for (let start = 0; start < file.size || start === 0; start += pieceSize) {
             const end = Math.min(start + pieceSize, file.size);
-            const hash = (0,external_node_crypto_.createHash)('md5');
-            for (let offset = start; offset < end; offset += CHUNK) {
-                hash.update(await body.read(offset, Math.min(CHUNK, end - offset)));
+            const md5 = (0,external_node_crypto_.createHash)('md5');
+            for (let offset = start; offset < end || offset === 0; offset += FINGERPRINT_CHUNK) {
+                const content = await body.read(offset, Math.min(FINGERPRINT_CHUNK, end - offset));
+                if (tells)
+                    md5.update(content);
             }
-            md5s.push(hash.digest());
+            md5s.push(md5.digest());
         }
         await body.verify();
-        return md5s;
+        const etag = parts > 0 ? multipartEtag(md5s) : md5s[0]?.toString('hex');
+        return { content: body.content(), etag: tells ? etag : undefined };
     });
 }
 
@@ -71475,91 +75490,314 @@ function md5sOf(folder, file, pieceSize) {
 
 
 
+
 /** Files read at once for their digests: the disk is the limit, not the number. */
 const READS_AT_ONCE = 4;
-/** Lists the bucket, compares what may be the same, and plans. Changes nothing. */
-async function planChanges(inputs, source, store, report) {
-    const { bucket, prefix } = inputs.destination;
-    const objects = await indexObjects(store.list(prefix), prefix);
-    log.line(`${count(objects.size, 'object')} below s3://${bucket}/${prefix}`);
-    const etags = new Map();
-    await eachOf(undecided(source.files, objects, prefix), READS_AT_ONCE, async ({ file, etag }) => {
-        const own = await etagOf(inputs.sourceDir ?? '.', file, etag, inputs.sizes);
-        if (own !== undefined)
-            etags.set(file.path, own);
+/** Lists the bucket, reads the manifest, compares what may be the same, and plans. Changes nothing. */
+async function planChanges(inputs, source, store, manifest, report) {
+    const { prefix } = inputs.destination;
+    const { objects, own } = await listObjects(inputs, store);
+    if (inputs.overwrite)
+        await manifest.read(own);
+    const known = { objects, manifest: manifest.manifest };
+    const options = { ...inputs, prefix, now: Math.floor(Date.now() / 1000) };
+    const digests = new Map();
+    await eachOf(toDigest(source.files, known, options), READS_AT_ONCE, async ({ file, like }) => {
+        digests.set(file.path, await digestOf(inputs.sourceDir ?? '.', file, like, inputs.sizes));
     });
-    const plan = planDeploy(source.files, objects, etags, { ...inputs, prefix });
+    const headers = await askHeaders(toAsk(source.files, { ...known, digests }, prefix), store, inputs.concurrency);
+    const plan = planDeploy(source.files, { ...known, digests, headers }, options);
+    for (const warning of unusedRules(inputs.headerRules, source.files.map(({ path }) => path)))
+        log.warn(warning);
     report.planned(plan);
     return plan;
 }
-
-// EXTERNAL MODULE: ./node_modules/picomatch/index.js
-var picomatch = __nccwpck_require__(4006);
-;// CONCATENATED MODULE: ./build/core/globs.js
-
-
-
-/** Secrets and version control: never uploaded by accident. `spells` is what an include must spell to bring one back. */
-const LEFT_OUT = [
-    { glob: '**/.git', spells: '.git' },
-    { glob: '**/.git/**', spells: '.git' },
-    { glob: '**/.env*', spells: '.env' },
-    { glob: '**/.env*/**', spells: '.env' },
-    { glob: '**/.npmrc', spells: '.npmrc' },
-    { glob: '**/.aws/**', spells: '.aws' },
-    { glob: '**/.ssh/**', spells: '.ssh' },
-    { glob: '**/*.pem', spells: '.pem' },
-    { glob: '**/id_rsa*', spells: 'id_rsa' },
-    { glob: '**/.DS_Store', spells: '.DS_Store' },
-];
-/**
- * Reads the inputs `include` and `exclude`: globs, one per line, relative to the source. Without `include` everything is
- * taken but the built-in list of secrets and version control files; an include brings one of those back only when it
- * spells the name (`certs/*.pem` does, `**` does not). `exclude` wins over `include`.
- * @throws DeployError INPUT_INVALID for a glob that cannot mean what it says.
- */
-function sourceFilter(include, exclude) {
-    const included = include.length === 0 ? () => true : anyOf('include', include);
-    const excluded = anyOf('exclude', exclude);
-    const leftOut = LEFT_OUT.map(({ glob, spells }) => ({
-        matches: picomatch(glob, { dot: true, flags: 'si' }),
-        broughtBack: anyOf('include', include.filter((pattern) => pattern.toLowerCase().includes(spells.toLowerCase()))),
-    }));
-    return (path) => {
-        if (excluded(path) || !included(path))
-            return 'excluded';
-        return leftOut.some(({ matches, broughtBack }) => matches(path) && !broughtBack(path)) ? 'left out' : 'taken';
-    };
+async function listObjects({ destination }, store) {
+    const { bucket, prefix } = destination;
+    const index = await indexObjects(store.list(prefix), prefix);
+    log.line(`${count(index.objects.size, 'object')} below s3://${plain(`${bucket}/${prefix}`)}`);
+    return index;
 }
-function anyOf(input, patterns) {
-    if (patterns.length === 0)
-        return () => false;
-    for (const pattern of patterns) {
-        const problem = globProblem(pattern);
-        if (problem !== undefined) {
-            throw new DeployError('INPUT_INVALID', `${input}: the glob '${plain(pattern)}' ${problem}.`, {
-                hint: "Globs are relative to source-dir, one per line: 'assets/**', '**/*.map'.",
-            });
+async function askHeaders(objects, store, atOnce) {
+    const headers = new Map();
+    if (objects.length > 0)
+        log.line(`${count(objects.length, 'object')} adopted: their headers are asked for, once`);
+    await eachOf(objects, atOnce, async ({ key }) => {
+        headers.set(key, await store.head(key));
+    });
+    return headers;
+}
+
+;// CONCATENATED MODULE: ./build/apply.js
+
+
+
+/** After so many failed keys the rest of a phase would fail as well. */
+const MOST_FAILURES = 50;
+/**
+ * Uploads phase by phase, each begun when the one before it is complete, so that a page goes live after everything it
+ * names. After a failure the phase is finished, unless the failure stops the run, and no further phase is begun.
+ */
+async function uploadAll(plan, store, options) {
+    const uploaded = [];
+    const existing = [];
+    const failures = [];
+    let stopped;
+    let bytesUploaded = 0;
+    const room = new Room(options.memory);
+    const put = async (upload) => {
+        const leave = await room.enter(options.memoryFor(upload.file.size));
+        try {
+            if (stopped !== undefined || failures.length >= MOST_FAILURES)
+                return;
+            options.signal?.throwIfAborted();
+            const stored = await storeOne(upload, store, options);
+            if (stored === undefined)
+                existing.push(upload.key);
+            else {
+                uploaded.push(stored);
+                bytesUploaded += upload.file.size;
+            }
+            options.onUploaded();
+        }
+        catch (error) {
+            const { failure, stops } = options.judge(error, upload.key);
+            if (failure !== undefined)
+                failures.push(failure);
+            stopped ??= stops;
+        }
+        finally {
+            leave();
+        }
+    };
+    let asked = false;
+    for (const { name, uploads } of plan.phases) {
+        if (uploads.length === 0)
+            continue;
+        if (name !== 'assets' && !asked) {
+            asked = true;
+            if (options.mayGoOn !== undefined && !(await options.mayGoOn()))
+                return outcome(true);
+        }
+        await eachOf(uploads, options.concurrency, put);
+        if (failures.length > 0 || stopped !== undefined)
+            break;
+    }
+    return outcome(false);
+    function outcome(interrupted) {
+        return { uploaded, existing, deleted: [], failures, bytesUploaded, interrupted, stopped };
+    }
+}
+/** Puts one object; undefined when it is there already and must not be overwritten. */
+async function storeOne(upload, store, options) {
+    const { file, key, headers, object, content } = upload;
+    if (upload.reason === 'headers' && object !== undefined && content !== undefined) {
+        const etag = await store.copyHeaders(object, headers);
+        if (etag !== undefined)
+            return { ...upload, etag, content };
+    }
+    return options.withBody(file, async (whole) => {
+        const { body, done } = telling(whole, options.onBytes);
+        const put = await store.put(key, body, headers, options.condition);
+        done();
+        return put === 'precondition failed' ? undefined : { ...upload, etag: put.etag, content: body.content() };
+    });
+}
+/** Deletes what the plan says is stale; nothing when the upload before it had a failure. */
+async function deleteStale(plan, before, store, options) {
+    const keys = plan.deletions.map(({ key }) => key);
+    if (keys.length === 0 || before.failures.length > 0 || before.stopped !== undefined)
+        return before;
+    try {
+        options.signal?.throwIfAborted();
+        const failures = await store.deleteMany(keys);
+        const left = new Set(failures.map(({ key }) => key));
+        return { ...before, failures, deleted: keys.filter((key) => !left.has(key)) };
+    }
+    catch (error) {
+        const { failure, stops } = options.judge(error, keys[0] ?? '');
+        return { ...before, failures: failure === undefined ? [] : [failure], stopped: stops };
+    }
+}
+/** The error of an outcome with failures, or undefined for one without. */
+function errorOf(outcome, plan) {
+    const { failures } = outcome;
+    const first = failures[0];
+    if (outcome.stopped !== undefined)
+        return outcome.stopped;
+    if (first === undefined)
+        return undefined;
+    const deleting = plan.deletions.some(({ key }) => key === first.key);
+    const code = deleting ? 'DELETE_FAILED' : first.code === 'SOURCE_INVALID' ? 'SOURCE_INVALID' : 'UPLOAD_FAILED';
+    const what = `${failures.length} of the ${deleting ? 'deletions' : 'uploads'} failed; the first: ${plain(first.key)}: ${first.message}`;
+    return new DeployError(code, `${what}${what.endsWith('.') ? '' : '.'}`, {
+        hint: deleting
+            ? 'Every upload is in place. Stale objects stay until the next deploy.'
+            : 'Pages go up after their assets and nothing was deleted, so the site that is live still works. Run the job again: what is up already is not sent again.',
+    });
+}
+/** Tells of bytes as they are up: of a file that is read in parts while it goes, of any other when it is done. */
+function telling(body, onBytes) {
+    let told = 0;
+    const read = async (offset, length) => {
+        const content = await body.read(offset, length);
+        if (length < body.size) {
+            told += length;
+            onBytes(length);
+        }
+        return content;
+    };
+    return { body: { ...body, read }, done: () => onBytes(Math.max(0, body.size - told)) };
+}
+/** Bounds memory: files enter while their bytes fit, in the order they came; one that never fits enters alone. */
+class Room {
+    #size;
+    #taken = 0;
+    #waiting = [];
+    constructor(size) {
+        this.#size = size;
+    }
+    async enter(bytes) {
+        const asked = Math.min(bytes, this.#size);
+        if (this.#waiting.length > 0 || this.#taken + asked > this.#size) {
+            await new Promise((enter) => this.#waiting.push({ bytes: asked, enter }));
+        }
+        else {
+            this.#taken += asked;
+        }
+        return () => this.#leave(asked);
+    }
+    #leave(bytes) {
+        this.#taken -= bytes;
+        for (let next = this.#waiting[0]; next !== undefined && this.#taken + next.bytes <= this.#size; next = this.#waiting[0]) {
+            this.#taken += next.bytes;
+            this.#waiting.shift();
+            next.enter();
         }
     }
-    // `s`, since a folder's name may hold a line break, and `**` must pass it.
-    return picomatch([...patterns], { dot: true, flags: 's' });
 }
-function globProblem(pattern) {
-    if (pattern.length > 1000)
-        return 'is longer than 1,000 characters';
-    if (pattern.startsWith('!'))
-        return "begins with '!': use the other one of include and exclude";
-    if (pattern.startsWith('/') || pattern.startsWith('./'))
-        return 'must not begin with a slash or a dot segment';
-    if (pattern.split('/').includes('..'))
-        return "holds '..'";
-    if (pattern.endsWith('/'))
-        return `matches no file: for a folder write '${plain(pattern)}**'`;
-    return undefined;
+
+;// CONCATENATED MODULE: ./build/failures.js
+
+
+
+
+/** Whatever was thrown, as the error that the report shows. An SDK error never gets through as it is. */
+function toDeployError(thrown, destination, signal) {
+    if (signal?.aborted) {
+        return new DeployError('UPLOAD_FAILED', 'The job was cancelled before the run was complete.', {
+            hint: 'Nothing was deleted after that. Run the job again: what is up already is not sent again.',
+            cause: thrown,
+        });
+    }
+    if (thrown instanceof DeployError)
+        return thrown;
+    if (thrown instanceof ServiceError)
+        return explain(thrown.failure, destination ?? { bucket: '', prefix: '' });
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+    return new DeployError('INTERNAL', `A defect of s3-deploy: ${plain(`${error.name}: ${error.message}`, 300)}`, {
+        hint: ['Please report it with these lines:', ...frames.slice(0, 8)].join('\n'),
+        cause: thrown,
+    });
+}
+/** Kinds of failure that are the same for every key that is left. */
+const STOPPING = new Set(['credentials', 'missing bucket', 'wrong region', 'unreachable']);
+/** What an error thrown for one key means: a failure of that key, and perhaps the end of the run. */
+function judge(thrown, key, destination, signal) {
+    if (signal.aborted)
+        return { stops: toDeployError(thrown, destination, signal) };
+    if (thrown instanceof ServiceError) {
+        const { failure } = thrown;
+        const stops = STOPPING.has(kindOf(failure)) ? explain(failure, destination) : undefined;
+        return { failure: { key, operation: failure.operation, code: failure.code, message: describe(failure) }, stops };
+    }
+    const error = toDeployError(thrown, destination);
+    const failure = { key, operation: 'read', code: error.code, message: error.message };
+    return { failure, stops: error.code === 'INTERNAL' ? error : undefined };
+}
+
+;// CONCATENATED MODULE: ./build/apply-options.js
+
+
+
+/** Bytes of files in memory at once. */
+const MEMORY = 64 * 1024 ** 2;
+/** How these inputs want a plan carried out: where files are read, how much goes on at once, and who hears of it. */
+function applyOptions(inputs, report, signal) {
+    return {
+        signal,
+        concurrency: inputs.concurrency,
+        memory: MEMORY,
+        memoryFor: (size) => memoryFor(size, inputs.sizes),
+        withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
+        condition: inputs.overwrite ? undefined : 'absent',
+        judge: (error, key) => judge(error, key, inputs.destination, signal),
+        onBytes: report.progress.addBytes,
+        onUploaded: report.progress.addFile,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/deploy.js
+
+
+
+
+
+/** So often a deploy that others overtake plans again before it gives up. */
+const ROUNDS = 5;
+/**
+ * Carries a plan out: uploads in phases, then the manifest, then deletions. The manifest is written on the condition that
+ * it is the one the plan was made with. If it is not, somebody else has deployed: this deploy plans again if it is the one
+ * that began later, else it stops, having deleted nothing.
+ * @throws DeployError UPLOAD_FAILED, DELETE_FAILED, SUPERSEDED, and what stops a run.
+ */
+async function deploy(first, deployment, report) {
+    const { inputs, source, store, manifest, by, signal } = deployment;
+    const options = applyOptions(inputs, report, signal);
+    let plan = first;
+    let done;
+    for (let round = 1; round <= ROUNDS; round++) {
+        // An older deploy must not put its pages over those of a newer one that has finished.
+        const mayGoOn = () => (inputs.overwrite ? manifest.isCurrent() : Promise.resolve(true));
+        const outcome = join(done, await report.upload(plan, () => uploadAll(plan, store, { ...options, mayGoOn })));
+        throwIfFailed(outcome, plan);
+        if (!outcome.interrupted && (await remember(plan, outcome, deployment))) {
+            throwIfFailed(await report.delete(plan, () => deleteStale(plan, outcome, store, options)), plan);
+            return;
+        }
+        await manifest.yieldTo(by);
+        plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, report));
+        done = { ...outcome, interrupted: false };
+    }
+    throw new DeployError('SUPERSEDED', 'Other deploys of the same prefix finished again and again meanwhile.', {
+        hint: 'Nothing was deleted. Let deploys wait for each other, in the workflow file:\n    concurrency: deploy-site',
+    });
+}
+/** Writes the manifest; false when it is not the one that was read any more. */
+async function remember(plan, outcome, { inputs, manifest, by }) {
+    if (!inputs.overwrite)
+        return true; // The manifest would be overwritten.
+    return manifest.write(manifestAfter(plan, outcome.uploaded, manifest.manifest, by, inputs));
+}
+function throwIfFailed(outcome, plan) {
+    const error = errorOf(outcome, plan);
+    if (error !== undefined)
+        throw error;
+}
+function join(before, outcome) {
+    if (before === undefined)
+        return outcome;
+    return {
+        ...outcome,
+        uploaded: [...before.uploaded, ...outcome.uploaded],
+        existing: [...before.existing, ...outcome.existing],
+        bytesUploaded: before.bytesUploaded + outcome.bytesUploaded,
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/inputs.js
+
 
 
 
@@ -71577,13 +75815,15 @@ const inputs_MIB = 1024 ** 2;
  */
 function readInputs(env) {
     const endpoint = url('endpoint', env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL);
-    const asked = choice('mode', ['deploy', 'plan', 'probe']);
-    const mode = flag('dry-run', false) && asked === 'deploy' ? 'plan' : asked;
+    const asked = choice('mode', ['deploy', 'plan', 'probe', 'remove']);
+    const dryRun = flag('dry-run', false);
+    const mode = dryRun && asked === 'deploy' ? 'plan' : asked;
     const role = matching('role-to-assume', /^arn:[\w-]+:iam::[^:\s]*:role\/[\w+=,.@/-]+$/, 'Give the ARN of a role: arn:aws:iam::123456789012:role/deploy');
     const keys = accessKeys();
     const profile = matching('aws-profile', /^[^\x00-\x1f\x7f[\]]{1,200}$/, 'Give the name of a profile in ~/.aws/config or ~/.aws/credentials.');
     return checked({
         mode,
+        dryRun: dryRun || mode === 'plan',
         destination: parseDestination(required('bucket'), inputs_text('prefix') ?? '', endpoint !== undefined),
         region: matching('aws-region', /^[a-z0-9-]{2,40}$/, "Regions look like 'eu-central-1'; S3-compatible stores may have others, such as 'auto'."),
         ambientRegion: env.AWS_REGION || env.AWS_DEFAULT_REGION || undefined,
@@ -71605,12 +75845,15 @@ function readInputs(env) {
         maskAccount: flag('mask-aws-account-id', false),
         showPolicies: flag('show-policies', false),
         sourceName: inputs_text('source-dir') ?? '',
-        sourceDir: mode === 'probe' ? undefined : (0,external_node_path_.resolve)(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
+        sourceDir: mode === 'probe' || mode === 'remove' ? undefined : (0,external_node_path_.resolve)(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
         filter: sourceFilter(lines('include'), lines('exclude')),
-        delete: flag('delete', false),
+        delete: deleteMode(),
+        deleteExclude: globs('delete-exclude', lines('delete-exclude')),
+        deleteGrace: seconds('delete-grace'),
         maxDelete: deleteLimit(),
         allowEmptySource: flag('allow-empty-source', false),
         cacheControl: cacheControl(),
+        headerRules: parseHeaderRules(inputs_text('headers') ?? ''),
         overwrite: flag('overwrite', true),
         storage: storage(),
         concurrency: inputs_text('concurrency') === 'auto' ? DEFAULT_CONCURRENCY : whole('concurrency', DEFAULT_CONCURRENCY, 1, 512),
@@ -71622,7 +75865,7 @@ function readInputs(env) {
 function checked(inputs) {
     const { keys, profile, role, roleChaining, roleExternalId, mode, showPolicies } = inputs;
     const refuse = (name, problem, hint) => {
-        throw invalid(name, problem, hint);
+        throw inputs_invalid(name, problem, hint);
     };
     if (keys !== undefined && profile !== undefined)
         refuse('aws-profile', 'is given beside access keys', 'Give one of the two.');
@@ -71634,6 +75877,11 @@ function checked(inputs) {
     if (roleExternalId !== undefined && (role === undefined || !(roleChaining || keys || profile))) {
         refuse('role-external-id', 'needs a role that is assumed with credentials', 'OIDC knows no external ids: the trust policy names the subject.');
     }
+    if (mode === 'remove' && inputs.destination.prefix === '') {
+        throw new DeployError('PREFIX_REQUIRED', 'mode: remove would delete everything in the bucket: no prefix was given.', {
+            hint: "Give the prefix to remove, 'previews/pr-12' say. A whole bucket is emptied elsewhere.",
+        });
+    }
     if (showPolicies && mode !== 'probe')
         refuse('show-policies', 'is for mode: probe', 'Set mode: probe, or leave it out.');
     return inputs;
@@ -71644,19 +75892,19 @@ function accounts() {
     const ids = value.split(/[,\s]+/).filter((id) => id !== '');
     const wrong = ids.find((id) => !/^\d{12}$/.test(id));
     if (wrong !== undefined)
-        throw invalid('allowed-account-ids', `'${plain(wrong, 100)}' is not an account number`, 'An account number has twelve digits; put it in quotes in YAML.');
+        throw inputs_invalid('allowed-account-ids', `'${plain(wrong, 100)}' is not an account number`, 'An account number has twelve digits; put it in quotes in YAML.');
     return ids;
 }
 function inputs_text(name) {
     return getInput(name) || undefined;
 }
-function invalid(name, problem, hint) {
+function inputs_invalid(name, problem, hint) {
     return new DeployError('INPUT_INVALID', `${name}: ${problem}.`, { hint });
 }
 function required(name) {
     const value = inputs_text(name);
     if (value === undefined)
-        throw invalid(name, 'is required', `Add it below with: in the workflow:\n    with:\n      ${name}: …`);
+        throw inputs_invalid(name, 'is required', `Add it below with: in the workflow:\n    with:\n      ${name}: …`);
     return value;
 }
 /** Reads a secret, masked as it came and as it is used, on this very line. */
@@ -71678,7 +75926,7 @@ function accessKeys() {
     if (accessKeyId === undefined && secretAccessKey === undefined && sessionToken === undefined)
         return undefined;
     const missing = accessKeyId === undefined ? 'aws-access-key-id' : 'aws-secret-access-key';
-    throw invalid(missing, 'is empty, but the other half of the key pair is given', 'Set both from secrets; a secret that does not exist, or that a fork may not see, is empty.');
+    throw inputs_invalid(missing, 'is empty, but the other half of the key pair is given', 'Set both from secrets; a secret that does not exist, or that a fork may not see, is empty.');
 }
 function flag(name, otherwise) {
     const value = inputs_text(name);
@@ -71688,19 +75936,19 @@ function flag(name, otherwise) {
         return true;
     if (/^(false|False|FALSE)$/.test(value))
         return false;
-    throw invalid(name, `'${plain(value, 100)}' is neither true nor false`, 'Write true or false.');
+    throw inputs_invalid(name, `'${plain(value, 100)}' is neither true nor false`, 'Write true or false.');
 }
 function choice(name, choices) {
     const value = inputs_text(name) ?? choices[0];
     const found = choices.find((one) => one === value);
     if (found === undefined)
-        throw invalid(name, `'${plain(value, 100)}' is not a choice`, `Choose one of: ${choices.join(', ')}.`);
+        throw inputs_invalid(name, `'${plain(value, 100)}' is not a choice`, `Choose one of: ${choices.join(', ')}.`);
     return found;
 }
 function matching(name, pattern, hint) {
     const value = inputs_text(name);
     if (value !== undefined && !pattern.test(value))
-        throw invalid(name, `'${plain(value, 200)}' is malformed`, hint);
+        throw inputs_invalid(name, `'${plain(value, 200)}' is malformed`, hint);
     return value;
 }
 function whole(name, otherwise, least, most) {
@@ -71709,7 +75957,7 @@ function whole(name, otherwise, least, most) {
         return otherwise;
     const number = /^\d{1,12}$/.test(value) ? Number(value) : Number.NaN;
     if (!(number >= least && number <= most)) {
-        throw invalid(name, `'${plain(value, 100)}' is not a whole number from ${least} to ${most}`, `Give a whole number from ${least} to ${most}.`);
+        throw inputs_invalid(name, `'${plain(value, 100)}' is not a whole number from ${least} to ${most}`, `Give a whole number from ${least} to ${most}.`);
     }
     return number;
 }
@@ -71730,7 +75978,7 @@ function url(name, otherwise) {
                 : undefined;
     // A malformed URL may hold a password, so it is not shown.
     if (problem !== undefined)
-        throw invalid(name, `the value ${problem}`, 'Give a URL with its scheme: https://s3.example.org');
+        throw inputs_invalid(name, `the value ${problem}`, 'Give a URL with its scheme: https://s3.example.org');
     return value.replace(/\/+$/, '');
 }
 function inputs_sessionPolicy() {
@@ -71746,13 +75994,28 @@ function inputs_sessionPolicy() {
     catch {
         // Said below, as for JSON that is no policy.
     }
-    throw invalid('inline-session-policy', 'is neither auto, none nor a policy as JSON', 'Give auto, none, or a policy document: {"Version": "2012-10-17", "Statement": […]}');
+    throw inputs_invalid('inline-session-policy', 'is neither auto, none nor a policy as JSON', 'Give auto, none, or a policy document: {"Version": "2012-10-17", "Statement": […]}');
+}
+function deleteMode() {
+    if (inputs_text('delete') === 'owned')
+        return 'owned';
+    return flag('delete', false) ? 'all' : 'off';
+}
+const UNITS = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+/** A time such as `12h` or `7d`, as seconds. */
+function seconds(name) {
+    const value = inputs_text(name) ?? '0';
+    const [, digits, unit = 's'] = /^(\d{1,6})\s?([smhdw]?)$/.exec(value) ?? [];
+    if (digits === undefined || (unit === '' && digits !== '0')) {
+        throw inputs_invalid(name, `'${plain(value, 100)}' is not a time`, "Give a time such as '12h' or '7d', or 0.");
+    }
+    return Number(digits) * (UNITS[unit] ?? 0);
 }
 function deleteLimit() {
     const value = inputs_text('max-delete') ?? '50%';
     const [, digits, percent] = /^(\d{1,9})(%?)$/.exec(value) ?? [];
     if (digits === undefined || (percent === '%' && Number(digits) > 100)) {
-        throw invalid('max-delete', `'${plain(value, 100)}' is neither a number nor a percentage`, "Give a number of objects (200) or a percentage of those below the prefix ('50%').");
+        throw inputs_invalid('max-delete', `'${plain(value, 100)}' is neither a number nor a percentage`, "Give a number of objects (200) or a percentage of those below the prefix ('50%').");
     }
     return percent === '%' ? { kind: 'percent', value: Number(digits) } : { kind: 'count', value: Number(digits) };
 }
@@ -71761,7 +76024,7 @@ function cacheControl() {
     if (value === 'auto' || value === 'none')
         return { kind: value };
     if (!/^[\x20-\x7e]{1,1000}$/.test(value)) {
-        throw invalid('cache-control', 'holds a character that no header can carry', "Give auto, none, or a value such as 'public, max-age=300'.");
+        throw inputs_invalid('cache-control', 'holds a character that no header can carry', "Give auto, none, or a value such as 'public, max-age=300'.");
     }
     return { kind: 'all', value };
 }
@@ -71772,7 +76035,7 @@ function storage() {
     const kmsKeyId = matching('sse-kms-key-id', /^[\w:/-]{1,2048}$/, 'Give the id or the ARN of a KMS key.');
     const encryption = matching('sse', /^(AES256|aws:kms(:dsse)?)$/, 'Choose one of: AES256, aws:kms, aws:kms:dsse.');
     if (kmsKeyId !== undefined && encryption === 'AES256') {
-        throw invalid('sse-kms-key-id', 'is given with sse: AES256, which takes no key', 'Set sse: aws:kms.');
+        throw inputs_invalid('sse-kms-key-id', 'is given with sse: AES256, which takes no key', 'Set sse: aws:kms.');
     }
     const kms = encryption ?? (kmsKeyId === undefined ? undefined : 'aws:kms');
     const all = tags();
@@ -71790,15 +76053,15 @@ function tags() {
         const at = line.indexOf('=');
         const [key, value] = [line.slice(0, at).trim(), line.slice(at + 1).trim()];
         if (at < 1 || key.length > 128 || value.length > 256 || !/^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u.test(key + value)) {
-            throw invalid('tags', `'${plain(line, 100)}' is not a tag`, 'Give one tag per line: key=value.');
+            throw inputs_invalid('tags', `'${plain(line, 100)}' is not a tag`, 'Give one tag per line: key=value.');
         }
         return [key, value];
     });
     const twice = pairs.find(([key], index) => pairs.findIndex(([other]) => other === key) !== index);
     if (twice !== undefined)
-        throw invalid('tags', `'${plain(twice[0])}' is given twice`, 'Give each key once.');
+        throw inputs_invalid('tags', `'${plain(twice[0])}' is given twice`, 'Give each key once.');
     if (pairs.length > 10)
-        throw invalid('tags', 'has more than ten tags', 'S3 keeps ten tags with an object.');
+        throw inputs_invalid('tags', 'has more than ten tags', 'S3 keeps ten tags with an object.');
     return pairs;
 }
 function uploadSizes() {
@@ -71808,9 +76071,122 @@ function uploadSizes() {
     const [, digits, unit] = /^(\d{1,5})\s?(MiB|MB|GiB|GB)$/i.exec(value) ?? [];
     const part = Number(digits) * (unit?.toLowerCase().startsWith('g') ? 1024 * inputs_MIB : inputs_MIB);
     if (!(part >= SMALLEST_PART && part <= LARGEST_PART)) {
-        throw invalid('part-size', `'${plain(value, 100)}' is not a size from 5MiB to 5GiB`, 'Give a size such as 16MiB, or auto.');
+        throw inputs_invalid('part-size', `'${plain(value, 100)}' is not a size from 5MiB to 5GiB`, 'Give a size such as 16MiB, or auto.');
     }
     return { threshold: part, part };
+}
+
+;// CONCATENATED MODULE: ./build/manifest-file.js
+
+
+
+
+
+/** Of nobody's business but the next deploy's. */
+const HEADERS = { contentType: 'application/gzip', cacheControl: 'private, no-store' };
+/** The manifest of a prefix in the bucket: read once, and written on the condition that nobody else has written it since. */
+class ManifestFile {
+    manifest;
+    #store;
+    #key;
+    /** The ETag that was read; undefined when there was none. */
+    #etag;
+    #saidUnconditional = false;
+    constructor(store, prefix) {
+        this.#store = store;
+        this.#key = manifestKey(prefix);
+    }
+    /**
+     * Reads the manifest, if the listing has one: where listings are limited to the prefix, asking for a missing key is
+     * denied. What cannot be read or understood is as good as none.
+     */
+    async read(listed) {
+        this.manifest = undefined;
+        this.#etag = undefined;
+        if (!listed.some(({ key }) => key === this.#key))
+            return;
+        const found = await this.#get();
+        if (found === undefined)
+            return;
+        this.#etag = found.etag;
+        this.manifest = decodeManifest(found.body);
+        if (this.manifest === undefined) {
+            log.warn('The manifest of earlier deploys cannot be read; every object is compared by its ETag, and it is written anew.');
+        }
+    }
+    /** Whether the manifest is still the one that was read. */
+    async isCurrent() {
+        return (await this.#listed()) === this.#etag;
+    }
+    /**
+     * Writes the manifest, unless it would tell nothing new.
+     * @returns false when another deploy has written it since it was read.
+     */
+    async write(next) {
+        if (!saysMore(next, this.manifest))
+            return true;
+        const body = bodyOf(encodeManifest(next));
+        const condition = this.#etag === undefined ? 'absent' : { etag: this.#etag };
+        const put = await this.#store.put(this.#key, body, HEADERS, condition);
+        if (put !== 'precondition failed')
+            return true;
+        if (await this.isCurrent()) {
+            // Nobody wrote it, yet the condition was not met: this store compares in another way.
+            this.#sayUnconditional();
+            await this.#store.put(this.#key, body, HEADERS);
+            return true;
+        }
+        return (await this.#writer())?.run === next.by.run;
+    }
+    /**
+     * Another deploy has finished meanwhile: stops the one that began first.
+     * @throws DeployError SUPERSEDED when this one did.
+     */
+    async yieldTo(ours) {
+        const theirs = await this.#writer();
+        if (theirs === undefined || theirs.startedAt <= ours.startedAt)
+            return;
+        throw new DeployError('SUPERSEDED', `A deploy of the same prefix that began later (run ${theirs.run}) has finished meanwhile.`, {
+            hint: 'Nothing was deleted. Let deploys wait for each other, in the workflow file:\n' +
+                '    concurrency: deploy-site\n' +
+                'If this build is the one that should be live, run it again.',
+        });
+    }
+    async #writer() {
+        const found = await this.#get();
+        return found === undefined ? undefined : decodeManifest(found.body)?.by;
+    }
+    async #get() {
+        try {
+            return await this.#store.get(this.#key);
+        }
+        catch (error) {
+            if (!(error instanceof ServiceError))
+                throw error;
+            log.warn(`The manifest of earlier deploys cannot be read: ${describe(error.failure)}.`);
+            return undefined;
+        }
+    }
+    async #listed() {
+        for await (const { key, etag } of this.#store.list(this.#key))
+            if (key === this.#key)
+                return etag;
+        return undefined;
+    }
+    #sayUnconditional() {
+        if (this.#saidUnconditional)
+            return;
+        this.#saidUnconditional = true;
+        log.line('This store cannot write on a condition: two deploys at once are not noticed.');
+    }
+}
+function bodyOf(content) {
+    return {
+        size: content.length,
+        read: async (offset, length) => content.subarray(offset, offset + length),
+        verify: async () => undefined,
+        content: () => '',
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/core/trust.js
@@ -72506,6 +76882,45 @@ async function showPolicies(inputs, env) {
     log.block(JSON.stringify(trustPolicy(claims, inputs.role, true), null, 2));
 }
 
+;// CONCATENATED MODULE: ./build/remove.js
+
+
+
+
+
+const NOTHING_YET = {
+    uploaded: [],
+    existing: [],
+    deleted: [],
+    failures: [],
+    bytesUploaded: 0,
+    interrupted: false,
+    stopped: undefined,
+};
+/**
+ * Deletes everything below the prefix, what the action itself keeps there last of all.
+ * @throws DeployError TOO_MANY_DELETIONS, DELETE_FAILED, and what stops a run.
+ */
+async function removeAll(inputs, store, report, signal) {
+    const { bucket, prefix } = inputs.destination;
+    const { plan, own } = await report.step('Plan', async () => {
+        const index = await indexObjects(store.list(prefix), prefix);
+        log.line(`${count(index.objects.size, 'object')} below s3://${bucket}/${prefix}`);
+        const removal = planRemoval(index.objects, { ...inputs, prefix });
+        report.planned(removal);
+        return { plan: removal, own: index.own };
+    });
+    if (inputs.dryRun)
+        return;
+    const options = applyOptions(inputs, report, signal);
+    const outcome = await report.delete(plan, () => deleteStale(plan, NOTHING_YET, store, options));
+    const error = errorOf(outcome, plan);
+    if (error !== undefined)
+        throw error;
+    if (plan.kept.length === 0 && own.length > 0)
+        await store.deleteMany(own.map(({ key }) => key));
+}
+
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
 ;// CONCATENATED MODULE: ./build/core/support.js
@@ -72582,16 +76997,16 @@ function uploadsOf(plan) {
 function bytesOf(uploads) {
     return uploads.reduce((sum, { file }) => sum + file.size, 0);
 }
-/** Counts the outcome; the plan in mode `plan`, where nothing is ever done. */
-function countsOf({ mode, plan, outcome }) {
-    const uploads = mode === 'plan' ? uploadsOf(plan) : (outcome?.uploaded ?? []);
+/** Counts the outcome; the plan of a dry run, where nothing is ever done. */
+function countsOf({ dryRun, plan, outcome }) {
+    const uploads = dryRun ? uploadsOf(plan) : (outcome?.uploaded ?? []);
     const uploaded = uploads.filter(({ reason }) => reason === 'new').length;
     return {
         uploaded,
         updated: uploads.length - uploaded,
-        unchanged: plan?.unchanged ?? 0,
-        deleted: mode === 'plan' ? (plan?.deletions.length ?? 0) : (outcome?.deleted.length ?? 0),
-        kept: plan?.kept.length ?? 0,
+        unchanged: plan?.unchanged.length ?? 0,
+        deleted: dryRun ? (plan?.deletions.length ?? 0) : (outcome?.deleted.length ?? 0),
+        kept: (plan?.kept.length ?? 0) + (outcome?.existing.length ?? 0),
         failed: outcome?.failures.length ?? 0,
         bytes: bytesOf(uploads),
     };
@@ -72609,9 +77024,9 @@ function probeResultOf({ checks, missing }) {
 
 /** The result file, as the README documents it. Keys are as they are: this is JSON, not a log. */
 function resultOf(record) {
-    const { mode, destination, region, url, plan, outcome, timings, error } = record;
+    const { mode, dryRun, destination, region, url, plan, outcome, timings, error } = record;
     const { bytes, ...counts } = countsOf(record);
-    const planned = mode === 'plan';
+    const planned = dryRun;
     const uploads = planned ? uploadsOf(plan) : (outcome?.uploaded ?? []);
     const deletions = (planned ? plan?.deletions.map(({ key }) => key) : outcome?.deleted) ?? [];
     return {
@@ -72628,7 +77043,7 @@ function resultOf(record) {
         requests: requestsOf(record),
         uploads: uploads.map(({ key, reason, file }) => ({ key, reason, size: file.size })),
         deletions: deletions.map((key) => ({ key })),
-        kept: plan?.kept ?? [],
+        kept: [...(plan?.kept ?? []), ...(outcome?.existing ?? []).map((key) => ({ key, why: 'exists' }))],
         failures: outcome?.failures ?? [],
         probe: { checks: record.checks ?? [] },
         error: error === undefined ? null : { code: error.code, message: error.message, hint: error.hint ?? null },
@@ -72666,6 +77081,7 @@ const HEADINGS = {
         failed: '❌ Plan failed',
         refused: '🛑 A deploy would be refused',
     },
+    remove: { succeeded: '✅ Removed', failed: '❌ Removal failed', refused: '🛑 Removal refused' },
     probe: { succeeded: '✅ Permissions are in place', failed: '❌ Probe failed', refused: '🛑 Probe refused' },
 };
 function heading(record) {
@@ -72702,21 +77118,21 @@ function totals(record) {
         ['Unchanged', unchanged],
         ['Stale, kept', kept],
         ['Failed', failed],
-        [record.mode === 'plan' ? 'To upload' : 'Uploaded', bytes(size)],
+        [record.dryRun ? 'To upload' : 'Uploaded', bytes(size)],
         ['Time', duration(record.timings.total ?? 0)],
     ];
     const row = (tag, at) => cells.map((cell) => `<${tag}>${cell[at]}</${tag}>`).join('');
     return `<table><tr>${row('th', 0)}</tr><tr>${row('td', 1)}</tr></table>`;
 }
-function changes({ mode, plan, outcome }) {
+function changes({ dryRun, plan, outcome }) {
     if (plan === undefined)
         return '';
-    const uploads = mode === 'plan' ? uploadsOf(plan) : (outcome?.uploaded ?? []);
-    const deleted = mode === 'plan' ? plan.deletions.map(({ key }) => key) : (outcome?.deleted ?? []);
+    const uploads = dryRun ? uploadsOf(plan) : (outcome?.uploaded ?? []);
+    const deleted = dryRun ? plan.deletions.map(({ key }) => key) : (outcome?.deleted ?? []);
     const rows = [
         ...(outcome?.failures ?? []).map(({ key, message }) => ['❌', key, html(message)]),
         ...uploads.map(({ key, reason, file }) => [reason === 'new' ? '➕' : '✏️', key, `${reason}, ${bytes(file.size)}`]),
-        ...deleted.map((key) => ['🗑️', key, mode === 'plan' ? 'to delete' : 'deleted']),
+        ...deleted.map((key) => ['🗑️', key, dryRun ? 'to delete' : 'deleted']),
     ];
     if (rows.length === 0)
         return '';
@@ -72761,7 +77177,14 @@ class Report {
     #env;
     constructor(env, tally) {
         this.#env = env;
-        this.record = { mode: 'deploy', missing: [], timings: {}, calls: tally.calls, retries: () => tally.retries };
+        this.record = {
+            mode: 'deploy',
+            dryRun: false,
+            missing: [],
+            timings: {},
+            calls: tally.calls,
+            retries: () => tally.retries,
+        };
     }
     /** One step: a group in the log, a figure in the timings. */
     async step(title, work) {
@@ -72773,8 +77196,8 @@ class Report {
             this.record.timings[title.toLowerCase()] = Math.round(performance.now() - started);
         }
     }
-    began({ mode, destination, endpoint }) {
-        Object.assign(this.record, { mode, destination, endpoint });
+    began({ mode, dryRun, destination, endpoint, }) {
+        Object.assign(this.record, { mode, dryRun, destination, endpoint });
     }
     signedIn(identity) {
         if (identity !== undefined)
@@ -72801,8 +77224,12 @@ class Report {
         for (const { key } of plan.deletions)
             log.line(`- ${key}  (not in the source)`);
         const uploads = uploadsOf(plan);
-        const kept = plan.kept.length === 0 ? '' : `, ${plan.kept.length} stale kept (delete is off)`;
-        log.line(`${count(uploads.length, 'upload')} (${bytes(bytesOf(uploads))}), ${count(plan.deletions.length, 'deletion')}, ${plan.unchanged} unchanged${kept}`);
+        for (const { key, why } of plan.kept)
+            if (why !== 'delete off')
+                log.line(`= ${key}  (${KEPT[why]})`);
+        const off = plan.kept.filter(({ why }) => why === 'delete off').length;
+        const kept = plan.kept.length === 0 ? '' : `, ${plan.kept.length} kept${off === 0 ? '' : ` (${off} stale: delete is off)`}`;
+        log.line(`${count(uploads.length, 'upload')} (${bytes(bytesOf(uploads))}), ${count(plan.deletions.length, 'deletion')}, ${plan.unchanged.length} unchanged${kept}`);
     }
     /** The upload, with a line now and then on how far it is. */
     async upload(plan, work) {
@@ -72821,7 +77248,7 @@ class Report {
     /** The deletions, where there are any. */
     async delete(plan, work) {
         if (plan.deletions.length === 0)
-            return work();
+            return this.#applied(await work());
         return this.step('Delete', async () => {
             const outcome = this.#applied(await work());
             log.line(`${outcome.deleted.length} of ${count(plan.deletions.length, 'stale object')} deleted`);
@@ -72830,6 +77257,8 @@ class Report {
     }
     #applied(outcome) {
         const known = new Set(this.record.outcome?.failures);
+        for (const key of outcome.existing)
+            log.line(`= ${key}  (${KEPT.exists})`);
         for (const failure of outcome.failures)
             if (!known.has(failure))
                 log.line(`✗ ${failure.key}: ${failure.message}`);
@@ -72882,7 +77311,7 @@ class Report {
         log.block(['For the support of the store:', ...this.record.support.map((line) => `    ${line}`)].join('\n'));
     }
     #totals() {
-        const { mode, url, timings, checks } = this.record;
+        const { mode, dryRun, url, timings, checks } = this.record;
         if (mode === 'probe' && checks === undefined)
             return 'Nothing was probed: no credentials were given.';
         if (mode === 'probe')
@@ -72890,8 +77319,8 @@ class Report {
         const { uploaded, updated, deleted, unchanged, bytes: size } = countsOf(this.record);
         if (uploaded + updated + deleted === 0)
             return `Nothing to do: ${count(unchanged, 'file')} unchanged, in ${duration(timings.total ?? 0)}`;
-        const would = mode === 'plan' ? 'A deploy would make' : 'Deployed:';
-        const at = url === undefined || mode === 'plan' ? '' : ` → ${url}`;
+        const would = dryRun ? 'A deploy would make' : 'Deployed:';
+        const at = url === undefined || dryRun ? '' : ` → ${url}`;
         return `${would} ${uploaded} new, ${updated} changed, ${deleted} deleted, ${unchanged} unchanged; ${bytes(size)} in ${duration(timings.total ?? 0)}${at}`;
     }
     #outputs() {
@@ -72935,6 +77364,14 @@ const SUPPORTED = new Set([
     'STORE_UNREACHABLE',
     'STORE_MISBEHAVED',
 ]);
+/** Why an object that the source does not have, or may not replace, stays. */
+const KEPT = {
+    'delete off': 'stale, delete is off',
+    'not ours': 'stale, but no earlier deploy put it there',
+    excluded: 'stale, but in delete-exclude',
+    grace: 'stale, and kept for delete-grace',
+    exists: 'is there already, and overwrite is false',
+};
 const report_MARKS = { allowed: '✓', denied: '✗', unknown: '?' };
 
 ;// CONCATENATED MODULE: ./build/source.js
@@ -72949,7 +77386,8 @@ const report_MARKS = { allowed: '✓', denied: '✗', unknown: '?' };
 async function readSource(inputs, report) {
     const folder = inputs.sourceDir ?? '.';
     const missing = !sourceExists(folder);
-    const mayBeEmpty = inputs.delete || inputs.allowEmptySource;
+    const deletes = inputs.delete !== 'off';
+    const mayBeEmpty = deletes || inputs.allowEmptySource;
     const source = missing && mayBeEmpty ? NO_SOURCE : scanSource(folder, inputs.filter, inputs.destination.prefix);
     if (source.files.length === 0 && !inputs.allowEmptySource)
         throw nothingToDeploy(inputs, missing);
@@ -72959,7 +77397,7 @@ async function readSource(inputs, report) {
 }
 function nothingToDeploy(inputs, missing) {
     const problem = `source-dir: ${plain(inputs.sourceName)} ${missing ? 'does not exist' : 'holds no file to deploy'}.`;
-    if (!inputs.delete) {
+    if (inputs.delete === 'off') {
         return new DeployError('SOURCE_INVALID', problem, {
             hint: 'Check source-dir, include and exclude, and that the build ran before this step.',
         });
@@ -72992,6 +77430,7 @@ function describeSource({ files, links, excluded, leftOut }, name) {
 
 
 
+
 /** One run, from its inputs to its report. Answers whether it succeeded; never throws. */
 async function main(world) {
     const caller = new Caller(world.pace, world.signal);
@@ -73003,24 +77442,23 @@ async function main(world) {
 async function run(world, caller, report) {
     const inputs = readInputs(world.env);
     report.began(inputs);
-    const source = inputs.mode === 'probe' ? NO_SOURCE : await report.step('Source', () => readSource(inputs, report));
+    const { mode } = inputs;
+    const source = inputs.sourceDir === undefined ? NO_SOURCE : await report.step('Source', () => readSource(inputs, report));
     if (inputs.showPolicies)
         await report.step('Policies', () => showPolicies(inputs, world.env));
     if (inputs.showPolicies && !inputs.givesCredentials)
         return;
     const session = await report.step('Credentials', () => signIn(inputs, world, caller, report));
     const store = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
-    if (inputs.mode === 'probe')
+    if (mode === 'probe')
         return;
-    const plan = await report.step('Plan', () => planChanges(inputs, source, store, report));
-    if (inputs.mode === 'plan')
+    if (mode === 'remove')
+        return removeAll(inputs, store, report, world.signal);
+    const manifest = new ManifestFile(store, inputs.destination.prefix);
+    const plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, report));
+    if (mode === 'plan')
         return;
-    const options = applyOptions(inputs, report, world.signal);
-    const uploaded = await report.upload(plan, () => uploadAll(plan, store, options));
-    const outcome = await report.delete(plan, () => deleteStale(plan, uploaded, store, options));
-    const error = errorOf(outcome, plan);
-    if (error !== undefined)
-        throw error;
+    await deploy(plan, { inputs, source, store, manifest, by: world.deploy, signal: world.signal }, report);
 }
 
 

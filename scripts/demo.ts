@@ -107,7 +107,7 @@ function createRole(cloud: LoopbackCloud): Promise<string> {
   };
   const trust = trustPolicy(claims, `arn:aws:iam::${cloud.account}:role/${ROLE}`) as PolicyDocument;
   const policy = permissionPolicy(
-    neededActions({ mode: 'deploy', delete: false }),
+    neededActions({ mode: 'deploy', delete: 'off', dryRun: false }),
     { bucket: BUCKET, prefix: '' },
     'aws',
   ) as unknown as PolicyDocument;

@@ -89,12 +89,16 @@ function roleOf(values: Values): RoleSpec {
     sub: `repo:${repo}:${contextOf(values)}`,
     repository_id: repositoryId,
   };
-  const mode = values.plan ? 'plan' : 'deploy';
+  const actions = neededActions({
+    mode: values.plan ? 'plan' : 'deploy',
+    dryRun: values.plan,
+    delete: values.delete ? 'all' : 'off',
+  });
   return {
     name,
     audience,
     trust: trustPolicy(claims, `arn:${partition}:iam::${account}:role/${name}`, repositoryId !== undefined),
-    permissions: permissionPolicy(neededActions({ mode, delete: values.delete }), destination, partition),
+    permissions: permissionPolicy(actions, destination, partition),
   };
 }
 

@@ -16,6 +16,7 @@ export function applyOptions(inputs: Inputs, report: Report, signal: AbortSignal
     memory: MEMORY,
     memoryFor: (size) => memoryFor(size, inputs.sizes),
     withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
+    condition: inputs.overwrite ? undefined : 'absent',
     judge: (error, key) => judge(error, key, inputs.destination, signal),
     onBytes: report.progress.addBytes,
     onUploaded: report.progress.addFile,

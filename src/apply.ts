@@ -1,5 +1,5 @@
 import { eachOf } from './core/each-of.ts';
-import type { Body, Failure, LocalFile, ObjectStore, Outcome, Plan, Upload } from './core/model.ts';
+import type { Body, Condition, Failure, LocalFile, ObjectStore, Outcome, Plan, Stored, Upload } from './core/model.ts';
 import { plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
 
@@ -12,7 +12,11 @@ export interface ApplyOptions {
   /** Bytes in memory for a file of a size: less than the size for one that goes up in parts. */
   memoryFor(size: number): number;
   readonly signal?: AbortSignal | undefined;
-  withBody(file: LocalFile, use: (body: Body) => Promise<void>): Promise<void>;
+  /** Objects are put on this condition. */
+  readonly condition?: Condition | undefined;
+  withBody<T>(file: LocalFile, use: (body: Body) => Promise<T>): Promise<T>;
+  /** Asked before pages go up; false ends the upload. */
+  mayGoOn?(): Promise<boolean>;
   /** Says what a thrown error means for a key, and whether it means the same for all that is left. */
   judge(error: unknown, key: string): Verdict;
   /** Hears of each file, and of bytes, that are up. */
@@ -35,7 +39,8 @@ const MOST_FAILURES = 50;
  * names. After a failure the phase is finished, unless the failure stops the run, and no further phase is begun.
  */
 export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOptions): Promise<Outcome> {
-  const uploaded: Upload[] = [];
+  const uploaded: Stored[] = [];
+  const existing: string[] = [];
   const failures: Failure[] = [];
   let stopped: DeployError | undefined;
   let bytesUploaded = 0;
@@ -46,13 +51,12 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
     try {
       if (stopped !== undefined || failures.length >= MOST_FAILURES) return;
       options.signal?.throwIfAborted();
-      await options.withBody(upload.file, async (file) => {
-        const { body, done } = telling(file, options.onBytes);
-        await store.put(upload.key, body, upload.headers);
-        done();
-      });
-      uploaded.push(upload);
-      bytesUploaded += upload.file.size;
+      const stored = await storeOne(upload, store, options);
+      if (stored === undefined) existing.push(upload.key);
+      else {
+        uploaded.push(stored);
+        bytesUploaded += upload.file.size;
+      }
       options.onUploaded();
     } catch (error) {
       const { failure, stops } = options.judge(error, upload.key);
@@ -63,11 +67,36 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
     }
   };
 
-  for (const { uploads } of plan.phases) {
+  let asked = false;
+  for (const { name, uploads } of plan.phases) {
+    if (uploads.length === 0) continue;
+    if (name !== 'assets' && !asked) {
+      asked = true;
+      if (options.mayGoOn !== undefined && !(await options.mayGoOn())) return outcome(true);
+    }
     await eachOf(uploads, options.concurrency, put);
     if (failures.length > 0 || stopped !== undefined) break;
   }
-  return { uploaded, deleted: [], failures, bytesUploaded, stopped };
+  return outcome(false);
+
+  function outcome(interrupted: boolean): Outcome {
+    return { uploaded, existing, deleted: [], failures, bytesUploaded, interrupted, stopped };
+  }
+}
+
+/** Puts one object; undefined when it is there already and must not be overwritten. */
+async function storeOne(upload: Upload, store: ObjectStore, options: ApplyOptions): Promise<Stored | undefined> {
+  const { file, key, headers, object, content } = upload;
+  if (upload.reason === 'headers' && object !== undefined && content !== undefined) {
+    const etag = await store.copyHeaders(object, headers);
+    if (etag !== undefined) return { ...upload, etag, content };
+  }
+  return options.withBody(file, async (whole) => {
+    const { body, done } = telling(whole, options.onBytes);
+    const put = await store.put(key, body, headers, options.condition);
+    done();
+    return put === 'precondition failed' ? undefined : { ...upload, etag: put.etag, content: body.content() };
+  });
 }
 
 /** Deletes what the plan says is stale; nothing when the upload before it had a failure. */
@@ -117,7 +146,7 @@ function telling(body: Body, onBytes: (count: number) => void): { body: Body; do
     }
     return content;
   };
-  return { body: { size: body.size, read, verify: body.verify }, done: () => onBytes(Math.max(0, body.size - told)) };
+  return { body: { ...body, read }, done: () => onBytes(Math.max(0, body.size - told)) };
 }
 
 /** Bounds memory: files enter while their bytes fit, in the order they came; one that never fits enters alone. */

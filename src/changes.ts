@@ -1,28 +1,60 @@
 import { eachOf } from './core/each-of.ts';
-import type { ObjectStore, Plan } from './core/model.ts';
-import { indexObjects, planDeploy, undecided } from './core/plan.ts';
-import { count } from './core/text.ts';
+import { unusedRules } from './core/header-rules.ts';
+import type { ObjectHeaders, ObjectStore, Plan, RemoteObject } from './core/model.ts';
+import { type Digest, indexObjects, type ObjectIndex, planDeploy, toAsk, toDigest } from './core/plan.ts';
+import { count, plain } from './core/text.ts';
 import type { Inputs } from './inputs.ts';
+import type { ManifestFile } from './manifest-file.ts';
 import { log } from './report/log.ts';
 import type { Report } from './report/report.ts';
-import { etagOf } from './site/digest.ts';
+import { digestOf } from './site/digest.ts';
 import type { Source } from './site/scan.ts';
 
 /** Files read at once for their digests: the disk is the limit, not the number. */
 const READS_AT_ONCE = 4;
 
-/** Lists the bucket, compares what may be the same, and plans. Changes nothing. */
-export async function planChanges(inputs: Inputs, source: Source, store: ObjectStore, report: Report): Promise<Plan> {
-  const { bucket, prefix } = inputs.destination;
-  const objects = await indexObjects(store.list(prefix), prefix);
-  log.line(`${count(objects.size, 'object')} below s3://${bucket}/${prefix}`);
+/** Lists the bucket, reads the manifest, compares what may be the same, and plans. Changes nothing. */
+export async function planChanges(
+  inputs: Inputs,
+  source: Source,
+  store: ObjectStore,
+  manifest: ManifestFile,
+  report: Report,
+): Promise<Plan> {
+  const { prefix } = inputs.destination;
+  const { objects, own } = await listObjects(inputs, store);
+  if (inputs.overwrite) await manifest.read(own);
+  const known = { objects, manifest: manifest.manifest };
+  const options = { ...inputs, prefix, now: Math.floor(Date.now() / 1000) };
 
-  const etags = new Map<string, string>();
-  await eachOf(undecided(source.files, objects, prefix), READS_AT_ONCE, async ({ file, etag }) => {
-    const own = await etagOf(inputs.sourceDir ?? '.', file, etag, inputs.sizes);
-    if (own !== undefined) etags.set(file.path, own);
+  const digests = new Map<string, Digest>();
+  await eachOf(toDigest(source.files, known, options), READS_AT_ONCE, async ({ file, like }) => {
+    digests.set(file.path, await digestOf(inputs.sourceDir ?? '.', file, like, inputs.sizes));
   });
-  const plan = planDeploy(source.files, objects, etags, { ...inputs, prefix });
+  const headers = await askHeaders(toAsk(source.files, { ...known, digests }, prefix), store, inputs.concurrency);
+
+  const plan = planDeploy(source.files, { ...known, digests, headers }, options);
+  for (const warning of unusedRules(
+    inputs.headerRules,
+    source.files.map(({ path }) => path),
+  ))
+    log.warn(warning);
   report.planned(plan);
   return plan;
+}
+
+async function listObjects({ destination }: Inputs, store: ObjectStore): Promise<ObjectIndex> {
+  const { bucket, prefix } = destination;
+  const index = await indexObjects(store.list(prefix), prefix);
+  log.line(`${count(index.objects.size, 'object')} below s3://${plain(`${bucket}/${prefix}`)}`);
+  return index;
+}
+
+async function askHeaders(objects: readonly RemoteObject[], store: ObjectStore, atOnce: number) {
+  const headers = new Map<string, ObjectHeaders | undefined>();
+  if (objects.length > 0) log.line(`${count(objects.length, 'object')} adopted: their headers are asked for, once`);
+  await eachOf(objects, atOnce, async ({ key }) => {
+    headers.set(key, await store.head(key));
+  });
+  return headers;
 }

@@ -11,8 +11,10 @@ export const ERROR_CODES = [
   'PERMISSION_DENIED',
   'TOO_MANY_DELETIONS',
   'EMPTY_SOURCE',
+  'PREFIX_REQUIRED',
   'UPLOAD_FAILED',
   'DELETE_FAILED',
+  'SUPERSEDED',
   'STORE_UNREACHABLE',
   'STORE_MISBEHAVED',
   'INTERNAL',
@@ -21,7 +23,12 @@ export const ERROR_CODES = [
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** The codes with which a guard says no before anything is written. */
-const GUARDS: ReadonlySet<ErrorCode> = new Set(['ACCOUNT_NOT_ALLOWED', 'TOO_MANY_DELETIONS', 'EMPTY_SOURCE']);
+const GUARDS: ReadonlySet<ErrorCode> = new Set([
+  'ACCOUNT_NOT_ALLOWED',
+  'TOO_MANY_DELETIONS',
+  'EMPTY_SOURCE',
+  'PREFIX_REQUIRED',
+]);
 
 /**
  * An error for the person who reads a red job: `message` is one sentence that says what failed and on what, `hint` says

@@ -12,6 +12,13 @@ const succeeded = await main({
     random: Math.random,
   },
   signal: cancelled.signal,
+  deploy: {
+    startedAt: Date.now(),
+    run: `${process.env.GITHUB_RUN_ID ?? 'local'}-${process.env.GITHUB_RUN_ATTEMPT ?? process.pid}`.replace(
+      /[^\w.-]/g,
+      '',
+    ),
+  },
 });
 // Sockets that are kept alive would keep the process too.
 process.exit(succeeded ? 0 : 1);

@@ -1,18 +1,23 @@
 import { resolve } from 'node:path';
 import * as core from '@actions/core';
 import type { Credentials } from './aws/session.ts';
-import { type SourceFilter, sourceFilter } from './core/globs.ts';
+import { globs, type SourceFilter, sourceFilter } from './core/globs.ts';
+import { parseHeaderRules } from './core/header-rules.ts';
+import type { HeaderRule } from './core/headers.ts';
 import { type Destination, parseDestination } from './core/key.ts';
 import type { CacheControl, DeleteLimit, StorageOptions } from './core/model.ts';
 import { DEFAULT_SIZES, LARGEST_PART, SMALLEST_PART, type UploadSizes } from './core/parts.ts';
+import type { DeleteMode } from './core/plan.ts';
 import { plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
 
-export type Mode = 'deploy' | 'plan' | 'probe';
+export type Mode = 'deploy' | 'plan' | 'probe' | 'remove';
 
 /** What a workflow asked for: parsed, checked, and with every secret masked. */
 export interface Inputs {
   readonly mode: Mode;
+  /** Nothing is changed; what would be is reported. */
+  readonly dryRun: boolean;
   readonly destination: Destination;
   readonly region: string | undefined;
   readonly ambientRegion: string | undefined;
@@ -41,10 +46,15 @@ export interface Inputs {
   /** As it was given. */
   readonly sourceName: string;
   readonly filter: SourceFilter;
-  readonly delete: boolean;
+  readonly delete: DeleteMode;
+  /** Paths below the prefix that are never deleted. */
+  readonly deleteExclude: (path: string) => boolean;
+  /** Seconds for which stale objects are kept. */
+  readonly deleteGrace: number;
   readonly maxDelete: DeleteLimit;
   readonly allowEmptySource: boolean;
   readonly cacheControl: CacheControl;
+  readonly headerRules: readonly HeaderRule[];
   /** False: what exists is left alone. */
   readonly overwrite: boolean;
   readonly storage: StorageOptions;
@@ -64,8 +74,9 @@ const MIB = 1024 ** 2;
  */
 export function readInputs(env: NodeJS.ProcessEnv): Inputs {
   const endpoint = url('endpoint', env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL);
-  const asked = choice('mode', ['deploy', 'plan', 'probe'] as const);
-  const mode = flag('dry-run', false) && asked === 'deploy' ? 'plan' : asked;
+  const asked = choice('mode', ['deploy', 'plan', 'probe', 'remove'] as const);
+  const dryRun = flag('dry-run', false);
+  const mode = dryRun && asked === 'deploy' ? 'plan' : asked;
   const role = matching(
     'role-to-assume',
     /^arn:[\w-]+:iam::[^:\s]*:role\/[\w+=,.@/-]+$/,
@@ -79,6 +90,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
   );
   return checked({
     mode,
+    dryRun: dryRun || mode === 'plan',
     destination: parseDestination(required('bucket'), text('prefix') ?? '', endpoint !== undefined),
     region: matching(
       'aws-region',
@@ -109,12 +121,16 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     maskAccount: flag('mask-aws-account-id', false),
     showPolicies: flag('show-policies', false),
     sourceName: text('source-dir') ?? '',
-    sourceDir: mode === 'probe' ? undefined : resolve(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
+    sourceDir:
+      mode === 'probe' || mode === 'remove' ? undefined : resolve(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
     filter: sourceFilter(lines('include'), lines('exclude')),
-    delete: flag('delete', false),
+    delete: deleteMode(),
+    deleteExclude: globs('delete-exclude', lines('delete-exclude')),
+    deleteGrace: seconds('delete-grace'),
     maxDelete: deleteLimit(),
     allowEmptySource: flag('allow-empty-source', false),
     cacheControl: cacheControl(),
+    headerRules: parseHeaderRules(text('headers') ?? ''),
     overwrite: flag('overwrite', true),
     storage: storage(),
     concurrency:
@@ -145,6 +161,15 @@ function checked(inputs: Inputs): Inputs {
       'role-external-id',
       'needs a role that is assumed with credentials',
       'OIDC knows no external ids: the trust policy names the subject.',
+    );
+  }
+  if (mode === 'remove' && inputs.destination.prefix === '') {
+    throw new DeployError(
+      'PREFIX_REQUIRED',
+      'mode: remove would delete everything in the bucket: no prefix was given.',
+      {
+        hint: "Give the prefix to remove, 'previews/pr-12' say. A whole bucket is emptied elsewhere.",
+      },
     );
   }
   if (showPolicies && mode !== 'probe')
@@ -278,6 +303,23 @@ function sessionPolicy(): string {
     'is neither auto, none nor a policy as JSON',
     'Give auto, none, or a policy document: {"Version": "2012-10-17", "Statement": […]}',
   );
+}
+
+function deleteMode(): DeleteMode {
+  if (text('delete') === 'owned') return 'owned';
+  return flag('delete', false) ? 'all' : 'off';
+}
+
+const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+
+/** A time such as `12h` or `7d`, as seconds. */
+function seconds(name: string): number {
+  const value = text(name) ?? '0';
+  const [, digits, unit = 's'] = /^(\d{1,6})\s?([smhdw]?)$/.exec(value) ?? [];
+  if (digits === undefined || (unit === '' && digits !== '0')) {
+    throw invalid(name, `'${plain(value, 100)}' is not a time`, "Give a time such as '12h' or '7d', or 0.");
+  }
+  return Number(digits) * (UNITS[unit] ?? 0);
 }
 
 function deleteLimit(): DeleteLimit {

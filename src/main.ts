@@ -1,12 +1,14 @@
-import { deleteStale, errorOf, uploadAll } from './apply.ts';
-import { applyOptions } from './apply-options.ts';
 import { Caller } from './aws/clients.ts';
 import type { Pace } from './aws/retry.ts';
 import { openBucket } from './bucket.ts';
 import { planChanges } from './changes.ts';
+import type { DeployId } from './core/manifest.ts';
+import { deploy } from './deploy.ts';
 import { toDeployError } from './failures.ts';
 import { readInputs } from './inputs.ts';
+import { ManifestFile } from './manifest-file.ts';
 import { showPolicies } from './policies.ts';
+import { removeAll } from './remove.ts';
 import { Report } from './report/report.ts';
 import { signIn } from './session.ts';
 import { NO_SOURCE } from './site/scan.ts';
@@ -18,6 +20,8 @@ export interface World {
   readonly pace: Pace;
   /** Aborted when the job is cancelled. */
   readonly signal: AbortSignal;
+  /** What this run is called in the manifest that it writes. */
+  readonly deploy: DeployId;
 }
 
 /** One run, from its inputs to its report. Answers whether it succeeded; never throws. */
@@ -35,20 +39,20 @@ export async function main(world: World): Promise<boolean> {
 async function run(world: World, caller: Caller, report: Report): Promise<void> {
   const inputs = readInputs(world.env);
   report.began(inputs);
-  const source = inputs.mode === 'probe' ? NO_SOURCE : await report.step('Source', () => readSource(inputs, report));
+  const { mode } = inputs;
+  const source =
+    inputs.sourceDir === undefined ? NO_SOURCE : await report.step('Source', () => readSource(inputs, report));
   if (inputs.showPolicies) await report.step('Policies', () => showPolicies(inputs, world.env));
   if (inputs.showPolicies && !inputs.givesCredentials) return;
 
   const session = await report.step('Credentials', () => signIn(inputs, world, caller, report));
   const store = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
-  if (inputs.mode === 'probe') return;
+  if (mode === 'probe') return;
+  if (mode === 'remove') return removeAll(inputs, store, report, world.signal);
 
-  const plan = await report.step('Plan', () => planChanges(inputs, source, store, report));
-  if (inputs.mode === 'plan') return;
+  const manifest = new ManifestFile(store, inputs.destination.prefix);
+  const plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, report));
+  if (mode === 'plan') return;
 
-  const options = applyOptions(inputs, report, world.signal);
-  const uploaded = await report.upload(plan, () => uploadAll(plan, store, options));
-  const outcome = await report.delete(plan, () => deleteStale(plan, uploaded, store, options));
-  const error = errorOf(outcome, plan);
-  if (error !== undefined) throw error;
+  await deploy(plan, { inputs, source, store, manifest, by: world.deploy, signal: world.signal }, report);
 }

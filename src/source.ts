@@ -12,7 +12,8 @@ import { NO_SOURCE, type Source, scanSource, sourceExists } from './site/scan.ts
 export async function readSource(inputs: Inputs, report: Report): Promise<Source> {
   const folder = inputs.sourceDir ?? '.';
   const missing = !sourceExists(folder);
-  const mayBeEmpty = inputs.delete || inputs.allowEmptySource;
+  const deletes = inputs.delete !== 'off';
+  const mayBeEmpty = deletes || inputs.allowEmptySource;
   const source = missing && mayBeEmpty ? NO_SOURCE : scanSource(folder, inputs.filter, inputs.destination.prefix);
   if (source.files.length === 0 && !inputs.allowEmptySource) throw nothingToDeploy(inputs, missing);
   report.scanned(source.files);
@@ -22,7 +23,7 @@ export async function readSource(inputs: Inputs, report: Report): Promise<Source
 
 function nothingToDeploy(inputs: Inputs, missing: boolean): DeployError {
   const problem = `source-dir: ${plain(inputs.sourceName)} ${missing ? 'does not exist' : 'holds no file to deploy'}.`;
-  if (!inputs.delete) {
+  if (inputs.delete === 'off') {
     return new DeployError('SOURCE_INVALID', problem, {
       hint: 'Check source-dir, include and exclude, and that the build ran before this step.',
     });

@@ -15,7 +15,7 @@ function spec(sub: string, prefix: '' | `${string}/` = '', roleArn?: string): Ro
     audience: AUDIENCE,
     trust: trustPolicy({ iss: ISSUER, aud: AUDIENCE, sub }, roleArn),
     permissions: permissionPolicy(
-      neededActions({ mode: 'deploy', delete: true }),
+      neededActions({ mode: 'deploy', dryRun: false, delete: 'all' }),
       { bucket: 'my-site', prefix },
       'aws',
     ),

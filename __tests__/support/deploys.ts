@@ -69,17 +69,21 @@ export class Stage {
     return this.cloud.putObject(this.bucket, key, body);
   }
 
-  /** The keys in the bucket, sorted. */
+  /** The keys in the bucket, sorted, without the manifest's. */
   async keys(): Promise<string[]> {
-    return [...(await this.cloud.objects(this.bucket)).keys()].sort();
+    return Object.keys(await this.bodies()).sort();
   }
 
-  /** The bodies in the bucket by key, as text. */
+  /** The bodies in the bucket by key, as text, without the manifest. */
   async bodies(): Promise<Record<string, string>> {
     const objects = await this.cloud.objects(this.bucket);
-    return Object.fromEntries([...objects].map(([key, { body }]) => [key, body.toString()]));
+    return Object.fromEntries(
+      [...objects].filter(([key]) => !MANIFEST.test(key)).map(([key, { body }]) => [key, body.toString()]),
+    );
   }
 }
+
+export const MANIFEST = /(^|\/)\.s3-deploy\/manifest$/;
 
 /** Everything on a bucket and its objects. */
 export const OWNER: PolicyStatement[] = [

@@ -2,9 +2,13 @@ import { createHash } from 'node:crypto';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
+  CopyObjectCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
   ListObjectsV2Command,
   type ObjectCannedACL,
   PutObjectCommand,
@@ -15,11 +19,22 @@ import {
 } from '@aws-sdk/client-s3';
 import { eachOf } from '../core/each-of.ts';
 import { describe, kindOf, misbehaved, type ServiceFailure } from '../core/explain.ts';
-import type { Body, Failure, ObjectHeaders, ObjectStore, RemoteObject, StorageOptions } from '../core/model.ts';
+import type {
+  Body,
+  Condition,
+  Failure,
+  ObjectHeaders,
+  ObjectStore,
+  Put,
+  RemoteObject,
+  StorageOptions,
+} from '../core/model.ts';
 import { multipartEtag, PARTS_AT_ONCE, partSizeFor, type UploadSizes } from '../core/parts.ts';
 import type { Caller } from './clients.ts';
 import { ServiceError, toServiceError } from './failure.ts';
 
+/** The largest object that one request copies. */
+const LARGEST_COPY = 5 * 1024 ** 3;
 const BATCH = 1000;
 /** A batch is sent again for the keys that the store was too busy to delete. */
 const DELETE_ROUNDS = 4;
@@ -79,16 +94,73 @@ export class S3ObjectStore implements ObjectStore {
     } while (token !== undefined);
   }
 
-  async put(key: string, body: Body, headers: ObjectHeaders): Promise<void> {
-    if (body.size <= this.#options.sizes.threshold) return this.#putWhole(key, body, headers);
-    for (let start = 1; ; start++) {
-      try {
-        return await this.#putInParts(key, body, headers);
-      } catch (error) {
-        // After an answer that was lost on the way, the store may have completed or dropped the upload.
-        const forgotten = error instanceof ServiceError && error.failure.code === 'NoSuchUpload';
-        if (!forgotten || start === UPLOAD_STARTS) throw error;
+  async get(key: string): Promise<{ body: Uint8Array; etag: string } | undefined> {
+    const command = new GetObjectCommand({ Bucket: this.#options.bucket, Key: key });
+    try {
+      return await this.#caller.call('GetObject', async (options) => {
+        const answer = await this.#s3.send(command, options);
+        if (answer.ETag === undefined || answer.Body === undefined) {
+          throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
+        }
+        return { body: await answer.Body.transformToByteArray(), etag: unquote(answer.ETag) };
+      });
+    } catch (error) {
+      if (error instanceof ServiceError && error.failure.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  async head(key: string): Promise<ObjectHeaders | undefined> {
+    const command = new HeadObjectCommand({ Bucket: this.#options.bucket, Key: key });
+    try {
+      const answer = await this.#caller.call('HeadObject', (options) => this.#s3.send(command, options));
+      return headersOf(answer);
+    } catch (error) {
+      if (error instanceof ServiceError && ['denied', 'refused'].includes(kindOf(error.failure))) return undefined;
+      throw error;
+    }
+  }
+
+  async put(key: string, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
+    const target = { Bucket: this.#options.bucket, Key: key };
+    try {
+      if (body.size <= this.#options.sizes.threshold) return await this.#putWhole(target, body, headers, condition);
+      for (let start = 1; ; start++) {
+        try {
+          return await this.#putInParts(target, body, headers, condition);
+        } catch (error) {
+          // After an answer that was lost on the way, the store may have completed or dropped the upload.
+          const forgotten = error instanceof ServiceError && error.failure.code === 'NoSuchUpload';
+          if (!forgotten || start === UPLOAD_STARTS) throw error;
+        }
       }
+    } catch (error) {
+      if (condition !== undefined && error instanceof ServiceError && isUnmet(error.failure, condition))
+        return 'precondition failed';
+      throw error;
+    }
+  }
+
+  async copyHeaders({ key, etag, size }: RemoteObject, headers: ObjectHeaders): Promise<string | undefined> {
+    if (size > LARGEST_COPY) return undefined;
+    const { bucket, storage } = this.#options;
+    const command = new CopyObjectCommand({
+      Bucket: bucket,
+      Key: key,
+      CopySource: `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`,
+      CopySourceIfMatch: `"${etag}"`,
+      MetadataDirective: 'REPLACE',
+      ...(storage.tags !== undefined && { TaggingDirective: 'REPLACE' as const }),
+      ...objectHeaders(headers, storage),
+    });
+    try {
+      const answer = await this.#caller.call('CopyObject', (options) => this.#s3.send(command, options));
+      return unquote(answer.CopyObjectResult?.ETag) || undefined;
+    } catch (error) {
+      // The right to copy is more than the right to put (tags, KMS), and not every store copies onto itself.
+      if (error instanceof ServiceError && ['denied', 'refused', 'misbehaved'].includes(kindOf(error.failure)))
+        return undefined;
+      throw error;
     }
   }
 
@@ -102,17 +174,17 @@ export class S3ObjectStore implements ObjectStore {
     return failures;
   }
 
-  async #putWhole(key: string, body: Body, headers: ObjectHeaders): Promise<void> {
+  async #putWhole(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
     const operation = 'PutObject';
     const content = await body.read(0, body.size);
     const md5 = createHash('md5').update(content).digest();
     await body.verify();
-    await this.#caller.call(
+    return this.#caller.call(
       operation,
       async (options) => {
         const command = new PutObjectCommand({
-          Bucket: this.#options.bucket,
-          Key: key,
+          ...target,
+          ...conditionHeaders(condition),
           Body: content,
           ContentLength: content.length,
           ContentMD5: md5.toString('base64'),
@@ -120,13 +192,13 @@ export class S3ObjectStore implements ObjectStore {
         });
         const answer = await this.#s3.send(command, options);
         this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+        return { etag: unquote(answer.ETag) };
       },
       { bytes: content.length },
     );
   }
 
-  async #putInParts(key: string, body: Body, headers: ObjectHeaders): Promise<void> {
-    const target = { Bucket: this.#options.bucket, Key: key };
+  async #putInParts(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
     const { UploadId } = await this.#caller.call('CreateMultipartUpload', async (options) => {
       const answer = await this.#s3.send(
         new CreateMultipartUploadCommand({ ...target, ...objectHeaders(headers, this.#options.storage) }),
@@ -138,7 +210,7 @@ export class S3ObjectStore implements ObjectStore {
     try {
       const parts = await this.#uploadParts({ ...target, UploadId }, body);
       await body.verify();
-      await this.#complete({ ...target, UploadId }, parts);
+      return { etag: await this.#complete({ ...target, UploadId }, parts, condition) };
     } catch (error) {
       // An open upload is kept, and billed, for ever. Gone already is as good as aborted.
       await this.#caller
@@ -182,11 +254,13 @@ export class S3ObjectStore implements ObjectStore {
     return parts;
   }
 
-  async #complete(target: MultipartTarget, parts: readonly Part[]): Promise<void> {
+  async #complete(target: MultipartTarget, parts: readonly Part[], condition?: Condition): Promise<string> {
     const operation = 'CompleteMultipartUpload';
-    await this.#caller.call(operation, async (options) => {
+    const expected = multipartEtag(parts.map(({ md5 }) => md5));
+    return this.#caller.call(operation, async (options) => {
       const command = new CompleteMultipartUploadCommand({
         ...target,
+        ...conditionHeaders(condition),
         MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
       });
       const answer = await this.#s3.send(command, options);
@@ -194,13 +268,9 @@ export class S3ObjectStore implements ObjectStore {
       if (!answer.ETag && (this.#options.isAws || answer.ETag === undefined)) {
         throw new ServiceError(misbehaved(operation, 'no ETag'));
       }
-      if (answer.ETag)
-        this.#checkEtag(
-          operation,
-          answer.ETag,
-          multipartEtag(parts.map(({ md5 }) => md5)),
-          answer.ServerSideEncryption,
-        );
+      if (!answer.ETag) return expected;
+      this.#checkEtag(operation, answer.ETag, expected, answer.ServerSideEncryption);
+      return unquote(answer.ETag);
     });
   }
 
@@ -274,9 +344,12 @@ export class S3ObjectStore implements ObjectStore {
   }
 }
 
-interface MultipartTarget {
+interface Target {
   readonly Bucket: string;
   readonly Key: string;
+}
+
+interface MultipartTarget extends Target {
   readonly UploadId: string | undefined;
 }
 
@@ -292,12 +365,42 @@ export function objectHeaders(headers: ObjectHeaders, storage: StorageOptions) {
   return {
     ContentType: headers.contentType,
     ...(headers.cacheControl !== undefined && { CacheControl: headers.cacheControl }),
+    ...(headers.contentDisposition !== undefined && { ContentDisposition: headers.contentDisposition }),
+    ...(headers.contentEncoding !== undefined && { ContentEncoding: headers.contentEncoding }),
+    ...(headers.contentLanguage !== undefined && { ContentLanguage: headers.contentLanguage }),
+    ...(headers.expires !== undefined && { Expires: new Date(headers.expires) }),
+    ...(headers.metadata !== undefined && { Metadata: { ...headers.metadata } }),
     ...(acl !== undefined && { ACL: acl as ObjectCannedACL }),
     ...(storageClass !== undefined && { StorageClass: storageClass as StorageClass }),
     ...(encryption !== undefined && { ServerSideEncryption: encryption as ServerSideEncryption }),
     ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
     ...(tags !== undefined && { Tagging: tags.map((pair) => pair.map(encodeURIComponent).join('=')).join('&') }),
   };
+}
+
+/** The headers of an object as a HEAD answers them. */
+function headersOf(answer: HeadObjectCommandOutput): ObjectHeaders {
+  const { ContentType, CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, ExpiresString, Metadata } =
+    answer;
+  return {
+    contentType: ContentType ?? '',
+    ...(CacheControl && { cacheControl: CacheControl }),
+    ...(ContentDisposition && { contentDisposition: ContentDisposition }),
+    ...(ContentEncoding && { contentEncoding: ContentEncoding }),
+    ...(ContentLanguage && { contentLanguage: ContentLanguage }),
+    ...(ExpiresString && { expires: ExpiresString }),
+    ...(Metadata && Object.keys(Metadata).length > 0 && { metadata: Metadata }),
+  };
+}
+
+function conditionHeaders(condition: Condition | undefined): { IfNoneMatch?: string; IfMatch?: string } {
+  if (condition === undefined) return {};
+  return condition === 'absent' ? { IfNoneMatch: '*' } : { IfMatch: `"${condition.etag}"` };
+}
+
+/** 412 says that the condition is not met; so does 404, when what should be overwritten is gone. */
+function isUnmet({ status, code }: ServiceFailure, condition: Condition): boolean {
+  return status === 412 || code === 'PreconditionFailed' || (condition !== 'absent' && code === 'NoSuchKey');
 }
 
 function toFailure(key: string, failure: ServiceFailure): Failure {

@@ -28,11 +28,11 @@ export type SourceFilter = (path: string) => Verdict;
  * @throws DeployError INPUT_INVALID for a glob that cannot mean what it says.
  */
 export function sourceFilter(include: readonly string[], exclude: readonly string[]): SourceFilter {
-  const included = include.length === 0 ? () => true : anyOf('include', include);
-  const excluded = anyOf('exclude', exclude);
+  const included = include.length === 0 ? () => true : globs('include', include);
+  const excluded = globs('exclude', exclude);
   const leftOut = LEFT_OUT.map(({ glob, spells }) => ({
     matches: picomatch(glob, { dot: true, flags: 'si' }),
-    broughtBack: anyOf(
+    broughtBack: globs(
       'include',
       include.filter((pattern) => pattern.toLowerCase().includes(spells.toLowerCase())),
     ),
@@ -43,7 +43,11 @@ export function sourceFilter(include: readonly string[], exclude: readonly strin
   };
 }
 
-function anyOf(input: string, patterns: readonly string[]): (path: string) => boolean {
+/**
+ * Whether a path matches one of these globs, relative to the source or the prefix.
+ * @throws DeployError INPUT_INVALID for a glob that cannot mean what it says.
+ */
+export function globs(input: string, patterns: readonly string[]): (path: string) => boolean {
   if (patterns.length === 0) return () => false;
   for (const pattern of patterns) {
     const problem = globProblem(pattern);

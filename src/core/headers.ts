@@ -29,12 +29,64 @@ const FEED = /((^|\/)((feed|rss|atom|sitemap[\w-]*)\.(xml|json)|index\.xml)|\.(r
 export const REVALIDATE = 'public, max-age=0, must-revalidate';
 export const IMMUTABLE = 'public, max-age=31536000, immutable';
 
+/** What decides on the headers of a file. */
+export interface HeaderOptions {
+  readonly cacheControl: CacheControl;
+  /** Later rules win, per header. */
+  readonly headerRules: readonly HeaderRule[];
+}
+
+/** Headers for the paths of a glob; undefined takes a header away that an earlier rule or a default set. */
+export interface HeaderRule {
+  readonly glob: string;
+  readonly matches: (path: string) => boolean;
+  readonly headers: { readonly [name in Exclude<keyof ObjectHeaders, 'metadata'>]?: string | undefined };
+  readonly metadata: Readonly<Record<string, string | undefined>>;
+}
+
 /** The headers that a file is stored with. */
-export function headersFor(path: string, cacheControl: CacheControl): ObjectHeaders {
-  const value = cacheControlFor(path, cacheControl);
-  return value === undefined
-    ? { contentType: contentType(path) }
-    : { contentType: contentType(path), cacheControl: value };
+export function headersFor(path: string, { cacheControl, headerRules }: HeaderOptions): ObjectHeaders {
+  const headers: Record<string, string | undefined> = {
+    contentType: contentType(path),
+    cacheControl: cacheControlFor(path, cacheControl),
+  };
+  const metadata: Record<string, string | undefined> = {};
+  for (const rule of headerRules) {
+    if (!rule.matches(path)) continue;
+    Object.assign(headers, rule.headers);
+    Object.assign(metadata, rule.metadata);
+  }
+  const given = withoutAbsent(headers);
+  const meta = withoutAbsent(metadata);
+  const type = given.contentType ?? 'application/octet-stream';
+  return { ...given, contentType: type, ...(Object.keys(meta).length > 0 && { metadata: meta }) };
+}
+
+/**
+ * Whether an object that somebody else put is served as it should be. Metadata that nobody asked for is left alone: tools
+ * keep their own there.
+ */
+export function sameHeaders(wanted: ObjectHeaders, there: ObjectHeaders): boolean {
+  const { metadata: wantedMetadata = {}, ...headers } = wanted;
+  const names = Object.keys({ ...headers, ...there }).filter((name) => name !== 'metadata') as (keyof typeof headers)[];
+  return (
+    names.every((name) => normal(wanted[name]) === normal(there[name])) &&
+    Object.entries(wantedMetadata).every(([name, value]) => there.metadata?.[name] === value)
+  );
+}
+
+/** `text/html;charset=UTF-8` and `text/html; charset=utf-8` are the same. */
+function normal(value: string | undefined): string {
+  return (value ?? '')
+    .toLowerCase()
+    .replace(/\s*([;,=])\s*/g, '$1')
+    .trim();
+}
+
+function withoutAbsent(record: Record<string, string | undefined>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(record).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 }
 
 /** The Content-Type of a path, with a charset for text; `application/octet-stream` where nothing tells. */

@@ -22,6 +22,13 @@ export interface RemoteObject {
 export interface ObjectHeaders {
   readonly contentType: string;
   readonly cacheControl?: string;
+  readonly contentDisposition?: string;
+  readonly contentEncoding?: string;
+  readonly contentLanguage?: string;
+  /** As an HTTP date. */
+  readonly expires?: string;
+  /** User metadata, by name without `x-amz-meta-`, in lower case. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** What every object is stored with, sent as given; the bucket's defaults where absent. */
@@ -34,14 +41,29 @@ export interface StorageOptions {
   readonly tags?: readonly (readonly [key: string, value: string])[];
 }
 
-/** `unverified`: the object may be the same, but its ETag cannot tell (it is no MD5, or one of parts of another size). */
-export type Reason = 'new' | 'content' | 'unverified';
+/**
+ * `headers`: the content is there, with other headers. `unverified`: the object may be the same, but nothing tells: its
+ * ETag is no MD5, or one of parts of another size.
+ */
+export type Reason = 'new' | 'content' | 'headers' | 'unverified';
 
 export interface Upload {
   readonly file: LocalFile;
   readonly key: string;
   readonly reason: Reason;
   readonly headers: ObjectHeaders;
+  /** What is there now. */
+  readonly object?: RemoteObject;
+  /** `contentFingerprint` of the file, where it was read already. */
+  readonly content?: string;
+}
+
+/** An upload that is in the bucket. */
+export interface Stored extends Upload {
+  /** The ETag that the store gave it. */
+  readonly etag: string;
+  /** `contentFingerprint`. */
+  readonly content: string;
 }
 
 export type PhaseName = 'assets' | 'pages' | 'entry pages';
@@ -51,10 +73,20 @@ export interface Phase {
   readonly uploads: readonly Upload[];
 }
 
+/** A file that is in the bucket as it should be. */
+export interface Unchanged {
+  readonly key: string;
+  readonly etag: string;
+  /** Undefined where it was not read, because nobody remembers. */
+  readonly content: string | undefined;
+  readonly headers: string | undefined;
+  readonly owned: boolean;
+}
+
+/** An object that the source does not have. */
 export interface Kept {
   readonly key: string;
-  /** `delete off`: nobody asked for deletions. */
-  readonly why: 'delete off';
+  readonly why: 'delete off' | 'not ours' | 'excluded' | 'grace' | 'exists';
 }
 
 export interface Plan {
@@ -62,7 +94,15 @@ export interface Plan {
   readonly phases: readonly Phase[];
   readonly deletions: readonly RemoteObject[];
   readonly kept: readonly Kept[];
-  readonly unchanged: number;
+  readonly unchanged: readonly Unchanged[];
+  /** Every object that the source does not have, and since when; for the manifest. */
+  readonly stale: readonly Stale[];
+}
+
+export interface Stale {
+  readonly object: RemoteObject;
+  /** Seconds since the epoch. */
+  readonly since: number;
 }
 
 /** What an upload reads from: bytes at a place, and word that the file is still the one that was scanned. */
@@ -71,6 +111,8 @@ export interface Body {
   read(offset: number, length: number): Promise<Buffer>;
   /** @throws DeployError SOURCE_INVALID when the file has changed since the scan. */
   verify(): Promise<void>;
+  /** `contentFingerprint` of what was read, once all of it was. */
+  content(): string;
 }
 
 /** One thing that went wrong with one key, for the report; all of it is safe to print. */
@@ -82,20 +124,36 @@ export interface Failure {
 }
 
 export interface Outcome {
-  readonly uploaded: readonly Upload[];
+  readonly uploaded: readonly Stored[];
+  /** Keys that were there already, in a deploy that overwrites nothing. */
+  readonly existing: readonly string[];
   readonly deleted: readonly string[];
   readonly failures: readonly Failure[];
   readonly bytesUploaded: number;
+  /** Stopped between two phases, because another deploy has finished meanwhile. */
+  readonly interrupted: boolean;
   /** Why the run could not go on, where it is more than single keys. */
   readonly stopped: DeployError | undefined;
 }
+
+/** The result of a write that was made on a condition. */
+export type Put = { readonly etag: string } | 'precondition failed';
+
+/** On which condition an object is written: that nothing is there, or that it is still the one with this ETag. */
+export type Condition = 'absent' | { readonly etag: string };
 
 /** What a deploy needs of a bucket, and nothing wider. */
 export interface ObjectStore {
   /** Every object below the prefix, in the order of the store. */
   list(prefix: string): AsyncIterable<RemoteObject>;
+  /** An object's content, and its ETag; undefined when there is none. */
+  get(key: string): Promise<{ body: Uint8Array; etag: string } | undefined>;
+  /** The headers of an object; undefined when they cannot be had. */
+  head(key: string): Promise<ObjectHeaders | undefined>;
   /** Stores a body whole or not at all; resolves once the store has confirmed the very bytes. */
-  put(key: string, body: Body, headers: ObjectHeaders): Promise<void>;
+  put(key: string, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put>;
+  /** Gives an object other headers and leaves its content; answers its new ETag, or undefined where it cannot. */
+  copyHeaders(object: RemoteObject, headers: ObjectHeaders): Promise<string | undefined>;
   /** Deletes keys; answers those that are still there, with the reason. */
   deleteMany(keys: readonly string[]): Promise<Failure[]>;
 }

@@ -1,25 +1,56 @@
 import { DeployError } from '../errors.ts';
-import { headersFor, phaseOf } from './headers.ts';
+import { type HeaderOptions, headersFor, phaseOf, sameHeaders } from './headers.ts';
 import { compareKeys, isOwnPath, type Prefix, toKey } from './key.ts';
+import { type Entry, headersFingerprint, keyHash, type Manifest } from './manifest.ts';
 import type {
-  CacheControl,
   DeleteLimit,
   Kept,
   LocalFile,
+  ObjectHeaders,
   Phase,
   PhaseName,
   Plan,
-  Reason,
   RemoteObject,
+  Stale,
+  StorageOptions,
+  Unchanged,
   Upload,
 } from './model.ts';
 import { count } from './text.ts';
 
-export interface PlanOptions {
+export interface PlanOptions extends HeaderOptions {
   readonly prefix: Prefix;
-  readonly cacheControl: CacheControl;
-  readonly delete: boolean;
+  readonly storage: StorageOptions;
+  readonly overwrite: boolean;
+  readonly delete: DeleteMode;
+  readonly deleteExclude: (path: string) => boolean;
   readonly maxDelete: DeleteLimit;
+  /** Seconds for which stale objects are kept. */
+  readonly deleteGrace: number;
+  /** Seconds since the epoch. */
+  readonly now: number;
+}
+
+/** `owned`: only what an earlier deploy put there. */
+export type DeleteMode = 'off' | 'all' | 'owned';
+
+/** What was found out about a file whose object may be the same. */
+export interface Digest {
+  /** `contentFingerprint`. */
+  readonly content: string;
+  /** The ETag that S3 gives these bytes, in the form of the object's; undefined where that is no digest. */
+  readonly etag: string | undefined;
+}
+
+/** What a plan is made of beside the files. */
+export interface Known {
+  /** The objects below the prefix, by key. */
+  readonly objects: ReadonlyMap<string, RemoteObject>;
+  readonly manifest: Manifest | undefined;
+  /** By path, for those that `toDigest` names. */
+  readonly digests: ReadonlyMap<string, Digest>;
+  /** Headers of objects, by key, for those that `toAsk` names; undefined where they cannot be had. */
+  readonly headers: ReadonlyMap<string, ObjectHeaders | undefined>;
 }
 
 /** Deletions up to this number pass every percentage: a small site may change a lot. */
@@ -29,79 +60,172 @@ const PHASES: readonly PhaseName[] = ['assets', 'pages', 'entry pages'];
 const CONTENT_ETAG = /^[0-9a-f]{32}(-\d{1,5})?$/;
 
 /**
- * What a deploy will do. Content decides, never time: a file is unchanged when the object's ETag is the one that
- * `etags` has for its path (the ETag that S3 would give these bytes); without one there it counts as changed.
+ * What a deploy will do. Content and headers decide, never time:
  *
- * | object                          | file's ETag | →                   |
- * | ------------------------------- | ----------- | ------------------- |
- * | none                            |             | upload `new`        |
- * | another size                    |             | upload `content`    |
- * | ETag made of content            | equal       | unchanged           |
- * | ETag made of content            | another     | upload `content`    |
- * | ETag is no MD5, or of other parts |           | upload `unverified` |
- * | no file                         |             | deletion, or kept   |
+ * | object below the prefix                        | content | headers | →                     |
+ * | ---------------------------------------------- | ------- | ------- | --------------------- |
+ * | none                                           |         |         | upload `new`          |
+ * | there, and nothing may be overwritten          |         |         | left alone            |
+ * | another size                                   |         |         | upload `content`      |
+ * | remembered: its ETag is the manifest's         | same    | same    | unchanged             |
+ * |                                                | same    | other   | upload `headers`      |
+ * |                                                | other   |         | upload `content`      |
+ * | not remembered, its ETag is made of content    | same    | same    | unchanged             |
+ * |                                                | same    | other   | upload `headers`      |
+ * |                                                | other   |         | upload `content`      |
+ * | not remembered, its ETag says nothing          |         |         | upload `unverified`   |
+ * | no file                                        |         |         | deletion, or kept     |
  *
  * @throws DeployError TOO_MANY_DELETIONS when the deletions are over `maxDelete`.
  */
-export function planDeploy(
-  files: readonly LocalFile[],
-  objects: ReadonlyMap<string, RemoteObject>,
-  etags: ReadonlyMap<string, string>,
-  options: PlanOptions,
-): Plan {
+export function planDeploy(files: readonly LocalFile[], known: Known, options: PlanOptions): Plan {
   const uploads = new Map<PhaseName, Upload[]>(PHASES.map((name) => [name, []]));
+  const unchanged: Unchanged[] = [];
+  const existing: Kept[] = [];
   const wanted = new Set<string>();
-  let unchanged = 0;
   for (const file of files) {
     const key = toKey(options.prefix, file.path);
     wanted.add(key);
-    const reason = reasonFor(file, objects.get(key), etags.get(file.path));
-    if (reason === undefined) unchanged++;
-    else
-      uploads
-        .get(phaseOf(file.path))
-        ?.push({ file, key, reason, headers: headersFor(file.path, options.cacheControl) });
+    const object = known.objects.get(key);
+    if (object !== undefined && !options.overwrite) {
+      existing.push({ key, why: 'exists' });
+      continue;
+    }
+    const headers = headersFor(file.path, options);
+    const verdict = compare(file, object, headers, known, options);
+    if (typeof verdict === 'object') unchanged.push(verdict);
+    else {
+      const content = known.digests.get(file.path)?.content;
+      const there = { ...(object !== undefined && { object }), ...(content !== undefined && { content }) };
+      uploads.get(phaseOf(file.path))?.push({ file, key, reason: verdict, headers, ...there });
+    }
   }
-  const stale = [...objects.values()].filter(({ key }) => !wanted.has(key)).sort((a, b) => compareKeys(a.key, b.key));
-  if (options.delete) checkDeletions(stale.length, objects.size, options.maxDelete);
+  const stale = staleObjects(known, wanted, options);
+  const fates = stale.map((one) => ({ ...one, why: keptBecause(one, known.manifest, options) }));
+  const deletions = fates.filter(({ why }) => why === undefined).map(({ object }) => object);
+  checkDeletions(deletions.length, known.objects.size, options.maxDelete);
   return {
     phases: PHASES.map((name): Phase => ({ name, uploads: uploads.get(name) ?? [] })),
-    deletions: options.delete ? stale : [],
-    kept: options.delete ? [] : stale.map(({ key }): Kept => ({ key, why: 'delete off' })),
+    deletions,
+    kept: existing.concat(fates.flatMap(({ object, why }) => (why === undefined ? [] : [{ key: object.key, why }]))),
     unchanged,
+    stale,
   };
 }
 
-/** The files whose ETag decides: those that have an object of the same size. Others need not be read for a plan. */
-export function undecided(
-  files: readonly LocalFile[],
+/**
+ * The removal of everything below a prefix. A percentage limits what a deploy takes for stale and does not count here; a
+ * number does.
+ * @throws DeployError TOO_MANY_DELETIONS.
+ */
+export function planRemoval(
   objects: ReadonlyMap<string, RemoteObject>,
+  options: Pick<PlanOptions, 'prefix' | 'deleteExclude' | 'maxDelete'>,
+): Plan {
+  const excluded = (key: string) => options.deleteExclude(key.slice(options.prefix.length));
+  const deletions = [...objects.values()].filter(({ key }) => !excluded(key)).sort((a, b) => compareKeys(a.key, b.key));
+  if (options.maxDelete.kind === 'count') checkDeletions(deletions.length, objects.size, options.maxDelete);
+  const kept = [...objects.keys()].filter(excluded).map((key): Kept => ({ key, why: 'excluded' }));
+  return { phases: [], deletions, kept, unchanged: [], stale: [] };
+}
+
+/** The files whose content decides, with the ETag of their object: those that have one of the same size. */
+export function toDigest(
+  files: readonly LocalFile[],
+  known: Pick<Known, 'objects' | 'manifest'>,
+  options: Pick<PlanOptions, 'prefix' | 'overwrite'>,
+): { file: LocalFile; like: string | undefined }[] {
+  if (!options.overwrite) return [];
+  return files.flatMap((file): { file: LocalFile; like: string | undefined }[] => {
+    const object = known.objects.get(toKey(options.prefix, file.path));
+    if (object === undefined || object.size !== file.size) return [];
+    if (remembered(object, known.manifest)?.content !== undefined) return [{ file, like: undefined }];
+    return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag }] : [];
+  });
+}
+
+/** The objects whose headers nobody remembers, though their content is right: they are asked for, once. */
+export function toAsk(
+  files: readonly LocalFile[],
+  known: Pick<Known, 'objects' | 'manifest' | 'digests'>,
   prefix: Prefix,
-): { file: LocalFile; etag: string }[] {
+): RemoteObject[] {
   return files.flatMap((file) => {
-    const object = objects.get(toKey(prefix, file.path));
-    return object?.size === file.size && CONTENT_ETAG.test(object.etag) ? [{ file, etag: object.etag }] : [];
+    const object = known.objects.get(toKey(prefix, file.path));
+    const etag = known.digests.get(file.path)?.etag;
+    return object !== undefined && etag === object.etag && remembered(object, known.manifest)?.content === undefined
+      ? [object]
+      : [];
   });
 }
 
 /** The objects below the prefix by key, without the action's own and without the prefix's own folder marker. */
-export async function indexObjects(
-  list: AsyncIterable<RemoteObject>,
-  prefix: Prefix,
-): Promise<Map<string, RemoteObject>> {
+export async function indexObjects(list: AsyncIterable<RemoteObject>, prefix: Prefix): Promise<ObjectIndex> {
   const objects = new Map<string, RemoteObject>();
+  const own: RemoteObject[] = [];
   for await (const object of list) {
     const path = object.key.slice(prefix.length);
-    if (path !== '' && !isOwnPath(path)) objects.set(object.key, object);
+    if (isOwnPath(path)) own.push(object);
+    else if (path !== '') objects.set(object.key, object);
   }
-  return objects;
+  return { objects, own };
 }
 
-function reasonFor(file: LocalFile, object: RemoteObject | undefined, etag: string | undefined): Reason | undefined {
+export interface ObjectIndex {
+  readonly objects: Map<string, RemoteObject>;
+  /** The action's own: never a page, a deletion or a count. */
+  readonly own: readonly RemoteObject[];
+}
+
+/** The entry of an object that is still the one that was put. */
+function remembered(object: RemoteObject, manifest: Manifest | undefined): Entry | undefined {
+  const entry = manifest?.entries.get(keyHash(object.key));
+  return entry?.etag === object.etag ? entry : undefined;
+}
+
+function compare(
+  file: LocalFile,
+  object: RemoteObject | undefined,
+  headers: ObjectHeaders,
+  known: Known,
+  options: PlanOptions,
+): Unchanged | Upload['reason'] {
   if (object === undefined) return 'new';
   if (object.size !== file.size) return 'content';
-  if (etag === undefined) return 'unverified';
-  return etag === object.etag ? undefined : 'content';
+  const digest = known.digests.get(file.path);
+  if (digest === undefined) return 'unverified';
+  const { key, etag } = object;
+  const { content } = digest;
+  const fingerprint = headersFingerprint(headers, options.storage);
+  const entry = remembered(object, known.manifest);
+  if (entry?.content !== undefined) {
+    if (entry.content !== content) return 'content';
+    return entry.headers === fingerprint ? { key, etag, content, headers: fingerprint, owned: entry.owned } : 'headers';
+  }
+  if (digest.etag === undefined) return 'unverified';
+  if (digest.etag !== etag) return 'content';
+  const there = known.headers.get(key);
+  // What cannot be asked for is left as it is, and not remembered as right.
+  if (there === undefined) return { key, etag, content, headers: undefined, owned: false };
+  return sameHeaders(headers, there) ? { key, etag, content, headers: fingerprint, owned: false } : 'headers';
+}
+
+function staleObjects({ objects, manifest }: Known, wanted: ReadonlySet<string>, { now }: PlanOptions): Stale[] {
+  return [...objects.values()]
+    .filter(({ key }) => !wanted.has(key))
+    .sort((a, b) => compareKeys(a.key, b.key))
+    .map((object) => ({ object, since: manifest?.entries.get(keyHash(object.key))?.staleSince ?? now }));
+}
+
+function keptBecause(
+  { object, since }: Stale,
+  manifest: Manifest | undefined,
+  options: PlanOptions,
+): Kept['why'] | undefined {
+  if (options.delete === 'off') return 'delete off';
+  if (options.deleteExclude(object.key.slice(options.prefix.length))) return 'excluded';
+  if (options.delete === 'owned' && !remembered(object, manifest)?.owned) return 'not ours';
+  return options.now - since < options.deleteGrace ? 'grace' : undefined;
 }
 
 function checkDeletions(deletions: number, objects: number, limit: DeleteLimit): void {
@@ -114,4 +238,31 @@ function checkDeletions(deletions: number, objects: number, limit: DeleteLimit):
       'If the build is complete and the deletions are meant, raise max-delete for this run ' +
       `(max-delete: ${deletions}). Otherwise check source-dir and prefix: a build that failed half way looks like this.`,
   });
+}
+
+/** What the next deploy will want to know: the manifest after the uploads of a plan, before its deletions. */
+export function manifestAfter(
+  plan: Plan,
+  stored: readonly { key: string; etag: string; content: string; headers: ObjectHeaders; reason: Upload['reason'] }[],
+  before: Manifest | undefined,
+  by: Manifest['by'],
+  options: Pick<PlanOptions, 'storage' | 'delete'>,
+): Manifest {
+  const entries = new Map<string, Entry>();
+  for (const { key, etag, content, headers, owned } of plan.unchanged) {
+    if (headers !== undefined) entries.set(keyHash(key), { etag, content, headers, owned, staleSince: undefined });
+  }
+  for (const { key, etag, content, headers } of stored) {
+    const fingerprint = headersFingerprint(headers, options.storage);
+    entries.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
+  }
+  for (const { object, since } of plan.stale) {
+    const name = keyHash(object.key);
+    const entry = remembered(object, before);
+    // Of a stranger nothing needs to be known but how long it has been waiting for its deletion.
+    if (entry !== undefined) entries.set(name, { ...entry, staleSince: since });
+    else if (options.delete === 'all')
+      entries.set(name, { etag: object.etag, content: undefined, headers: undefined, owned: false, staleSince: since });
+  }
+  return { by, entries };
 }

@@ -31,15 +31,17 @@ export interface Policy {
 
 /** What decides which actions a run needs. A probe asks for what a deploy with the same inputs would. */
 export interface Purpose {
-  readonly mode: 'deploy' | 'plan' | 'probe';
-  readonly delete: boolean;
+  readonly mode: 'deploy' | 'plan' | 'probe' | 'remove';
+  readonly delete: 'off' | 'all' | 'owned';
+  readonly dryRun: boolean;
 }
 
 /** The actions that a run needs; each is proved by the probe. */
-export function neededActions({ mode, delete: deletes }: Purpose): Action[] {
+export function neededActions({ mode, delete: deletes, dryRun }: Purpose): Action[] {
+  if (mode === 'remove') return dryRun ? ['s3:ListBucket'] : ['s3:ListBucket', 's3:DeleteObject'];
   const actions: Action[] = ['s3:ListBucket', 's3:GetObject'];
   if (mode !== 'plan') actions.push('s3:PutObject');
-  if (mode !== 'plan' && deletes) actions.push('s3:DeleteObject');
+  if (mode !== 'plan' && deletes !== 'off') actions.push('s3:DeleteObject');
   return actions;
 }
 

@@ -6,6 +6,8 @@ import type { DeployError } from '../errors.ts';
 /** What is known of a run so far; at its end, whatever the end, the summary, outputs and result file are made of it. */
 export interface RunRecord {
   mode: string;
+  /** Nothing is changed; the plan is what is reported. */
+  dryRun: boolean;
   destination?: Destination;
   identity?: { readonly arn: string; readonly account: string };
   /** URL of a store that is not AWS. */
@@ -51,16 +53,16 @@ export function bytesOf(uploads: readonly Upload[]): number {
   return uploads.reduce((sum, { file }) => sum + file.size, 0);
 }
 
-/** Counts the outcome; the plan in mode `plan`, where nothing is ever done. */
-export function countsOf({ mode, plan, outcome }: RunRecord): Counts {
-  const uploads = mode === 'plan' ? uploadsOf(plan) : (outcome?.uploaded ?? []);
+/** Counts the outcome; the plan of a dry run, where nothing is ever done. */
+export function countsOf({ dryRun, plan, outcome }: RunRecord): Counts {
+  const uploads = dryRun ? uploadsOf(plan) : (outcome?.uploaded ?? []);
   const uploaded = uploads.filter(({ reason }) => reason === 'new').length;
   return {
     uploaded,
     updated: uploads.length - uploaded,
-    unchanged: plan?.unchanged ?? 0,
-    deleted: mode === 'plan' ? (plan?.deletions.length ?? 0) : (outcome?.deleted.length ?? 0),
-    kept: plan?.kept.length ?? 0,
+    unchanged: plan?.unchanged.length ?? 0,
+    deleted: dryRun ? (plan?.deletions.length ?? 0) : (outcome?.deleted.length ?? 0),
+    kept: (plan?.kept.length ?? 0) + (outcome?.existing.length ?? 0),
     failed: outcome?.failures.length ?? 0,
     bytes: bytesOf(uploads),
   };

@@ -24,7 +24,14 @@ export class Report {
 
   constructor(env: NodeJS.ProcessEnv, tally: { calls: ReadonlyMap<string, number>; retries: number }) {
     this.#env = env;
-    this.record = { mode: 'deploy', missing: [], timings: {}, calls: tally.calls, retries: () => tally.retries };
+    this.record = {
+      mode: 'deploy',
+      dryRun: false,
+      missing: [],
+      timings: {},
+      calls: tally.calls,
+      retries: () => tally.retries,
+    };
   }
 
   /** One step: a group in the log, a figure in the timings. */
@@ -37,8 +44,13 @@ export class Report {
     }
   }
 
-  began({ mode, destination, endpoint }: Pick<RunRecord, 'mode' | 'destination' | 'endpoint'>): void {
-    Object.assign(this.record, { mode, destination, endpoint });
+  began({
+    mode,
+    dryRun,
+    destination,
+    endpoint,
+  }: Pick<RunRecord, 'mode' | 'dryRun' | 'destination' | 'endpoint'>): void {
+    Object.assign(this.record, { mode, dryRun, destination, endpoint });
   }
 
   signedIn(identity: RunRecord['identity']): void {
@@ -68,9 +80,12 @@ export class Report {
     }
     for (const { key } of plan.deletions) log.line(`- ${key}  (not in the source)`);
     const uploads = uploadsOf(plan);
-    const kept = plan.kept.length === 0 ? '' : `, ${plan.kept.length} stale kept (delete is off)`;
+    for (const { key, why } of plan.kept) if (why !== 'delete off') log.line(`= ${key}  (${KEPT[why]})`);
+    const off = plan.kept.filter(({ why }) => why === 'delete off').length;
+    const kept =
+      plan.kept.length === 0 ? '' : `, ${plan.kept.length} kept${off === 0 ? '' : ` (${off} stale: delete is off)`}`;
     log.line(
-      `${count(uploads.length, 'upload')} (${bytes(bytesOf(uploads))}), ${count(plan.deletions.length, 'deletion')}, ${plan.unchanged} unchanged${kept}`,
+      `${count(uploads.length, 'upload')} (${bytes(bytesOf(uploads))}), ${count(plan.deletions.length, 'deletion')}, ${plan.unchanged.length} unchanged${kept}`,
     );
   }
 
@@ -90,7 +105,7 @@ export class Report {
 
   /** The deletions, where there are any. */
   async delete(plan: Plan, work: () => Promise<Outcome>): Promise<Outcome> {
-    if (plan.deletions.length === 0) return work();
+    if (plan.deletions.length === 0) return this.#applied(await work());
     return this.step('Delete', async () => {
       const outcome = this.#applied(await work());
       log.line(`${outcome.deleted.length} of ${count(plan.deletions.length, 'stale object')} deleted`);
@@ -100,6 +115,7 @@ export class Report {
 
   #applied(outcome: Outcome): Outcome {
     const known = new Set(this.record.outcome?.failures);
+    for (const key of outcome.existing) log.line(`= ${key}  (${KEPT.exists})`);
     for (const failure of outcome.failures) if (!known.has(failure)) log.line(`✗ ${failure.key}: ${failure.message}`);
     this.record.outcome = outcome;
     return outcome;
@@ -148,14 +164,14 @@ export class Report {
   }
 
   #totals(): string {
-    const { mode, url, timings, checks } = this.record;
+    const { mode, dryRun, url, timings, checks } = this.record;
     if (mode === 'probe' && checks === undefined) return 'Nothing was probed: no credentials were given.';
     if (mode === 'probe') return 'Every permission that these inputs need is there.';
     const { uploaded, updated, deleted, unchanged, bytes: size } = countsOf(this.record);
     if (uploaded + updated + deleted === 0)
       return `Nothing to do: ${count(unchanged, 'file')} unchanged, in ${duration(timings.total ?? 0)}`;
-    const would = mode === 'plan' ? 'A deploy would make' : 'Deployed:';
-    const at = url === undefined || mode === 'plan' ? '' : ` → ${url}`;
+    const would = dryRun ? 'A deploy would make' : 'Deployed:';
+    const at = url === undefined || dryRun ? '' : ` → ${url}`;
     return `${would} ${uploaded} new, ${updated} changed, ${deleted} deleted, ${unchanged} unchanged; ${bytes(size)} in ${duration(timings.total ?? 0)}${at}`;
   }
 
@@ -201,5 +217,14 @@ const SUPPORTED = new Set<ErrorCode>([
   'STORE_UNREACHABLE',
   'STORE_MISBEHAVED',
 ]);
+
+/** Why an object that the source does not have, or may not replace, stays. */
+const KEPT = {
+  'delete off': 'stale, delete is off',
+  'not ours': 'stale, but no earlier deploy put it there',
+  excluded: 'stale, but in delete-exclude',
+  grace: 'stale, and kept for delete-grace',
+  exists: 'is there already, and overwrite is false',
+};
 
 const MARKS = { allowed: '✓', denied: '✗', unknown: '?' };

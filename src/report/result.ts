@@ -3,9 +3,9 @@ import { countsOf, type RunRecord, statusOf, uploadsOf } from './record.ts';
 
 /** The result file, as the README documents it. Keys are as they are: this is JSON, not a log. */
 export function resultOf(record: RunRecord): object {
-  const { mode, destination, region, url, plan, outcome, timings, error } = record;
+  const { mode, dryRun, destination, region, url, plan, outcome, timings, error } = record;
   const { bytes, ...counts } = countsOf(record);
-  const planned = mode === 'plan';
+  const planned = dryRun;
   const uploads = planned ? uploadsOf(plan) : (outcome?.uploaded ?? []);
   const deletions = (planned ? plan?.deletions.map(({ key }: RemoteObject) => key) : outcome?.deleted) ?? [];
   return {
@@ -22,7 +22,7 @@ export function resultOf(record: RunRecord): object {
     requests: requestsOf(record),
     uploads: uploads.map(({ key, reason, file }: Upload) => ({ key, reason, size: file.size })),
     deletions: deletions.map((key) => ({ key })),
-    kept: plan?.kept ?? [],
+    kept: [...(plan?.kept ?? []), ...(outcome?.existing ?? []).map((key) => ({ key, why: 'exists' }))],
     failures: outcome?.failures ?? [],
     probe: { checks: record.checks ?? [] },
     error: error === undefined ? null : { code: error.code, message: error.message, hint: error.hint ?? null },

@@ -18,6 +18,7 @@ const HEADINGS: Record<string, Record<string, string>> = {
     failed: '❌ Plan failed',
     refused: '🛑 A deploy would be refused',
   },
+  remove: { succeeded: '✅ Removed', failed: '❌ Removal failed', refused: '🛑 Removal refused' },
   probe: { succeeded: '✅ Permissions are in place', failed: '❌ Probe failed', refused: '🛑 Probe refused' },
 };
 
@@ -59,21 +60,21 @@ function totals(record: RunRecord): string {
     ['Unchanged', unchanged],
     ['Stale, kept', kept],
     ['Failed', failed],
-    [record.mode === 'plan' ? 'To upload' : 'Uploaded', bytes(size)],
+    [record.dryRun ? 'To upload' : 'Uploaded', bytes(size)],
     ['Time', duration(record.timings.total ?? 0)],
   ];
   const row = (tag: string, at: 0 | 1) => cells.map((cell) => `<${tag}>${cell[at]}</${tag}>`).join('');
   return `<table><tr>${row('th', 0)}</tr><tr>${row('td', 1)}</tr></table>`;
 }
 
-function changes({ mode, plan, outcome }: RunRecord): string {
+function changes({ dryRun, plan, outcome }: RunRecord): string {
   if (plan === undefined) return '';
-  const uploads = mode === 'plan' ? uploadsOf(plan) : (outcome?.uploaded ?? []);
-  const deleted = mode === 'plan' ? plan.deletions.map(({ key }) => key) : (outcome?.deleted ?? []);
+  const uploads = dryRun ? uploadsOf(plan) : (outcome?.uploaded ?? []);
+  const deleted = dryRun ? plan.deletions.map(({ key }) => key) : (outcome?.deleted ?? []);
   const rows = [
     ...(outcome?.failures ?? []).map(({ key, message }) => ['❌', key, html(message)]),
     ...uploads.map(({ key, reason, file }) => [reason === 'new' ? '➕' : '✏️', key, `${reason}, ${bytes(file.size)}`]),
-    ...deleted.map((key) => ['🗑️', key, mode === 'plan' ? 'to delete' : 'deleted']),
+    ...deleted.map((key) => ['🗑️', key, dryRun ? 'to delete' : 'deleted']),
   ];
   if (rows.length === 0) return '';
   const shown = rows

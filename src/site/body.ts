@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { contentFingerprint, FINGERPRINT_CHUNK } from '../core/manifest.ts';
 import type { Body, LocalFile } from '../core/model.ts';
 import { plain } from '../core/text.ts';
 import { DeployError } from '../errors.ts';
@@ -25,9 +27,23 @@ export async function withBody<T>(folder: string, file: LocalFile, use: (body: B
       if (versionOf(await handle.stat({ bigint: true })) !== file.version) throw changed(file);
     };
     await verify();
-    return await use({ size: file.size, read: (offset, length) => readExactly(handle, file, offset, length), verify });
+    const digests: Buffer[] = [];
+    const read = async (offset: number, length: number) => {
+      const content = await readExactly(handle, file, offset, length);
+      digestInto(digests, offset, content);
+      return content;
+    };
+    return await use({ size: file.size, read, verify, content: () => contentFingerprint(digests) });
   } finally {
     await handle.close();
+  }
+}
+
+/** Digests what was read, piece by piece; parts begin where a piece does. */
+function digestInto(digests: Buffer[], offset: number, content: Buffer): void {
+  for (let at = 0; at < content.length || (at === 0 && offset === 0); at += FINGERPRINT_CHUNK) {
+    const piece = content.subarray(at, at + FINGERPRINT_CHUNK);
+    digests[(offset + at) / FINGERPRINT_CHUNK] = createHash('sha256').update(piece).digest();
   }
 }
 

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { type Prefix, toKey } from './key.ts';
+import type { ObjectHeaders, StorageOptions } from './model.ts';
+
+/** What is remembered of one object. */
+export interface Entry {
+  /** The ETag that the store gave it: another one means that somebody else has written it. */
+  readonly etag: string;
+  /** Fingerprint of its content (`contentFingerprint`); undefined for an object that was never in the source. */
+  readonly content: string | undefined;
+  /** Fingerprint of the headers and storage options that it was put with. */
+  readonly headers: string | undefined;
+  /** Put there by this action, not found there. */
+  readonly owned: boolean;
+  /** Since when the source does not have it any more; seconds since the epoch. */
+  readonly staleSince: number | undefined;
+}
+
+/** The deploy that wrote a manifest. */
+export interface DeployId {
+  /** When it began; milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Run id and attempt. */
+  readonly run: string;
+}
+
+/**
+ * What earlier deploys put below a prefix: one small object, written last. Keys are named by hash only, so a manifest that
+ * anybody can read shows nobody a list of pages.
+ */
+export interface Manifest {
+  readonly by: DeployId;
+  /** By `keyHash`. */
+  readonly entries: ReadonlyMap<string, Entry>;
+}
+
+const FORMAT = 's3-deploy manifest 1';
+/** A manifest of a million objects has a tenth of this; anything larger is not one of ours. */
+const MOST_BYTES = 512 * 1024 ** 2;
+const NOTHING = '-';
+
+/** The key of the manifest of a prefix. */
+export function manifestKey(prefix: Prefix): string {
+  return toKey(prefix, '.s3-deploy/manifest');
+}
+
+/** The name of a key in a manifest: 96 bits of its hash. */
+export function keyHash(key: string): string {
+  return hash(key, 12);
+}
+
+/** What decides whether two objects are served alike: headers and storage options as they are sent. */
+export function headersFingerprint(headers: ObjectHeaders, storage: StorageOptions): string {
+  return hash(JSON.stringify(sorted({ ...headers, storage: sorted({ ...storage }) })), 9);
+}
+
+/** The size of the pieces that a content's fingerprint is made of, so that parts can be digested in any order. */
+export const FINGERPRINT_CHUNK = 1024 ** 2;
+
+/** The fingerprint of a content, from the SHA-256 of each of its pieces of 1 MiB, in order. */
+export function contentFingerprint(digests: readonly Uint8Array[]): string {
+  return hash(Buffer.concat(digests), 12);
+}
+
+/** The manifest as bytes: a line on who wrote it, then a line per object, compressed. */
+export function encodeManifest({ by, entries }: Manifest): Buffer {
+  const lines = [...entries].map(([name, { etag, content, headers, owned, staleSince }]) =>
+    [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING].join(' '),
+  );
+  return gzipSync([`${FORMAT} ${by.startedAt} ${by.run}`, ...lines.sort(), ''].join('\n'), { level: 1 });
+}
+
+/** Reads what `encodeManifest` wrote; undefined for anything else, a manifest of a later version included. */
+export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
+  let text: string;
+  try {
+    text = gunzipSync(bytes, { maxOutputLength: MOST_BYTES }).toString('latin1');
+  } catch {
+    return undefined;
+  }
+  const [first = '', ...lines] = text.split('\n');
+  const [, startedAt, run] = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})$`).exec(first) ?? [];
+  if (startedAt === undefined || run === undefined || lines.pop() !== '') return undefined;
+  const entries = new Map<string, Entry>();
+  for (const line of lines) {
+    const parts = LINE.exec(line);
+    if (parts === null) return undefined;
+    const [, name = '', etag = '', content, headers, owner, stale] = parts;
+    entries.set(name, {
+      etag,
+      content: content === NOTHING ? undefined : content,
+      headers: headers === NOTHING ? undefined : headers,
+      owned: owner === 'o',
+      staleSince: stale === NOTHING ? undefined : Number(stale),
+    });
+  }
+  return { by: { startedAt: Number(startedAt), run }, entries };
+}
+
+const LINE = /^([\w-]{16}) (\S{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of]) (\d{1,12}|-)$/;
+
+/** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
+export function saysMore(next: Manifest, before: Manifest | undefined): boolean {
+  for (const [name, entry] of next.entries) {
+    const known = before?.entries.get(name);
+    if (known === undefined || (Object.keys(entry) as (keyof Entry)[]).some((field) => entry[field] !== known[field]))
+      return true;
+  }
+  return false;
+}
+
+function hash(data: string | Uint8Array, bytes: number): string {
+  return createHash('sha256').update(data).digest().subarray(0, bytes).toString('base64url');
+}
+
+function sorted(record: Record<string, unknown>): [string, unknown][] {
+  return Object.entries(record)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]): [string, unknown] => [name, isRecord(value) ? sorted(value) : value])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

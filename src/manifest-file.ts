@@ -1,0 +1,129 @@
+import { ServiceError } from './aws/failure.ts';
+import { describe } from './core/explain.ts';
+import type { Prefix } from './core/key.ts';
+import {
+  type DeployId,
+  decodeManifest,
+  encodeManifest,
+  type Manifest,
+  manifestKey,
+  saysMore,
+} from './core/manifest.ts';
+import type { Body, ObjectStore, RemoteObject } from './core/model.ts';
+import { DeployError } from './errors.ts';
+import { log } from './report/log.ts';
+
+/** Of nobody's business but the next deploy's. */
+const HEADERS = { contentType: 'application/gzip', cacheControl: 'private, no-store' };
+
+/** The manifest of a prefix in the bucket: read once, and written on the condition that nobody else has written it since. */
+export class ManifestFile {
+  manifest: Manifest | undefined;
+  readonly #store: ObjectStore;
+  readonly #key: string;
+  /** The ETag that was read; undefined when there was none. */
+  #etag: string | undefined;
+  #saidUnconditional = false;
+
+  constructor(store: ObjectStore, prefix: Prefix) {
+    this.#store = store;
+    this.#key = manifestKey(prefix);
+  }
+
+  /**
+   * Reads the manifest, if the listing has one: where listings are limited to the prefix, asking for a missing key is
+   * denied. What cannot be read or understood is as good as none.
+   */
+  async read(listed: readonly RemoteObject[]): Promise<void> {
+    this.manifest = undefined;
+    this.#etag = undefined;
+    if (!listed.some(({ key }) => key === this.#key)) return;
+    const found = await this.#get();
+    if (found === undefined) return;
+    this.#etag = found.etag;
+    this.manifest = decodeManifest(found.body);
+    if (this.manifest === undefined) {
+      log.warn(
+        'The manifest of earlier deploys cannot be read; every object is compared by its ETag, and it is written anew.',
+      );
+    }
+  }
+
+  /** Whether the manifest is still the one that was read. */
+  async isCurrent(): Promise<boolean> {
+    return (await this.#listed()) === this.#etag;
+  }
+
+  /**
+   * Writes the manifest, unless it would tell nothing new.
+   * @returns false when another deploy has written it since it was read.
+   */
+  async write(next: Manifest): Promise<boolean> {
+    if (!saysMore(next, this.manifest)) return true;
+    const body = bodyOf(encodeManifest(next));
+    const condition = this.#etag === undefined ? 'absent' : { etag: this.#etag };
+    const put = await this.#store.put(this.#key, body, HEADERS, condition);
+    if (put !== 'precondition failed') return true;
+    if (await this.isCurrent()) {
+      // Nobody wrote it, yet the condition was not met: this store compares in another way.
+      this.#sayUnconditional();
+      await this.#store.put(this.#key, body, HEADERS);
+      return true;
+    }
+    return (await this.#writer())?.run === next.by.run;
+  }
+
+  /**
+   * Another deploy has finished meanwhile: stops the one that began first.
+   * @throws DeployError SUPERSEDED when this one did.
+   */
+  async yieldTo(ours: DeployId): Promise<void> {
+    const theirs = await this.#writer();
+    if (theirs === undefined || theirs.startedAt <= ours.startedAt) return;
+    throw new DeployError(
+      'SUPERSEDED',
+      `A deploy of the same prefix that began later (run ${theirs.run}) has finished meanwhile.`,
+      {
+        hint:
+          'Nothing was deleted. Let deploys wait for each other, in the workflow file:\n' +
+          '    concurrency: deploy-site\n' +
+          'If this build is the one that should be live, run it again.',
+      },
+    );
+  }
+
+  async #writer(): Promise<DeployId | undefined> {
+    const found = await this.#get();
+    return found === undefined ? undefined : decodeManifest(found.body)?.by;
+  }
+
+  async #get() {
+    try {
+      return await this.#store.get(this.#key);
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      log.warn(`The manifest of earlier deploys cannot be read: ${describe(error.failure)}.`);
+      return undefined;
+    }
+  }
+
+  async #listed(): Promise<string | undefined> {
+    for await (const { key, etag } of this.#store.list(this.#key)) if (key === this.#key) return etag;
+    return undefined;
+  }
+
+  #sayUnconditional(): void {
+    if (this.#saidUnconditional) return;
+    this.#saidUnconditional = true;
+    log.line('This store cannot write on a condition: two deploys at once are not noticed.');
+  }
+}
+
+function bodyOf(content: Buffer): Body {
+  return {
+    size: content.length,
+    read: async (offset, length) => content.subarray(offset, offset + length),
+    verify: async () => undefined,
+    content: () => '',
+  };
+}

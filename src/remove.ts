@@ -1,0 +1,44 @@
+import { deleteStale, errorOf } from './apply.ts';
+import { applyOptions } from './apply-options.ts';
+import type { ObjectStore, Outcome } from './core/model.ts';
+import { indexObjects, planRemoval } from './core/plan.ts';
+import { count } from './core/text.ts';
+import type { Inputs } from './inputs.ts';
+import { log } from './report/log.ts';
+import type { Report } from './report/report.ts';
+
+const NOTHING_YET: Outcome = {
+  uploaded: [],
+  existing: [],
+  deleted: [],
+  failures: [],
+  bytesUploaded: 0,
+  interrupted: false,
+  stopped: undefined,
+};
+
+/**
+ * Deletes everything below the prefix, what the action itself keeps there last of all.
+ * @throws DeployError TOO_MANY_DELETIONS, DELETE_FAILED, and what stops a run.
+ */
+export async function removeAll(
+  inputs: Inputs,
+  store: ObjectStore,
+  report: Report,
+  signal: AbortSignal,
+): Promise<void> {
+  const { bucket, prefix } = inputs.destination;
+  const { plan, own } = await report.step('Plan', async () => {
+    const index = await indexObjects(store.list(prefix), prefix);
+    log.line(`${count(index.objects.size, 'object')} below s3://${bucket}/${prefix}`);
+    const removal = planRemoval(index.objects, { ...inputs, prefix });
+    report.planned(removal);
+    return { plan: removal, own: index.own };
+  });
+  if (inputs.dryRun) return;
+  const options = applyOptions(inputs, report, signal);
+  const outcome = await report.delete(plan, () => deleteStale(plan, NOTHING_YET, store, options));
+  const error = errorOf(outcome, plan);
+  if (error !== undefined) throw error;
+  if (plan.kept.length === 0 && own.length > 0) await store.deleteMany(own.map(({ key }) => key));
+}
