@@ -6,6 +6,12 @@ export default {
   testMatch: ['**/__tests__/**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/__tests__/ceph/'],
   modulePathIgnorePatterns: ['<rootDir>/build/', '<rootDir>/dist/'],
+  globalSetup: './__tests__/support/jest/setup.ts',
+  globalTeardown: './__tests__/support/jest/teardown.ts',
+  // Most tests wait, for child processes and for time to pass: no processor need be left free.
+  maxWorkers: '100%',
   coverageProvider: 'v8',
-  collectCoverageFrom: ['src/core/**/*.ts', 'src/errors.ts'],
+  // The nouns in model.ts are types alone: nothing of them runs.
+  collectCoverageFrom: ['src/core/**/*.ts', '!src/core/model.ts', 'src/errors.ts'],
+  coverageReporters: ['text', 'json-summary'],
 };

@@ -108,7 +108,9 @@ describe('README.md', () => {
     };
     expect(trust).toEqual(trustPolicy(claims, role));
     const destination = { bucket: String(step?.with?.bucket), prefix: '' } as const;
-    expect(permissions).toEqual(permissionPolicy(neededActions({ mode: 'deploy', delete: false }), destination, 'aws'));
+    expect(permissions).toEqual(
+      permissionPolicy(neededActions({ mode: 'deploy', dryRun: false, delete: 'off' }), destination, 'aws'),
+    );
   });
 
   test('shows the result file in the form that a deploy writes', async () => {

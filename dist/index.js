@@ -66479,6 +66479,10 @@ function keyPattern(prefix) {
 function escapeWildcards(text) {
     return text.replace(/[*?$]/g, '$${$&}');
 }
+/** Text that means itself where only variables mean something else: StringEquals and its kin know no wildcards. */
+function escapeVariables(text) {
+    return text.replace(/\$/g, '$${$&}');
+}
 /** The partition that a region or an ARN belongs to. */
 function partitionOf(regionOrArn) {
     if (regionOrArn === undefined)
@@ -76330,13 +76334,13 @@ function trustPolicy(claims, roleArn, pinned = false) {
     const issuer = String(claims.iss ?? GITHUB_ISSUER);
     const key = (claim) => `${withoutScheme(issuer)}:${claim}`;
     const sub = String(claims.sub);
-    const audience = { [key('aud')]: String(claims.aud) };
+    const audience = { [key('aud')]: escapeVariables(String(claims.aud)) };
     const Condition = pinned
         ? {
             StringEquals: { ...audience, [key('repository_id')]: String(claims.repository_id) },
             StringLike: { [key('sub')]: escapeWildcards(sub).replace(/^(repo:[^:/]+)\/[^:]+:/, '$1/*:') },
         }
-        : { StringEquals: { ...audience, [key('sub')]: sub } };
+        : { StringEquals: { ...audience, [key('sub')]: escapeVariables(sub) } };
     return {
         Version: '2012-10-17',
         Statement: [

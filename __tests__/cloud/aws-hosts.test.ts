@@ -103,6 +103,23 @@ test('STS answers in its region, unless it is not active there', async () => {
   expect(await inChild(code('ap-south-1'))).toMatchObject({ name: 'RegionDisabledException', status: 403 });
 });
 
+test.each(['request', 'body', 'response'] as const)(
+  'a connection that is reset at the %s is reset at once',
+  async (at) => {
+    cloud.faults.add({ operation: 'PutObject', answer: { kind: 'reset', at } });
+    const code = `
+    const started = performance.now();
+    const put = new PutObjectCommand({ Bucket: 'web', Key: 'reset-${at}', Body: Buffer.alloc(200_000, 'x') });
+    await answer({ ...await told(s3().send(put)), ms: performance.now() - started });
+  `;
+    const { code: error, status, ms } = (await inChild(code)) as { code: string; status: number; ms: number };
+    expect(error).toMatch(/ECONNRESET|EPIPE/);
+    expect(status).toBeUndefined();
+    expect(ms).toBeLessThan(1_000);
+    expect((await cloud.objects('web')).has(`reset-${at}`)).toBe(at === 'response');
+  },
+);
+
 test('policies see that it was TLS', async () => {
   cloud.setUserPolicy(
     'ann',

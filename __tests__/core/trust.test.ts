@@ -101,6 +101,14 @@ describe('the trust policy that matches', () => {
     });
   });
 
+  test.each([false, true])('lets no character of a branch mean something else, pinned: %s', (pinned) => {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a policy variable, as a branch may be called
+    const sub = 'repo:acme/web:ref:refs/heads/${aws:userid}';
+    const text = JSON.stringify(trustPolicy({ ...CLAIMS, sub }, ROLE, pinned));
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: how a policy spells a dollar sign
+    expect(text).toContain(':ref:refs/heads/${$}{aws:userid}"');
+  });
+
   test('pinned to the repository leaves its name open, and nothing else', () => {
     expect(trustPolicy(CLAIMS, ROLE, true).Statement).toMatchObject([
       {

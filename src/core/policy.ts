@@ -117,6 +117,11 @@ export function escapeWildcards(text: string): string {
   return text.replace(/[*?$]/g, '$${$&}');
 }
 
+/** Text that means itself where only variables mean something else: StringEquals and its kin know no wildcards. */
+export function escapeVariables(text: string): string {
+  return text.replace(/\$/g, '$${$&}');
+}
+
 /** The partition that a region or an ARN belongs to. */
 export function partitionOf(regionOrArn: string | undefined): Partition {
   if (regionOrArn === undefined) return 'aws';

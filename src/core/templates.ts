@@ -10,7 +10,8 @@ export interface RoleSpec {
   readonly audience: string;
 }
 
-const ACCOUNT_PLACEHOLDER = 'ACCOUNT_ID';
+/** What stands in the ARN of a provider for an account that is not known: in no other text does it mean that. */
+const UNKNOWN_ACCOUNT = /^(arn:[\w-]+:iam::)ACCOUNT_ID(?=:oidc-provider\/)/;
 // biome-ignore-start lint/suspicious/noTemplateCurlyInString: these are templates of CloudFormation and Terraform
 const ACCOUNT_IN_CLOUDFORMATION = '${AWS::AccountId}';
 const ACCOUNT_IN_TERRAFORM = '${data.aws_caller_identity.current.account_id}';
@@ -40,9 +41,7 @@ export function cloudFormation({ name, trust, permissions, audience }: RoleSpec)
         Type: 'AWS::IAM::Role',
         Properties: {
           RoleName: name,
-          AssumeRolePolicyDocument: withAccount(trust, (text) => ({
-            'Fn::Sub': text.replace(ACCOUNT_PLACEHOLDER, ACCOUNT_IN_CLOUDFORMATION),
-          })),
+          AssumeRolePolicyDocument: withAccount(trust),
           Policies: [{ PolicyName: 'deploy-site', PolicyDocument: permissions }],
         },
       },
@@ -62,13 +61,13 @@ resource "aws_iam_openid_connect_provider" "github" {
 }
 
 resource "aws_iam_role" "deploy" {
-  name               = ${hcl(name)}
-  assume_role_policy = jsonencode(${hcl(trust).replaceAll(ACCOUNT_PLACEHOLDER, ACCOUNT_IN_TERRAFORM)})
+  name = ${hcl(name)}
+  assume_role_policy = jsonencode(${hcl(trust)})
 }
 
 resource "aws_iam_role_policy" "deploy_site" {
-  name   = "deploy-site"
-  role   = aws_iam_role.deploy.id
+  name = "deploy-site"
+  role = aws_iam_role.deploy.id
   policy = jsonencode(${hcl(permissions)})
 }
 
@@ -78,19 +77,25 @@ output "role_to_assume" {
 `;
 }
 
-/** A value as an HCL expression: JSON is one, once templates in its strings are escaped. */
+/** A value as an HCL expression, laid out as `terraform fmt` does: JSON is one, once templates in its strings are escaped. */
 function hcl(value: unknown): string {
   return JSON.stringify(value, null, 2)
     .replace(/[$%](?=\{)/g, '$&$&')
+    .replace(/^( *"(?:[^"\\]|\\.)*"):/gm, '$1 :')
+    .replace(/(?<=^ *"Federated" : ")[^"]*/gm, (arn) => arn.replace(UNKNOWN_ACCOUNT, `$1${ACCOUNT_IN_TERRAFORM}`))
     .replaceAll('\n', '\n  ');
 }
 
-/** A document in which every string that holds the account's placeholder is replaced. */
-function withAccount(document: unknown, replace: (text: string) => object): unknown {
-  if (typeof document === 'string') return document.includes(ACCOUNT_PLACEHOLDER) ? replace(document) : document;
-  if (Array.isArray(document)) return document.map((item) => withAccount(item, replace));
+/** A document whose ARN of a provider in an unknown account is one in the account that the template is applied to. */
+function withAccount(document: unknown): unknown {
+  if (typeof document === 'string') {
+    return UNKNOWN_ACCOUNT.test(document)
+      ? { 'Fn::Sub': document.replace(UNKNOWN_ACCOUNT, `$1${ACCOUNT_IN_CLOUDFORMATION}`) }
+      : document;
+  }
+  if (Array.isArray(document)) return document.map(withAccount);
   if (typeof document !== 'object' || document === null) return document;
-  return Object.fromEntries(Object.entries(document).map(([key, value]) => [key, withAccount(value, replace)]));
+  return Object.fromEntries(Object.entries(document).map(([key, value]) => [key, withAccount(value)]));
 }
 
 function bucketOf({ Statement }: Policy): string {

@@ -1,5 +1,5 @@
 import type { ServiceFailure } from './explain.ts';
-import { escapeWildcards } from './policy.ts';
+import { escapeVariables, escapeWildcards } from './policy.ts';
 import { plain } from './text.ts';
 
 /** What a job's OIDC token says of the job. */
@@ -99,13 +99,13 @@ export function trustPolicy(claims: Claims, roleArn: string | undefined, pinned 
   const issuer = String(claims.iss ?? GITHUB_ISSUER);
   const key = (claim: string) => `${withoutScheme(issuer)}:${claim}`;
   const sub = String(claims.sub);
-  const audience = { [key('aud')]: String(claims.aud) };
+  const audience = { [key('aud')]: escapeVariables(String(claims.aud)) };
   const Condition = pinned
     ? {
         StringEquals: { ...audience, [key('repository_id')]: String(claims.repository_id) },
         StringLike: { [key('sub')]: escapeWildcards(sub).replace(/^(repo:[^:/]+)\/[^:]+:/, '$1/*:') },
       }
-    : { StringEquals: { ...audience, [key('sub')]: sub } };
+    : { StringEquals: { ...audience, [key('sub')]: escapeVariables(sub) } };
   return {
     Version: '2012-10-17',
     Statement: [

@@ -222,6 +222,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<LoopbackCl
       return hosts.environment;
     },
     async close() {
+      faults.tell();
       await Promise.all([...servers.map((server) => server.close()), hosts?.close()]);
       if (!options.github) await github.close();
     },
@@ -230,7 +231,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<LoopbackCl
 
 async function listen(handle: (exchange: Exchange) => Promise<void>) {
   const listener: RequestListener = (request, response) => {
-    void handle({ request, response, secure: false });
+    void handle({ request, response, secure: false, connection: request.socket });
   };
   // Longer than any test, or a silent fault would end as an answer of the server.
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, listener);

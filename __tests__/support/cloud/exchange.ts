@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Answer } from './call.ts';
 import { ServiceError, s3Message } from './errors.ts';
@@ -12,6 +13,8 @@ export interface Exchange {
   response: ServerResponse;
   /** Whether it came over TLS. */
   secure: boolean;
+  /** The TCP connection that it came over, beneath TLS if there is TLS: only that can be reset. */
+  connection: Socket;
 }
 
 /** The headers of a request; a name that comes twice is joined, as in a signature. */
@@ -75,7 +78,7 @@ export async function withFault(
         const bytes = serialise(await carryOut());
         await new Promise((resolve) => socket.write(bytes.subarray(0, bytes.length >> 1), resolve));
       }
-      socket.resetAndDestroy();
+      exchange.connection.resetAndDestroy();
       return undefined;
     case 'silence':
       await either(fault.applied);

@@ -1,3 +1,5 @@
+import { appendFileSync } from 'node:fs';
+
 /** What goes wrong. `applied` tells whether the operation was carried out all the same; by default it was not. */
 export type FaultAnswer =
   /** An error with its code; `message` as S3 has it unless given. */
@@ -69,6 +71,13 @@ export class Faults {
   clear(): void {
     this.#waiting = [];
     this.#random = random(1);
+  }
+
+  /** Adds what has hit to the file that FAULTS_FILE names, if there is one: so a run of all tests can be summed up. */
+  tell(): void {
+    const { FAULTS_FILE: file } = process.env;
+    if (file === undefined) return;
+    for (const [kind, times] of Object.entries(this.injected)) appendFileSync(file, `${kind} ${times}\n`);
   }
 
   /** The fault for a request, if there is one; it is then used up. */

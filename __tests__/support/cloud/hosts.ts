@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
@@ -34,8 +34,15 @@ export async function startAwsHosts(handle: (exchange: Exchange) => Promise<void
     notBeforeDate: new Date(Date.now() - 86_400_000),
     extensions: [{ name: 'subjectAltName', altNames: NAMES.map((value) => ({ type: 2 as const, value })) }],
   });
+  const connections = new Map<number | undefined, Socket>();
   const server = createServer({ key: pem.private, cert: pem.cert, requestTimeout: 0 }, (request, response) => {
-    void handle({ request, response, secure: true });
+    const connection = connections.get(request.socket.remotePort) ?? request.socket;
+    void handle({ request, response, secure: true, connection });
+  });
+  server.on('connection', (socket: Socket) => {
+    const { remotePort } = socket;
+    connections.set(remotePort, socket);
+    socket.once('close', () => connections.delete(remotePort));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const folder = await mkdtemp(join(tmpdir(), 'aws-hosts-'));
