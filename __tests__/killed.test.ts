@@ -42,7 +42,7 @@ test('killed at any request, every live page finds its assets, and the next run 
         clearInterval(timer);
         resolve();
       }, 2);
-      setTimeout(() => clearInterval(timer), 8000).unref();
+      timer.unref();
     });
     const run = await stage.run(
       { delete: 'true' },

@@ -73558,7 +73558,7 @@ function parse(yaml) {
         return load(yaml, { schema: SCHEMA, maxAliases: 0, maxDepth: 4 });
     }
     catch (error) {
-        throw invalid(`is not YAML: ${plain(error.message.split('\n')[0] ?? '', 200)}`, EXAMPLE);
+        throw invalid(`is not YAML: ${plain(error.message.split('\n')[0] ?? '', 200)}`, `A glob that begins with '*', '{' or '[' needs quotes. ${EXAMPLE}`);
     }
 }
 function ruleOf(glob, headers) {
@@ -75192,7 +75192,7 @@ function planDeploy(files, known, options) {
         kept: existing.concat(fates.flatMap(({ object, why }) => (why === undefined ? [] : [{ key: object.key, why }]))),
         unchanged,
         stale,
-        verified: known.headers.size > 0,
+        verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
     };
 }
 /**
@@ -75275,7 +75275,11 @@ function compare(file, object, headers, known, options) {
     // What cannot be asked for is left as it is, and not remembered as right.
     if (there === undefined)
         return { key, etag, content, headers: undefined, owned: false };
-    return sameHeaders(headers, there) ? { key, etag, content, headers: fingerprint, owned: false } : 'headers';
+    // Nor does a HEAD tell of tags, of an ACL or of a key: who asks for them gets them, by a copy in place.
+    const asStored = Object.keys(options.storage).length === 0;
+    return asStored && sameHeaders(headers, there)
+        ? { key, etag, content, headers: fingerprint, owned: false }
+        : 'headers';
 }
 /** What the source does not have, and since when: an object that somebody has put since is not what was stale. */
 function staleObjects({ objects, manifest }, wanted, { now }) {
@@ -75627,10 +75631,21 @@ async function uploadAll(plan, store, options) {
     };
     const live = plan.phases.filter(({ uploads }) => uploads.length > 0);
     const firstPages = live.find(({ name }) => name !== 'assets');
+    const askToGoOn = async () => {
+        try {
+            interrupted = !(await options.mayGoOn());
+        }
+        catch (error) {
+            const { failure, stops } = options.judge(error, firstPages?.uploads[0]?.key ?? '');
+            if (failure !== undefined)
+                failures.push(failure);
+            stopped ??= stops;
+        }
+    };
     for (const phase of live) {
-        if (phase === firstPages && !(await options.mayGoOn()))
-            interrupted = true;
-        else
+        if (phase === firstPages)
+            await askToGoOn();
+        if (!interrupted && stopped === undefined)
             await eachOf(phase.uploads, options.concurrency, (upload) => put(upload, phase.name));
         if (interrupted || failures.length > 0 || stopped !== undefined)
             break;
@@ -76151,7 +76166,7 @@ class ManifestFile {
     manifest;
     #store;
     #key;
-    /** The ETag that was read; undefined when there was none. */
+    /** The ETag that was listed, or read; undefined when there was none. */
     #etag;
     #saidUnconditional = false;
     constructor(store, prefix) {
@@ -76169,6 +76184,7 @@ class ManifestFile {
         const there = listed.find(({ key }) => key === this.#key);
         if (there === undefined)
             return;
+        this.#etag = there.etag;
         const found = await this.#get();
         if (found === undefined)
             return;

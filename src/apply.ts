@@ -84,9 +84,20 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
 
   const live = plan.phases.filter(({ uploads }) => uploads.length > 0);
   const firstPages = live.find(({ name }) => name !== 'assets');
+  const askToGoOn = async (): Promise<void> => {
+    try {
+      interrupted = !(await options.mayGoOn());
+    } catch (error) {
+      const { failure, stops } = options.judge(error, firstPages?.uploads[0]?.key ?? '');
+      if (failure !== undefined) failures.push(failure);
+      stopped ??= stops;
+    }
+  };
+
   for (const phase of live) {
-    if (phase === firstPages && !(await options.mayGoOn())) interrupted = true;
-    else await eachOf(phase.uploads, options.concurrency, (upload) => put(upload, phase.name));
+    if (phase === firstPages) await askToGoOn();
+    if (!interrupted && stopped === undefined)
+      await eachOf(phase.uploads, options.concurrency, (upload) => put(upload, phase.name));
     if (interrupted || failures.length > 0 || stopped !== undefined) break;
   }
   return { uploaded, existing, deleted: [], failures, bytesUploaded, interrupted, stopped };

@@ -22,7 +22,7 @@ export class ManifestFile {
   manifest: KnownManifest | undefined;
   readonly #store: ObjectStore;
   readonly #key: string;
-  /** The ETag that was read; undefined when there was none. */
+  /** The ETag that was listed, or read; undefined when there was none. */
   #etag: string | undefined;
   #saidUnconditional = false;
 
@@ -41,6 +41,7 @@ export class ManifestFile {
     this.#etag = undefined;
     const there = listed.find(({ key }) => key === this.#key);
     if (there === undefined) return;
+    this.#etag = there.etag;
     const found = await this.#get();
     if (found === undefined) return;
     this.#etag = found.etag;

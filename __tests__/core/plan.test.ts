@@ -600,7 +600,7 @@ describe('the manifest after a deploy', () => {
     ...{ key: `site/${path}`, etag, content, reason: 'new' as const },
     headers: headersFor(path, OPTIONS),
   });
-  const after = (
+  const rememberedAfter = (
     planned: Plan,
     uploads: ReturnType<typeof stored>[] = [],
     before?: KnownManifest,
@@ -610,7 +610,7 @@ describe('the manifest after a deploy', () => {
     manifest.entries.get(keyHash(`site/${path}`));
 
   test('remembers what was put, as ours', () => {
-    const manifest = after(plan([file('a')]), [stored('a')]);
+    const manifest = rememberedAfter(plan([file('a')]), [stored('a')]);
     expect([...manifest.entries]).toEqual([
       [keyHash('site/a'), entry('a', { etag: OTHER, content: CHANGED, owned: true })],
     ]);
@@ -619,12 +619,12 @@ describe('the manifest after a deploy', () => {
 
   test('remembers with which storage options', () => {
     const storage = { acl: 'public-read' };
-    const manifest = after(plan([file('a')], {}, { storage }), [stored('a')], undefined, { storage });
+    const manifest = rememberedAfter(plan([file('a')], {}, { storage }), [stored('a')], undefined, { storage });
     expect(of(manifest, 'a')).toEqual(entry('a', { etag: OTHER, content: CHANGED }, storage));
   });
 
   test('does not remember an upload that failed, though it was planned', () => {
-    expect(after(plan([file('a'), file('b')]), [stored('b')]).entries.size).toBe(1);
+    expect(rememberedAfter(plan([file('a'), file('b')]), [stored('b')]).entries.size).toBe(1);
   });
 
   test.each([
@@ -637,23 +637,23 @@ describe('the manifest after a deploy', () => {
       manifest: before,
       digests: { a: { content: CONTENT, etag: undefined } },
     };
-    expect(of(after(plan([file('a')], scene), [], before), 'a')).toEqual(entry('a', { owned }));
+    expect(of(rememberedAfter(plan([file('a')], scene), [], before), 'a')).toEqual(entry('a', { owned }));
   });
 
   test('remembers what was adopted as not ours', () => {
     const headers = new Map([['site/a', headersFor('a', OPTIONS)]]);
     const scene = { objects: [object('site/a')], digests: { a: { content: CONTENT, etag: MD5 } }, headers };
-    expect(of(after(plan([file('a')], scene)), 'a')).toEqual(entry('a', { owned: false }));
+    expect(of(rememberedAfter(plan([file('a')], scene)), 'a')).toEqual(entry('a', { owned: false }));
   });
 
   test('does not remember an object whose headers nobody knows', () => {
     const headers = new Map([['site/a', undefined]]);
     const scene = { objects: [object('site/a')], digests: { a: { content: CONTENT, etag: MD5 } }, headers };
-    expect(after(plan([file('a')], scene)).entries.size).toBe(0);
+    expect(rememberedAfter(plan([file('a')], scene)).entries.size).toBe(0);
   });
 
   test('forgets what is gone', () => {
-    expect(after(plan([]), [], remembering({ gone: entry('gone') })).entries.size).toBe(0);
+    expect(rememberedAfter(plan([]), [], remembering({ gone: entry('gone') })).entries.size).toBe(0);
   });
 
   test('takes what came back for what it is, and no longer for stale', () => {
@@ -663,7 +663,7 @@ describe('the manifest after a deploy', () => {
       manifest: before,
       digests: { a: { content: CONTENT, etag: undefined } },
     };
-    const next = after(plan([file('a')], scene), [], before);
+    const next = rememberedAfter(plan([file('a')], scene), [], before);
     expect(of(next, 'a')?.staleSince).toBeUndefined();
     expect(saysMore(next, before)).toBe(true);
   });
@@ -671,7 +671,7 @@ describe('the manifest after a deploy', () => {
   describe.each<DeleteMode>(['off', 'all', 'owned'])('with delete %s', (mode) => {
     const options = { delete: mode, deleteGrace: 3600 };
     const staleAfter = (before: KnownManifest | undefined, objects = [object('site/x')]) =>
-      of(after(plan([], { objects, manifest: before }, options), [], before, options), 'x');
+      of(rememberedAfter(plan([], { objects, manifest: before }, options), [], before, options), 'x');
 
     test.each([
       ['ours', true],
