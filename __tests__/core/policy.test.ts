@@ -4,19 +4,27 @@ import { neededActions, partitionOf, permissionPolicy, resourceFor, sessionPolic
 const docs = { bucket: 'my-site', prefix: 'docs/' } as const;
 
 test.each([
-  ['deploy', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject']],
-  ['deploy', true, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
-  ['probe', true, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
-  ['probe', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject']],
-  ['plan', true, ['s3:ListBucket', 's3:GetObject']],
-  ['plan', false, ['s3:ListBucket', 's3:GetObject']],
-] as const)('mode %s with delete %s needs %j', (mode, deletes, actions) => {
-  expect(neededActions({ mode, delete: deletes })).toEqual(actions);
+  ['deploy', 'off', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject']],
+  ['deploy', 'all', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
+  ['deploy', 'owned', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
+  ['probe', 'all', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
+  ['probe', 'owned', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
+  ['probe', 'off', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject']],
+  // A probe asks for what the deploy would need.
+  ['probe', 'all', true, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
+  ['plan', 'all', true, ['s3:ListBucket', 's3:GetObject']],
+  ['plan', 'owned', true, ['s3:ListBucket', 's3:GetObject']],
+  ['plan', 'off', true, ['s3:ListBucket', 's3:GetObject']],
+  ['remove', 'off', false, ['s3:ListBucket', 's3:DeleteObject']],
+  ['remove', 'all', false, ['s3:ListBucket', 's3:DeleteObject']],
+  ['remove', 'off', true, ['s3:ListBucket']],
+] as const)('mode %s with delete %s and dry-run %s needs %j', (mode, deletes, dryRun, actions) => {
+  expect(neededActions({ mode, delete: deletes, dryRun })).toEqual(actions);
 });
 
 describe('the least policy', () => {
   test('lists below the prefix alone, and writes below it alone', () => {
-    const actions = neededActions({ mode: 'deploy', delete: true });
+    const actions = neededActions({ mode: 'deploy', delete: 'all', dryRun: false });
     expect(permissionPolicy(actions, docs, 'aws')).toEqual({
       Version: '2012-10-17',
       Statement: [
@@ -63,7 +71,7 @@ describe('the least policy', () => {
   });
 
   test('leaves the actions that it was given as they were', () => {
-    const actions = neededActions({ mode: 'deploy', delete: true });
+    const actions = neededActions({ mode: 'deploy', delete: 'all', dryRun: false });
     const before = [...actions];
     permissionPolicy(actions, docs, 'aws');
     expect(actions).toEqual(before);
@@ -91,7 +99,7 @@ describe('a prefix means itself in a policy, whatever IAM reads in it', () => {
 });
 
 describe('the policy that narrows a session', () => {
-  const actions = neededActions({ mode: 'deploy', delete: true });
+  const actions = neededActions({ mode: 'deploy', delete: 'all', dryRun: false });
   /** What a pattern of a policy matches: `*` anything, and what stands in `${…}` itself. */
   const covers = (pattern: string, key: string) => {
     const literal = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
