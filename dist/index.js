@@ -65876,8 +65876,8 @@ function handler(sockets) {
  * A client for the store. Retries are ours (`retry.ts`), and so is the digest: every body carries its Content-MD5, which
  * all stores check, so the SDK adds checksums only where S3 demands one. It must never get a `logger`: that prints keys.
  */
-function createS3(address, credentials, sockets) {
-    return new dist_cjs/* S3Client */.YxF({
+function createS3(address, credentials, sockets, clock) {
+    const s3 = new dist_cjs/* S3Client */.YxF({
         region: address.region,
         credentials,
         forcePathStyle: address.forcePathStyle,
@@ -65887,7 +65887,31 @@ function createS3(address, credentials, sockets) {
         responseChecksumValidation: 'WHEN_REQUIRED',
         requestHandler: handler(sockets),
     });
+    if (clock !== undefined) {
+        s3.middlewareStack.add((next) => async (args) => {
+            const result = await next(args);
+            clock.read(result.response.headers?.date);
+            return result;
+        }, { step: 'deserialize', name: 'readClock' });
+    }
+    return s3;
 }
+/** The clock of the store, as far as its answers tell: what two runners' clocks say cannot be compared. */
+class StoreClock {
+    #ahead = 0;
+    /** Learns from a Date header; the first one is as good as any. */
+    read(date) {
+        const time = Date.parse(date ?? '');
+        if (this.#ahead === 0 && !Number.isNaN(time))
+            this.#ahead = time - Date.now();
+    }
+    /** A time of this machine, in milliseconds since the epoch, as the store would tell it; within a second or so. */
+    atStore(time) {
+        return time + (Math.abs(this.#ahead) < NOISE_MS ? 0 : this.#ahead);
+    }
+}
+/** A Date header has whole seconds, and has been on the way. */
+const NOISE_MS = 5_000;
 /** A client for STS; without credentials only for calls that are not signed. */
 function createSts(region, endpoint, credentials) {
     return new client_sts_dist_cjs/* STSClient */.iM({
@@ -65916,18 +65940,20 @@ const UNKNOWN_DELAY_MS = 500;
 /** Makes calls: counted, retried by kind, ended when the run is, and as a session with credentials that are good. */
 class Caller {
     tally;
+    clock;
     #pace;
     #signal;
     #session;
-    constructor(pace, signal, session, tally = new Tally()) {
+    constructor(pace, signal, session, tally = new Tally(), clock = new StoreClock()) {
         this.#pace = pace;
         this.#signal = signal;
         this.#session = session;
         this.tally = tally;
+        this.clock = clock;
     }
     /** A caller for calls with the credentials of a session, which it renews when they have expired. */
     as(session) {
-        return new Caller(this.#pace, this.#signal, session, this.tally);
+        return new Caller(this.#pace, this.#signal, session, this.tally, this.clock);
     }
     /**
      * Makes one call with retries.
@@ -66062,12 +66088,12 @@ class S3ObjectStore {
                 }
                 return answer;
             });
-            for (const { Key, Size, ETag } of page.Contents ?? []) {
+            for (const { Key, Size, ETag, LastModified } of page.Contents ?? []) {
                 const key = page.EncodingType === 'url' ? decodeKey(Key) : Key;
                 if (key === undefined || !key.startsWith(prefix)) {
                     throw new ServiceError(misbehaved(operation, `a key that is not below ${prefix}`));
                 }
-                yield { key, size: Size ?? 0, etag: unquote(ETag) };
+                yield { key, size: Size ?? 0, etag: unquote(ETag), lastModified: LastModified?.getTime() ?? 0 };
             }
             token = page.IsTruncated ? page.NextContinuationToken : undefined;
         } while (token !== undefined);
@@ -66119,10 +66145,24 @@ class S3ObjectStore {
             }
         }
         catch (error) {
-            if (condition !== undefined && error instanceof ServiceError && isUnmet(error.failure, condition))
-                return 'precondition failed';
-            throw error;
+            if (condition === undefined || !(error instanceof ServiceError) || !isUnmet(error.failure, condition))
+                throw error;
+            return (condition === 'absent' ? undefined : await this.#isThere(key, body)) ?? 'precondition failed';
         }
+    }
+    /** The object, when it is this body: the answer to a put may be lost, and the next try is told that something is there. */
+    async #isThere(key, body) {
+        const command = new dist_cjs/* HeadObjectCommand */.l81({ Bucket: this.#options.bucket, Key: key });
+        const found = await this.#caller
+            .call('HeadObject', (options) => this.#s3.send(command, options))
+            .catch(() => undefined);
+        const etag = unquote(found?.ETag);
+        if (found?.ContentLength !== body.size || !/^[0-9a-f]{32}$/.test(etag) || body.size > this.#options.sizes.threshold)
+            return undefined;
+        const md5 = (0,external_node_crypto_.createHash)('md5')
+            .update(await body.read(0, body.size))
+            .digest('hex');
+        return md5 === etag ? { etag } : undefined;
     }
     async copyHeaders({ key, etag, size }, headers) {
         if (size > LARGEST_COPY)
@@ -66340,11 +66380,11 @@ function headersOf(answer) {
 function conditionHeaders(condition) {
     if (condition === undefined)
         return {};
-    return condition === 'absent' ? { IfNoneMatch: '*' } : { IfMatch: `"${condition.etag}"` };
+    return typeof condition === 'object' ? { IfMatch: `"${condition.etag}"` } : { IfNoneMatch: '*' };
 }
 /** 412 says that the condition is not met; so does 404, when what should be overwritten is gone. */
 function isUnmet({ status, code }, condition) {
-    return status === 412 || code === 'PreconditionFailed' || (condition !== 'absent' && code === 'NoSuchKey');
+    return status === 412 || code === 'PreconditionFailed' || (typeof condition === 'object' && code === 'NoSuchKey');
 }
 function toFailure(key, failure) {
     return { key, operation: failure.operation, code: failure.code, message: describe(failure) };
@@ -69720,7 +69760,7 @@ async function openBucket(inputs, session, caller, report) {
     const partition = partitionOf(region);
     report.opened(region, siteUrlOf({ ...inputs, region }));
     log.line(`s3://${destination.bucket}/${destination.prefix} in ${region}${endpoint === undefined ? '' : ` at ${endpoint}`}`);
-    const s3 = createS3({ region, endpoint, forcePathStyle }, session.credentials, inputs.concurrency + 8);
+    const s3 = createS3({ region, endpoint, forcePathStyle }, session.credentials, inputs.concurrency + 8, caller.clock);
     const isAws = endpoint === undefined;
     const actions = neededActions(inputs);
     const policy = (needed) => permissionPolicy(needed, destination, partition);
@@ -73493,13 +73533,17 @@ const META = 'x-amz-meta-';
 /** S3 keeps 2 KB of user metadata with an object. */
 const META_BYTES = 2048;
 const INPUT_CHARACTERS = 65_536;
+/** Values are the text as it is written: as a number, the version 1.10 would become 1.1. */
+const SCHEMA = FAILSAFE_SCHEMA.withTags(realMapTag, nullCoreTag);
+/** An HTTP date, or one of ISO 8601 that means the same everywhere; `0` and `3600` are taken for years elsewhere. */
+const DATE = /^([A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT|\d{4}-\d{2}-\d{2}(T[\d:.]{5,12}(Z|[+-]\d{2}:\d{2}))?)$/;
 /**
  * Reads the input `headers`: a YAML map of glob → headers. Later rules win, per header; an empty value takes the header
  * away. Aliases are not followed, so that a small document stays small.
  * @throws DeployError INPUT_INVALID naming the rule.
  */
 function parseHeaderRules(yaml) {
-    if (yaml.trim() === '')
+    if (yaml.split('\n').every((line) => /^\s*(#|$)/.test(line)))
         return [];
     const document = parse(yaml);
     if (!(document instanceof Map))
@@ -73511,10 +73555,10 @@ function parse(yaml) {
     if (yaml.length > INPUT_CHARACTERS)
         throw invalid('is longer than 65,536 characters', EXAMPLE);
     try {
-        return load(yaml, { schema: CORE_SCHEMA.withTags(realMapTag), maxAliases: 0, maxDepth: 4 });
+        return load(yaml, { schema: SCHEMA, maxAliases: 0, maxDepth: 4 });
     }
     catch (error) {
-        throw invalid(`is not YAML: ${plain(error.message.split('\n')[0] ?? '', 200)}`, EXAMPLE);
+        throw invalid(`is not YAML: ${plain(error.message.split('\n')[0] ?? '', 200)}`, `A glob that begins with '*', '{' or '[' needs quotes. ${EXAMPLE}`);
     }
 }
 function ruleOf(glob, headers) {
@@ -73537,7 +73581,7 @@ function ruleOf(glob, headers) {
         const known = NAMES.get(lower);
         if (known !== undefined)
             rule.headers[known] = known === 'expires' ? dateOf(text, where) : text;
-        else if (/^x-amz-meta-[a-z0-9_.-]{1,100}$/.test(lower))
+        else if (/^x-amz-meta-(?!__proto__$)[a-z0-9_.-]{1,100}$/.test(lower))
             rule.metadata[lower.slice(META.length)] = text;
         else
             throw invalid(`has ${where} with '${plain(name, 100)}', which S3 does not keep`, `Headers that can be set: ${[...NAMES.keys()].join(', ')} and ${META}*.`);
@@ -73548,13 +73592,9 @@ function ruleOf(glob, headers) {
     return rule;
 }
 function headerValue(value, where) {
-    if (value === null || value === undefined || value === '')
+    const text = value === null ? '' : typeof value === 'string' ? value.trim() : undefined;
+    if (text === '')
         return undefined;
-    const text = typeof value === 'string'
-        ? value.trim()
-        : typeof value === 'number' || typeof value === 'boolean'
-            ? String(value)
-            : undefined;
     if (text === undefined || !/^[\x20-\x7e]{1,2000}$/.test(text)) {
         throw invalid(`has ${where}, with a value that no header can carry`, 'A value is one line of ASCII; an empty one takes the header away.');
     }
@@ -73563,7 +73603,7 @@ function headerValue(value, where) {
 function dateOf(value, where) {
     if (value === undefined)
         return undefined;
-    const time = Date.parse(value);
+    const time = DATE.test(value) ? Date.parse(value) : Number.NaN;
     if (Number.isNaN(time))
         throw invalid(`has ${where} with an Expires that is no date`, 'Write it as: Expires: Wed, 21 Oct 2026 07:28:00 GMT');
     return new Date(time).toUTCString();
@@ -74835,12 +74875,14 @@ function headersFor(path, { cacheControl, headerRules }) {
 function sameHeaders(wanted, there) {
     const { metadata: wantedMetadata = {}, ...headers } = wanted;
     const names = Object.keys({ ...headers, ...there }).filter((name) => name !== 'metadata');
-    return (names.every((name) => normal(wanted[name]) === normal(there[name])) &&
+    return (names.every((name) => normal(name, wanted[name]) === normal(name, there[name])) &&
         Object.entries(wantedMetadata).every(([name, value]) => there.metadata?.[name] === value));
 }
-/** `text/html;charset=UTF-8` and `text/html; charset=utf-8` are the same. */
-function normal(value) {
-    return (value ?? '')
+/** `text/html;charset=UTF-8` and `text/html; charset=utf-8` are the same; a file name in Content-Disposition is not. */
+function normal(name, value = '') {
+    if (name === 'contentDisposition')
+        return value;
+    return value
         .toLowerCase()
         .replace(/\s*([;,=])\s*/g, '$1')
         .trim();
@@ -75002,7 +75044,7 @@ var external_node_zlib_ = __nccwpck_require__(8522);
 
 
 const FORMAT = 's3-deploy manifest 1';
-/** A manifest of a million objects has a tenth of this; anything larger is not one of ours. */
+/** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
 const MOST_BYTES = 512 * 1024 ** 2;
 const NOTHING = '-';
 /** The key of the manifest of a prefix. */
@@ -75023,9 +75065,14 @@ const FINGERPRINT_CHUNK = 1024 ** 2;
 function contentFingerprint(digests) {
     return hash(Buffer.concat(digests), 12);
 }
-/** The manifest as bytes: a line on who wrote it, then a line per object, compressed. */
+/**
+ * The manifest as bytes: a line on who wrote it, then a line per object, compressed. An object whose ETag fits no line, an
+ * empty one say, is not remembered, so that it makes nothing else forgotten.
+ */
 function encodeManifest({ by, entries }) {
-    const lines = [...entries].map(([name, { etag, content, headers, owned, staleSince }]) => [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING].join(' '));
+    const lines = [...entries]
+        .map(([name, { etag, content, headers, owned, staleSince }]) => [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING].join(' '))
+        .filter((line) => LINE.test(line));
     return (0,external_node_zlib_.gzipSync)([`${FORMAT} ${by.startedAt} ${by.run}`, ...lines.sort(), ''].join('\n'), { level: 1 });
 }
 /** Reads what `encodeManifest` wrote; undefined for anything else, a manifest of a later version included. */
@@ -75037,13 +75084,14 @@ function decodeManifest(bytes) {
     catch {
         return undefined;
     }
-    const [first = '', ...lines] = text.split('\n');
-    const [, startedAt, run] = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})$`).exec(first) ?? [];
-    if (startedAt === undefined || run === undefined || lines.pop() !== '')
+    const [first = '', startedAt, run] = FIRST_LINE.exec(text) ?? [];
+    if (startedAt === undefined || run === undefined)
         return undefined;
     const entries = new Map();
-    for (const line of lines) {
-        const parts = LINE.exec(line);
+    // One line at a time: the first that is none ends it, and nobody makes a hundred million of them.
+    for (let start = first.length, end = start; start < text.length; start = end + 1) {
+        end = text.indexOf('\n', start);
+        const parts = end === -1 ? null : LINE.exec(text.slice(start, end));
         if (parts === null)
             return undefined;
         const [, name = '', etag = '', content, headers, owner, stale] = parts;
@@ -75057,7 +75105,8 @@ function decodeManifest(bytes) {
     }
     return { by: { startedAt: Number(startedAt), run }, entries };
 }
-const LINE = /^([\w-]{16}) (\S{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of]) (\d{1,12}|-)$/;
+const FIRST_LINE = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})\n`);
+const LINE = /^([\w-]{16}) ([\x21-\x7e]{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of]) (\d{1,12}|-)$/;
 /** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
 function saysMore(next, before) {
     for (const [name, entry] of next.entries) {
@@ -75143,6 +75192,7 @@ function planDeploy(files, known, options) {
         kept: existing.concat(fates.flatMap(({ object, why }) => (why === undefined ? [] : [{ key: object.key, why }]))),
         unchanged,
         stale,
+        verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
     };
 }
 /**
@@ -75156,7 +75206,7 @@ function planRemoval(objects, options) {
     if (options.maxDelete.kind === 'count')
         checkDeletions(deletions.length, objects.size, options.maxDelete);
     const kept = [...objects.keys()].filter(excluded).map((key) => ({ key, why: 'excluded' }));
-    return { phases: [], deletions, kept, unchanged: [], stale: [] };
+    return { phases: [], deletions, kept, unchanged: [], stale: [], verified: false };
 }
 /** The files whose content decides, with the ETag of their object: those that have one of the same size. */
 function toDigest(files, known, options) {
@@ -75194,10 +75244,11 @@ async function indexObjects(list, prefix) {
     }
     return { objects, own };
 }
-/** The entry of an object that is still the one that was put. */
+/** The entry of an object that is still the one that was put: even the same bytes, put again, may have other headers. */
 function remembered(object, manifest) {
     const entry = manifest?.entries.get(keyHash(object.key));
-    return entry?.etag === object.etag ? entry : undefined;
+    const same = entry?.etag === object.etag && object.lastModified <= (manifest?.lastModified ?? 0);
+    return same ? entry : undefined;
 }
 function compare(file, object, headers, known, options) {
     if (object === undefined)
@@ -75224,13 +75275,18 @@ function compare(file, object, headers, known, options) {
     // What cannot be asked for is left as it is, and not remembered as right.
     if (there === undefined)
         return { key, etag, content, headers: undefined, owned: false };
-    return sameHeaders(headers, there) ? { key, etag, content, headers: fingerprint, owned: false } : 'headers';
+    // Nor does a HEAD tell of tags, of an ACL or of a key: who asks for them gets them, by a copy in place.
+    const asStored = Object.keys(options.storage).length === 0;
+    return asStored && sameHeaders(headers, there)
+        ? { key, etag, content, headers: fingerprint, owned: false }
+        : 'headers';
 }
+/** What the source does not have, and since when: an object that somebody has put since is not what was stale. */
 function staleObjects({ objects, manifest }, wanted, { now }) {
     return [...objects.values()]
         .filter(({ key }) => !wanted.has(key))
         .sort((a, b) => compareKeys(a.key, b.key))
-        .map((object) => ({ object, since: manifest?.entries.get(keyHash(object.key))?.staleSince ?? now }));
+        .map((object) => ({ object, since: remembered(object, manifest)?.staleSince ?? now }));
 }
 function keptBecause({ object, since }, manifest, options) {
     if (options.delete === 'off')
@@ -75494,11 +75550,11 @@ function digestOf(folder, file, like, sizes) {
 /** Files read at once for their digests: the disk is the limit, not the number. */
 const READS_AT_ONCE = 4;
 /** Lists the bucket, reads the manifest, compares what may be the same, and plans. Changes nothing. */
-async function planChanges(inputs, source, store, manifest, report) {
+async function planChanges(inputs, source, store, manifest, by, report) {
     const { prefix } = inputs.destination;
     const { objects, own } = await listObjects(inputs, store);
     if (inputs.overwrite)
-        await manifest.read(own);
+        await manifest.read(own, by);
     const known = { objects, manifest: manifest.manifest };
     const options = { ...inputs, prefix, now: Math.floor(Date.now() / 1000) };
     const digests = new Map();
@@ -75543,16 +75599,19 @@ async function uploadAll(plan, store, options) {
     const existing = [];
     const failures = [];
     let stopped;
+    let interrupted = false;
     let bytesUploaded = 0;
     const room = new Room(options.memory);
-    const put = async (upload) => {
+    const put = async (upload, phase) => {
         const leave = await room.enter(options.memoryFor(upload.file.size));
         try {
-            if (stopped !== undefined || failures.length >= MOST_FAILURES)
+            if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES)
                 return;
             options.signal?.throwIfAborted();
-            const stored = await storeOne(upload, store, options);
-            if (stored === undefined)
+            const stored = await storeOne(upload, store, options.condition(upload, phase), options);
+            if (stored === undefined && options.overwrite)
+                interrupted = true;
+            else if (stored === undefined)
                 existing.push(upload.key);
             else {
                 uploaded.push(stored);
@@ -75570,26 +75629,31 @@ async function uploadAll(plan, store, options) {
             leave();
         }
     };
-    let asked = false;
-    for (const { name, uploads } of plan.phases) {
-        if (uploads.length === 0)
-            continue;
-        if (name !== 'assets' && !asked) {
-            asked = true;
-            if (options.mayGoOn !== undefined && !(await options.mayGoOn()))
-                return outcome(true);
+    const live = plan.phases.filter(({ uploads }) => uploads.length > 0);
+    const firstPages = live.find(({ name }) => name !== 'assets');
+    const askToGoOn = async () => {
+        try {
+            interrupted = !(await options.mayGoOn());
         }
-        await eachOf(uploads, options.concurrency, put);
-        if (failures.length > 0 || stopped !== undefined)
+        catch (error) {
+            const { failure, stops } = options.judge(error, firstPages?.uploads[0]?.key ?? '');
+            if (failure !== undefined)
+                failures.push(failure);
+            stopped ??= stops;
+        }
+    };
+    for (const phase of live) {
+        if (phase === firstPages)
+            await askToGoOn();
+        if (!interrupted && stopped === undefined)
+            await eachOf(phase.uploads, options.concurrency, (upload) => put(upload, phase.name));
+        if (interrupted || failures.length > 0 || stopped !== undefined)
             break;
     }
-    return outcome(false);
-    function outcome(interrupted) {
-        return { uploaded, existing, deleted: [], failures, bytesUploaded, interrupted, stopped };
-    }
+    return { uploaded, existing, deleted: [], failures, bytesUploaded, interrupted, stopped };
 }
-/** Puts one object; undefined when it is there already and must not be overwritten. */
-async function storeOne(upload, store, options) {
+/** Puts one object; undefined when its condition was not met. */
+async function storeOne(upload, store, condition, options) {
     const { file, key, headers, object, content } = upload;
     if (upload.reason === 'headers' && object !== undefined && content !== undefined) {
         const etag = await store.copyHeaders(object, headers);
@@ -75598,7 +75662,7 @@ async function storeOne(upload, store, options) {
     }
     return options.withBody(file, async (whole) => {
         const { body, done } = telling(whole, options.onBytes);
-        const put = await store.put(key, body, headers, options.condition);
+        const put = await store.put(key, body, headers, condition);
         done();
         return put === 'precondition failed' ? undefined : { ...upload, etag: put.etag, content: body.content() };
     });
@@ -75731,11 +75795,24 @@ function applyOptions(inputs, report, signal) {
         memory: MEMORY,
         memoryFor: (size) => memoryFor(size, inputs.sizes),
         withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
-        condition: inputs.overwrite ? undefined : 'absent',
+        overwrite: inputs.overwrite,
+        condition: (upload, phase) => conditionOf(inputs, upload, phase),
+        mayGoOn: async () => true,
         judge: (error, key) => judge(error, key, inputs.destination, signal),
         onBytes: report.progress.addBytes,
         onUploaded: report.progress.addFile,
     };
+}
+/**
+ * Pages are put over what the plan saw, and over nothing else: a deploy that was overtaken must not bring old pages back.
+ * AWS compares ETags on a PUT; of other stores some do it wrongly.
+ */
+function conditionOf({ overwrite, endpoint }, { object }, phase) {
+    if (!overwrite)
+        return 'absent';
+    if (phase === 'assets' || endpoint !== undefined)
+        return undefined;
+    return object === undefined ? 'absent or same' : { etag: object.etag };
 }
 
 ;// CONCATENATED MODULE: ./build/deploy.js
@@ -75759,7 +75836,7 @@ async function deploy(first, deployment, report) {
     let done;
     for (let round = 1; round <= ROUNDS; round++) {
         // An older deploy must not put its pages over those of a newer one that has finished.
-        const mayGoOn = () => (inputs.overwrite ? manifest.isCurrent() : Promise.resolve(true));
+        const mayGoOn = async () => !inputs.overwrite || (await manifest.isCurrent());
         const outcome = join(done, await report.upload(plan, () => uploadAll(plan, store, { ...options, mayGoOn })));
         throwIfFailed(outcome, plan);
         if (!outcome.interrupted && (await remember(plan, outcome, deployment))) {
@@ -75767,7 +75844,7 @@ async function deploy(first, deployment, report) {
             return;
         }
         await manifest.yieldTo(by);
-        plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, report));
+        plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, by, report));
         done = { ...outcome, interrupted: false };
     }
     throw new DeployError('SUPERSEDED', 'Other deploys of the same prefix finished again and again meanwhile.', {
@@ -75778,7 +75855,7 @@ async function deploy(first, deployment, report) {
 async function remember(plan, outcome, { inputs, manifest, by }) {
     if (!inputs.overwrite)
         return true; // The manifest would be overwritten.
-    return manifest.write(manifestAfter(plan, outcome.uploaded, manifest.manifest, by, inputs));
+    return manifest.write(manifestAfter(plan, outcome.uploaded, manifest.manifest, by, inputs), plan.verified);
 }
 function throwIfFailed(outcome, plan) {
     const error = errorOf(outcome, plan);
@@ -76089,7 +76166,7 @@ class ManifestFile {
     manifest;
     #store;
     #key;
-    /** The ETag that was read; undefined when there was none. */
+    /** The ETag that was listed, or read; undefined when there was none. */
     #etag;
     #saidUnconditional = false;
     constructor(store, prefix) {
@@ -76099,18 +76176,25 @@ class ManifestFile {
     /**
      * Reads the manifest, if the listing has one: where listings are limited to the prefix, asking for a missing key is
      * denied. What cannot be read or understood is as good as none.
+     * @throws DeployError SUPERSEDED when it is of a deploy that began later than ours.
      */
-    async read(listed) {
+    async read(listed, ours) {
         this.manifest = undefined;
         this.#etag = undefined;
-        if (!listed.some(({ key }) => key === this.#key))
+        const there = listed.find(({ key }) => key === this.#key);
+        if (there === undefined)
             return;
+        this.#etag = there.etag;
         const found = await this.#get();
         if (found === undefined)
             return;
         this.#etag = found.etag;
-        this.manifest = decodeManifest(found.body);
-        if (this.manifest === undefined) {
+        const manifest = decodeManifest(found.body);
+        if (manifest !== undefined)
+            stopIfNewer(manifest.by, ours);
+        if (manifest !== undefined)
+            this.manifest = { ...manifest, lastModified: there.lastModified };
+        else {
             log.warn('The manifest of earlier deploys cannot be read; every object is compared by its ETag, and it is written anew.');
         }
     }
@@ -76120,10 +76204,11 @@ class ManifestFile {
     }
     /**
      * Writes the manifest, unless it would tell nothing new.
+     * @param verified objects were looked at, and the manifest is to be newer than they are.
      * @returns false when another deploy has written it since it was read.
      */
-    async write(next) {
-        if (!saysMore(next, this.manifest))
+    async write(next, verified) {
+        if (!verified && !saysMore(next, this.manifest))
             return true;
         const body = bodyOf(encodeManifest(next));
         const condition = this.#etag === undefined ? 'absent' : { etag: this.#etag };
@@ -76144,13 +76229,8 @@ class ManifestFile {
      */
     async yieldTo(ours) {
         const theirs = await this.#writer();
-        if (theirs === undefined || theirs.startedAt <= ours.startedAt)
-            return;
-        throw new DeployError('SUPERSEDED', `A deploy of the same prefix that began later (run ${theirs.run}) has finished meanwhile.`, {
-            hint: 'Nothing was deleted. Let deploys wait for each other, in the workflow file:\n' +
-                '    concurrency: deploy-site\n' +
-                'If this build is the one that should be live, run it again.',
-        });
+        if (theirs !== undefined)
+            stopIfNewer(theirs, ours);
     }
     async #writer() {
         const found = await this.#get();
@@ -76179,6 +76259,16 @@ class ManifestFile {
         this.#saidUnconditional = true;
         log.line('This store cannot write on a condition: two deploys at once are not noticed.');
     }
+}
+function stopIfNewer(theirs, ours) {
+    if (theirs.startedAt <= ours.startedAt)
+        return;
+    const message = `A deploy of the same prefix that began later (run ${theirs.run}) has finished meanwhile.`;
+    throw new DeployError('SUPERSEDED', message, {
+        hint: 'Nothing was deleted. Let deploys wait for each other, in the workflow file:\n' +
+            '    concurrency: deploy-site\n' +
+            'If this build is the one that should be live, run it again.',
+    });
 }
 function bodyOf(content) {
     return {
@@ -77454,11 +77544,12 @@ async function run(world, caller, report) {
         return;
     if (mode === 'remove')
         return removeAll(inputs, store, report, world.signal);
+    const by = { ...world.deploy, startedAt: caller.clock.atStore(world.deploy.startedAt) };
     const manifest = new ManifestFile(store, inputs.destination.prefix);
-    const plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, report));
+    const plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, by, report));
     if (mode === 'plan')
         return;
-    await deploy(plan, { inputs, source, store, manifest, by: world.deploy, signal: world.signal }, report);
+    await deploy(plan, { inputs, source, store, manifest, by, signal: world.signal }, report);
 }
 
 

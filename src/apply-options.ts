@@ -1,4 +1,5 @@
 import type { ApplyOptions } from './apply.ts';
+import type { Condition, PhaseName, Upload } from './core/model.ts';
 import { memoryFor } from './core/parts.ts';
 import { judge } from './failures.ts';
 import type { Inputs } from './inputs.ts';
@@ -16,9 +17,21 @@ export function applyOptions(inputs: Inputs, report: Report, signal: AbortSignal
     memory: MEMORY,
     memoryFor: (size) => memoryFor(size, inputs.sizes),
     withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
-    condition: inputs.overwrite ? undefined : 'absent',
+    overwrite: inputs.overwrite,
+    condition: (upload, phase) => conditionOf(inputs, upload, phase),
+    mayGoOn: async () => true,
     judge: (error, key) => judge(error, key, inputs.destination, signal),
     onBytes: report.progress.addBytes,
     onUploaded: report.progress.addFile,
   };
+}
+
+/**
+ * Pages are put over what the plan saw, and over nothing else: a deploy that was overtaken must not bring old pages back.
+ * AWS compares ETags on a PUT; of other stores some do it wrongly.
+ */
+function conditionOf({ overwrite, endpoint }: Inputs, { object }: Upload, phase: PhaseName): Condition | undefined {
+  if (!overwrite) return 'absent';
+  if (phase === 'assets' || endpoint !== undefined) return undefined;
+  return object === undefined ? 'absent or same' : { etag: object.etag };
 }

@@ -1,5 +1,16 @@
 import { eachOf } from './core/each-of.ts';
-import type { Body, Condition, Failure, LocalFile, ObjectStore, Outcome, Plan, Stored, Upload } from './core/model.ts';
+import type {
+  Body,
+  Condition,
+  Failure,
+  LocalFile,
+  ObjectStore,
+  Outcome,
+  PhaseName,
+  Plan,
+  Stored,
+  Upload,
+} from './core/model.ts';
 import { plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
 
@@ -12,11 +23,13 @@ export interface ApplyOptions {
   /** Bytes in memory for a file of a size: less than the size for one that goes up in parts. */
   memoryFor(size: number): number;
   readonly signal?: AbortSignal | undefined;
-  /** Objects are put on this condition. */
-  readonly condition?: Condition | undefined;
+  /** On which condition an upload of a phase is put. */
+  condition(upload: Upload, phase: PhaseName): Condition | undefined;
+  /** What is there already is left alone; otherwise an unmet condition means that somebody else deploys. */
+  readonly overwrite: boolean;
   withBody<T>(file: LocalFile, use: (body: Body) => Promise<T>): Promise<T>;
-  /** Asked before pages go up; false ends the upload. */
-  mayGoOn?(): Promise<boolean>;
+  /** Asked before the first page goes up; false ends the upload. */
+  mayGoOn(): Promise<boolean>;
   /** Says what a thrown error means for a key, and whether it means the same for all that is left. */
   judge(error: unknown, key: string): Verdict;
   /** Hears of each file, and of bytes, that are up. */
@@ -43,16 +56,18 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
   const existing: string[] = [];
   const failures: Failure[] = [];
   let stopped: DeployError | undefined;
+  let interrupted = false;
   let bytesUploaded = 0;
   const room = new Room(options.memory);
 
-  const put = async (upload: Upload): Promise<void> => {
+  const put = async (upload: Upload, phase: PhaseName): Promise<void> => {
     const leave = await room.enter(options.memoryFor(upload.file.size));
     try {
-      if (stopped !== undefined || failures.length >= MOST_FAILURES) return;
+      if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES) return;
       options.signal?.throwIfAborted();
-      const stored = await storeOne(upload, store, options);
-      if (stored === undefined) existing.push(upload.key);
+      const stored = await storeOne(upload, store, options.condition(upload, phase), options);
+      if (stored === undefined && options.overwrite) interrupted = true;
+      else if (stored === undefined) existing.push(upload.key);
       else {
         uploaded.push(stored);
         bytesUploaded += upload.file.size;
@@ -67,25 +82,34 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
     }
   };
 
-  let asked = false;
-  for (const { name, uploads } of plan.phases) {
-    if (uploads.length === 0) continue;
-    if (name !== 'assets' && !asked) {
-      asked = true;
-      if (options.mayGoOn !== undefined && !(await options.mayGoOn())) return outcome(true);
+  const live = plan.phases.filter(({ uploads }) => uploads.length > 0);
+  const firstPages = live.find(({ name }) => name !== 'assets');
+  const askToGoOn = async (): Promise<void> => {
+    try {
+      interrupted = !(await options.mayGoOn());
+    } catch (error) {
+      const { failure, stops } = options.judge(error, firstPages?.uploads[0]?.key ?? '');
+      if (failure !== undefined) failures.push(failure);
+      stopped ??= stops;
     }
-    await eachOf(uploads, options.concurrency, put);
-    if (failures.length > 0 || stopped !== undefined) break;
-  }
-  return outcome(false);
+  };
 
-  function outcome(interrupted: boolean): Outcome {
-    return { uploaded, existing, deleted: [], failures, bytesUploaded, interrupted, stopped };
+  for (const phase of live) {
+    if (phase === firstPages) await askToGoOn();
+    if (!interrupted && stopped === undefined)
+      await eachOf(phase.uploads, options.concurrency, (upload) => put(upload, phase.name));
+    if (interrupted || failures.length > 0 || stopped !== undefined) break;
   }
+  return { uploaded, existing, deleted: [], failures, bytesUploaded, interrupted, stopped };
 }
 
-/** Puts one object; undefined when it is there already and must not be overwritten. */
-async function storeOne(upload: Upload, store: ObjectStore, options: ApplyOptions): Promise<Stored | undefined> {
+/** Puts one object; undefined when its condition was not met. */
+async function storeOne(
+  upload: Upload,
+  store: ObjectStore,
+  condition: Condition | undefined,
+  options: ApplyOptions,
+): Promise<Stored | undefined> {
   const { file, key, headers, object, content } = upload;
   if (upload.reason === 'headers' && object !== undefined && content !== undefined) {
     const etag = await store.copyHeaders(object, headers);
@@ -93,7 +117,7 @@ async function storeOne(upload: Upload, store: ObjectStore, options: ApplyOption
   }
   return options.withBody(file, async (whole) => {
     const { body, done } = telling(whole, options.onBytes);
-    const put = await store.put(key, body, headers, options.condition);
+    const put = await store.put(key, body, headers, condition);
     done();
     return put === 'precondition failed' ? undefined : { ...upload, etag: put.etag, content: body.content() };
   });

@@ -30,7 +30,7 @@ export async function openBucket(
     `s3://${destination.bucket}/${destination.prefix} in ${region}${endpoint === undefined ? '' : ` at ${endpoint}`}`,
   );
 
-  const s3 = createS3({ region, endpoint, forcePathStyle }, session.credentials, inputs.concurrency + 8);
+  const s3 = createS3({ region, endpoint, forcePathStyle }, session.credentials, inputs.concurrency + 8, caller.clock);
   const isAws = endpoint === undefined;
   const actions = neededActions(inputs);
   const policy = (needed: readonly Action[]) => permissionPolicy(needed, destination, partition);

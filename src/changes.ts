@@ -1,5 +1,6 @@
 import { eachOf } from './core/each-of.ts';
 import { unusedRules } from './core/header-rules.ts';
+import type { DeployId } from './core/manifest.ts';
 import type { ObjectHeaders, ObjectStore, Plan, RemoteObject } from './core/model.ts';
 import { type Digest, indexObjects, type ObjectIndex, planDeploy, toAsk, toDigest } from './core/plan.ts';
 import { count, plain } from './core/text.ts';
@@ -19,11 +20,12 @@ export async function planChanges(
   source: Source,
   store: ObjectStore,
   manifest: ManifestFile,
+  by: DeployId,
   report: Report,
 ): Promise<Plan> {
   const { prefix } = inputs.destination;
   const { objects, own } = await listObjects(inputs, store);
-  if (inputs.overwrite) await manifest.read(own);
+  if (inputs.overwrite) await manifest.read(own, by);
   const known = { objects, manifest: manifest.manifest };
   const options = { ...inputs, prefix, now: Math.floor(Date.now() / 1000) };
 

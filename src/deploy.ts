@@ -36,7 +36,7 @@ export async function deploy(first: Plan, deployment: Deployment, report: Report
   let done: Outcome | undefined;
   for (let round = 1; round <= ROUNDS; round++) {
     // An older deploy must not put its pages over those of a newer one that has finished.
-    const mayGoOn = () => (inputs.overwrite ? manifest.isCurrent() : Promise.resolve(true));
+    const mayGoOn = async () => !inputs.overwrite || (await manifest.isCurrent());
     const outcome = join(done, await report.upload(plan, () => uploadAll(plan, store, { ...options, mayGoOn })));
     throwIfFailed(outcome, plan);
     if (!outcome.interrupted && (await remember(plan, outcome, deployment))) {
@@ -44,7 +44,7 @@ export async function deploy(first: Plan, deployment: Deployment, report: Report
       return;
     }
     await manifest.yieldTo(by);
-    plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, report));
+    plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, by, report));
     done = { ...outcome, interrupted: false };
   }
   throw new DeployError('SUPERSEDED', 'Other deploys of the same prefix finished again and again meanwhile.', {
@@ -55,7 +55,7 @@ export async function deploy(first: Plan, deployment: Deployment, report: Report
 /** Writes the manifest; false when it is not the one that was read any more. */
 async function remember(plan: Plan, outcome: Outcome, { inputs, manifest, by }: Deployment): Promise<boolean> {
   if (!inputs.overwrite) return true; // The manifest would be overwritten.
-  return manifest.write(manifestAfter(plan, outcome.uploaded, manifest.manifest, by, inputs));
+  return manifest.write(manifestAfter(plan, outcome.uploaded, manifest.manifest, by, inputs), plan.verified);
 }
 
 function throwIfFailed(outcome: Outcome, plan: Plan): void {

@@ -50,9 +50,10 @@ async function run(world: World, caller: Caller, report: Report): Promise<void> 
   if (mode === 'probe') return;
   if (mode === 'remove') return removeAll(inputs, store, report, world.signal);
 
+  const by = { ...world.deploy, startedAt: caller.clock.atStore(world.deploy.startedAt) };
   const manifest = new ManifestFile(store, inputs.destination.prefix);
-  const plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, report));
+  const plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, by, report));
   if (mode === 'plan') return;
 
-  await deploy(plan, { inputs, source, store, manifest, by: world.deploy, signal: world.signal }, report);
+  await deploy(plan, { inputs, source, store, manifest, by, signal: world.signal }, report);
 }

@@ -10,6 +10,7 @@ import {
   saysMore,
 } from './core/manifest.ts';
 import type { Body, ObjectStore, RemoteObject } from './core/model.ts';
+import type { KnownManifest } from './core/plan.ts';
 import { DeployError } from './errors.ts';
 import { log } from './report/log.ts';
 
@@ -18,10 +19,10 @@ const HEADERS = { contentType: 'application/gzip', cacheControl: 'private, no-st
 
 /** The manifest of a prefix in the bucket: read once, and written on the condition that nobody else has written it since. */
 export class ManifestFile {
-  manifest: Manifest | undefined;
+  manifest: KnownManifest | undefined;
   readonly #store: ObjectStore;
   readonly #key: string;
-  /** The ETag that was read; undefined when there was none. */
+  /** The ETag that was listed, or read; undefined when there was none. */
   #etag: string | undefined;
   #saidUnconditional = false;
 
@@ -33,16 +34,21 @@ export class ManifestFile {
   /**
    * Reads the manifest, if the listing has one: where listings are limited to the prefix, asking for a missing key is
    * denied. What cannot be read or understood is as good as none.
+   * @throws DeployError SUPERSEDED when it is of a deploy that began later than ours.
    */
-  async read(listed: readonly RemoteObject[]): Promise<void> {
+  async read(listed: readonly RemoteObject[], ours: DeployId): Promise<void> {
     this.manifest = undefined;
     this.#etag = undefined;
-    if (!listed.some(({ key }) => key === this.#key)) return;
+    const there = listed.find(({ key }) => key === this.#key);
+    if (there === undefined) return;
+    this.#etag = there.etag;
     const found = await this.#get();
     if (found === undefined) return;
     this.#etag = found.etag;
-    this.manifest = decodeManifest(found.body);
-    if (this.manifest === undefined) {
+    const manifest = decodeManifest(found.body);
+    if (manifest !== undefined) stopIfNewer(manifest.by, ours);
+    if (manifest !== undefined) this.manifest = { ...manifest, lastModified: there.lastModified };
+    else {
       log.warn(
         'The manifest of earlier deploys cannot be read; every object is compared by its ETag, and it is written anew.',
       );
@@ -56,10 +62,11 @@ export class ManifestFile {
 
   /**
    * Writes the manifest, unless it would tell nothing new.
+   * @param verified objects were looked at, and the manifest is to be newer than they are.
    * @returns false when another deploy has written it since it was read.
    */
-  async write(next: Manifest): Promise<boolean> {
-    if (!saysMore(next, this.manifest)) return true;
+  async write(next: Manifest, verified: boolean): Promise<boolean> {
+    if (!verified && !saysMore(next, this.manifest)) return true;
     const body = bodyOf(encodeManifest(next));
     const condition = this.#etag === undefined ? 'absent' : { etag: this.#etag };
     const put = await this.#store.put(this.#key, body, HEADERS, condition);
@@ -79,17 +86,7 @@ export class ManifestFile {
    */
   async yieldTo(ours: DeployId): Promise<void> {
     const theirs = await this.#writer();
-    if (theirs === undefined || theirs.startedAt <= ours.startedAt) return;
-    throw new DeployError(
-      'SUPERSEDED',
-      `A deploy of the same prefix that began later (run ${theirs.run}) has finished meanwhile.`,
-      {
-        hint:
-          'Nothing was deleted. Let deploys wait for each other, in the workflow file:\n' +
-          '    concurrency: deploy-site\n' +
-          'If this build is the one that should be live, run it again.',
-      },
-    );
+    if (theirs !== undefined) stopIfNewer(theirs, ours);
   }
 
   async #writer(): Promise<DeployId | undefined> {
@@ -117,6 +114,17 @@ export class ManifestFile {
     this.#saidUnconditional = true;
     log.line('This store cannot write on a condition: two deploys at once are not noticed.');
   }
+}
+
+function stopIfNewer(theirs: DeployId, ours: DeployId): void {
+  if (theirs.startedAt <= ours.startedAt) return;
+  const message = `A deploy of the same prefix that began later (run ${theirs.run}) has finished meanwhile.`;
+  throw new DeployError('SUPERSEDED', message, {
+    hint:
+      'Nothing was deleted. Let deploys wait for each other, in the workflow file:\n' +
+      '    concurrency: deploy-site\n' +
+      'If this build is the one that should be live, run it again.',
+  });
 }
 
 function bodyOf(content: Buffer): Body {

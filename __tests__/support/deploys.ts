@@ -57,8 +57,8 @@ export class Stage {
 
   run(inputs: Record<string, string> = {}, options: RunOptions = {}): Promise<ActionRun> {
     return runAction({
-      ...options,
       workspace: this.site.workspace,
+      ...options,
       inputs: { ...this.#inputs, ...inputs },
       env: { ...this.#env, ...options.env },
       secrets: () => [...this.cloud.github.issued, ...this.cloud.github.issued.flatMap((token) => token.split('.'))],

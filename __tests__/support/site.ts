@@ -12,9 +12,9 @@ export class Site {
   }
 
   /** Writes a file of the build; its times become those of `date`, if given. */
-  write(path: string, content: string | Uint8Array, date?: Date): void {
-    const file = this.at(path);
-    mkdirSync(dirname(file), { recursive: true });
+  write(path: string | Buffer, content: string | Uint8Array, date?: Date): void {
+    const file = Buffer.isBuffer(path) ? Buffer.concat([Buffer.from(this.at('')), path]) : this.at(path);
+    if (typeof file === 'string') mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, content);
     if (date !== undefined) utimesSync(file, date, date);
   }
@@ -28,7 +28,8 @@ export class Site {
   }
 
   at(path: string): string {
-    return join(this.workspace, 'public', path);
+    // Not `join`, to which a name of blanks or dots is not what it is to the file system.
+    return `${this.workspace}/public/${path}`;
   }
 
   dispose(): void {

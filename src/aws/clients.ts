@@ -41,8 +41,13 @@ function handler(sockets: number): NodeHttpHandler {
  * A client for the store. Retries are ours (`retry.ts`), and so is the digest: every body carries its Content-MD5, which
  * all stores check, so the SDK adds checksums only where S3 demands one. It must never get a `logger`: that prints keys.
  */
-export function createS3(address: StoreAddress, credentials: CredentialSource, sockets: number): S3Client {
-  return new S3Client({
+export function createS3(
+  address: StoreAddress,
+  credentials: CredentialSource,
+  sockets: number,
+  clock?: StoreClock,
+): S3Client {
+  const s3 = new S3Client({
     region: address.region,
     credentials,
     forcePathStyle: address.forcePathStyle,
@@ -52,7 +57,37 @@ export function createS3(address: StoreAddress, credentials: CredentialSource, s
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: handler(sockets),
   });
+  if (clock !== undefined) {
+    s3.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        clock.read((result.response as { headers?: Record<string, string> }).headers?.date);
+        return result;
+      },
+      { step: 'deserialize', name: 'readClock' },
+    );
+  }
+  return s3;
 }
+
+/** The clock of the store, as far as its answers tell: what two runners' clocks say cannot be compared. */
+export class StoreClock {
+  #ahead = 0;
+
+  /** Learns from a Date header; the first one is as good as any. */
+  read(date: string | undefined): void {
+    const time = Date.parse(date ?? '');
+    if (this.#ahead === 0 && !Number.isNaN(time)) this.#ahead = time - Date.now();
+  }
+
+  /** A time of this machine, in milliseconds since the epoch, as the store would tell it; within a second or so. */
+  atStore(time: number): number {
+    return time + (Math.abs(this.#ahead) < NOISE_MS ? 0 : this.#ahead);
+  }
+}
+
+/** A Date header has whole seconds, and has been on the way. */
+const NOISE_MS = 5_000;
 
 /** A client for STS; without credentials only for calls that are not signed. */
 export function createSts(region: string, endpoint: string | undefined, credentials?: CredentialSource): STSClient {
@@ -106,20 +141,22 @@ const UNKNOWN_DELAY_MS = 500;
 /** Makes calls: counted, retried by kind, ended when the run is, and as a session with credentials that are good. */
 export class Caller {
   readonly tally: Tally;
+  readonly clock: StoreClock;
   readonly #pace: Pace;
   readonly #signal: AbortSignal | undefined;
   readonly #session: Session | undefined;
 
-  constructor(pace: Pace, signal?: AbortSignal, session?: Session, tally = new Tally()) {
+  constructor(pace: Pace, signal?: AbortSignal, session?: Session, tally = new Tally(), clock = new StoreClock()) {
     this.#pace = pace;
     this.#signal = signal;
     this.#session = session;
     this.tally = tally;
+    this.clock = clock;
   }
 
   /** A caller for calls with the credentials of a session, which it renews when they have expired. */
   as(session: Session): Caller {
-    return new Caller(this.#pace, this.#signal, session, this.tally);
+    return new Caller(this.#pace, this.#signal, session, this.tally, this.clock);
   }
 
   /**

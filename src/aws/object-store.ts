@@ -83,12 +83,12 @@ export class S3ObjectStore implements ObjectStore {
         }
         return answer;
       });
-      for (const { Key, Size, ETag } of page.Contents ?? []) {
+      for (const { Key, Size, ETag, LastModified } of page.Contents ?? []) {
         const key = page.EncodingType === 'url' ? decodeKey(Key) : Key;
         if (key === undefined || !key.startsWith(prefix)) {
           throw new ServiceError(misbehaved(operation, `a key that is not below ${prefix}`));
         }
-        yield { key, size: Size ?? 0, etag: unquote(ETag) };
+        yield { key, size: Size ?? 0, etag: unquote(ETag), lastModified: LastModified?.getTime() ?? 0 };
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (token !== undefined);
@@ -135,10 +135,25 @@ export class S3ObjectStore implements ObjectStore {
         }
       }
     } catch (error) {
-      if (condition !== undefined && error instanceof ServiceError && isUnmet(error.failure, condition))
-        return 'precondition failed';
-      throw error;
+      if (condition === undefined || !(error instanceof ServiceError) || !isUnmet(error.failure, condition))
+        throw error;
+      return (condition === 'absent' ? undefined : await this.#isThere(key, body)) ?? 'precondition failed';
     }
+  }
+
+  /** The object, when it is this body: the answer to a put may be lost, and the next try is told that something is there. */
+  async #isThere(key: string, body: Body): Promise<Put | undefined> {
+    const command = new HeadObjectCommand({ Bucket: this.#options.bucket, Key: key });
+    const found = await this.#caller
+      .call('HeadObject', (options) => this.#s3.send(command, options))
+      .catch(() => undefined);
+    const etag = unquote(found?.ETag);
+    if (found?.ContentLength !== body.size || !/^[0-9a-f]{32}$/.test(etag) || body.size > this.#options.sizes.threshold)
+      return undefined;
+    const md5 = createHash('md5')
+      .update(await body.read(0, body.size))
+      .digest('hex');
+    return md5 === etag ? { etag } : undefined;
   }
 
   async copyHeaders({ key, etag, size }: RemoteObject, headers: ObjectHeaders): Promise<string | undefined> {
@@ -395,12 +410,12 @@ function headersOf(answer: HeadObjectCommandOutput): ObjectHeaders {
 
 function conditionHeaders(condition: Condition | undefined): { IfNoneMatch?: string; IfMatch?: string } {
   if (condition === undefined) return {};
-  return condition === 'absent' ? { IfNoneMatch: '*' } : { IfMatch: `"${condition.etag}"` };
+  return typeof condition === 'object' ? { IfMatch: `"${condition.etag}"` } : { IfNoneMatch: '*' };
 }
 
 /** 412 says that the condition is not met; so does 404, when what should be overwritten is gone. */
 function isUnmet({ status, code }: ServiceFailure, condition: Condition): boolean {
-  return status === 412 || code === 'PreconditionFailed' || (condition !== 'absent' && code === 'NoSuchKey');
+  return status === 412 || code === 'PreconditionFailed' || (typeof condition === 'object' && code === 'NoSuchKey');
 }
 
 function toFailure(key: string, failure: ServiceFailure): Failure {

@@ -1,4 +1,4 @@
-import { CORE_SCHEMA, load, realMapTag } from 'js-yaml';
+import { FAILSAFE_SCHEMA, load, nullCoreTag, realMapTag } from 'js-yaml';
 import { DeployError } from '../errors.ts';
 import { globs } from './globs.ts';
 import type { HeaderRule } from './headers.ts';
@@ -17,6 +17,11 @@ const META = 'x-amz-meta-';
 /** S3 keeps 2 KB of user metadata with an object. */
 const META_BYTES = 2048;
 const INPUT_CHARACTERS = 65_536;
+/** Values are the text as it is written: as a number, the version 1.10 would become 1.1. */
+const SCHEMA = FAILSAFE_SCHEMA.withTags(realMapTag, nullCoreTag);
+/** An HTTP date, or one of ISO 8601 that means the same everywhere; `0` and `3600` are taken for years elsewhere. */
+const DATE =
+  /^([A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT|\d{4}-\d{2}-\d{2}(T[\d:.]{5,12}(Z|[+-]\d{2}:\d{2}))?)$/;
 
 /**
  * Reads the input `headers`: a YAML map of glob → headers. Later rules win, per header; an empty value takes the header
@@ -24,7 +29,7 @@ const INPUT_CHARACTERS = 65_536;
  * @throws DeployError INPUT_INVALID naming the rule.
  */
 export function parseHeaderRules(yaml: string): HeaderRule[] {
-  if (yaml.trim() === '') return [];
+  if (yaml.split('\n').every((line) => /^\s*(#|$)/.test(line))) return [];
   const document = parse(yaml);
   if (!(document instanceof Map)) throw invalid('is not a map of globs', EXAMPLE);
   return [...document].map(([glob, headers]) => ruleOf(glob, headers));
@@ -36,9 +41,12 @@ const EXAMPLE =
 function parse(yaml: string): unknown {
   if (yaml.length > INPUT_CHARACTERS) throw invalid('is longer than 65,536 characters', EXAMPLE);
   try {
-    return load(yaml, { schema: CORE_SCHEMA.withTags(realMapTag), maxAliases: 0, maxDepth: 4 });
+    return load(yaml, { schema: SCHEMA, maxAliases: 0, maxDepth: 4 });
   } catch (error) {
-    throw invalid(`is not YAML: ${plain((error as Error).message.split('\n')[0] ?? '', 200)}`, EXAMPLE);
+    throw invalid(
+      `is not YAML: ${plain((error as Error).message.split('\n')[0] ?? '', 200)}`,
+      `A glob that begins with '*', '{' or '[' needs quotes. ${EXAMPLE}`,
+    );
   }
 }
 
@@ -58,7 +66,8 @@ function ruleOf(glob: unknown, headers: unknown): HeaderRule {
     const text = headerValue(value, `${where}, ${plain(name, 100)}`);
     const known = NAMES.get(lower);
     if (known !== undefined) rule.headers[known] = known === 'expires' ? dateOf(text, where) : text;
-    else if (/^x-amz-meta-[a-z0-9_.-]{1,100}$/.test(lower)) rule.metadata[lower.slice(META.length)] = text;
+    else if (/^x-amz-meta-(?!__proto__$)[a-z0-9_.-]{1,100}$/.test(lower))
+      rule.metadata[lower.slice(META.length)] = text;
     else
       throw invalid(
         `has ${where} with '${plain(name, 100)}', which S3 does not keep`,
@@ -75,13 +84,8 @@ function ruleOf(glob: unknown, headers: unknown): HeaderRule {
 }
 
 function headerValue(value: unknown, where: string): string | undefined {
-  if (value === null || value === undefined || value === '') return undefined;
-  const text =
-    typeof value === 'string'
-      ? value.trim()
-      : typeof value === 'number' || typeof value === 'boolean'
-        ? String(value)
-        : undefined;
+  const text = value === null ? '' : typeof value === 'string' ? value.trim() : undefined;
+  if (text === '') return undefined;
   if (text === undefined || !/^[\x20-\x7e]{1,2000}$/.test(text)) {
     throw invalid(
       `has ${where}, with a value that no header can carry`,
@@ -93,7 +97,7 @@ function headerValue(value: unknown, where: string): string | undefined {
 
 function dateOf(value: string | undefined, where: string): string | undefined {
   if (value === undefined) return undefined;
-  const time = Date.parse(value);
+  const time = DATE.test(value) ? Date.parse(value) : Number.NaN;
   if (Number.isNaN(time))
     throw invalid(
       `has ${where} with an Expires that is no date`,

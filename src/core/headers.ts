@@ -70,14 +70,15 @@ export function sameHeaders(wanted: ObjectHeaders, there: ObjectHeaders): boolea
   const { metadata: wantedMetadata = {}, ...headers } = wanted;
   const names = Object.keys({ ...headers, ...there }).filter((name) => name !== 'metadata') as (keyof typeof headers)[];
   return (
-    names.every((name) => normal(wanted[name]) === normal(there[name])) &&
+    names.every((name) => normal(name, wanted[name]) === normal(name, there[name])) &&
     Object.entries(wantedMetadata).every(([name, value]) => there.metadata?.[name] === value)
   );
 }
 
-/** `text/html;charset=UTF-8` and `text/html; charset=utf-8` are the same. */
-function normal(value: string | undefined): string {
-  return (value ?? '')
+/** `text/html;charset=UTF-8` and `text/html; charset=utf-8` are the same; a file name in Content-Disposition is not. */
+function normal(name: string, value = ''): string {
+  if (name === 'contentDisposition') return value;
+  return value
     .toLowerCase()
     .replace(/\s*([;,=])\s*/g, '$1')
     .trim();

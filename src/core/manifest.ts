@@ -36,7 +36,7 @@ export interface Manifest {
 }
 
 const FORMAT = 's3-deploy manifest 1';
-/** A manifest of a million objects has a tenth of this; anything larger is not one of ours. */
+/** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
 const MOST_BYTES = 512 * 1024 ** 2;
 const NOTHING = '-';
 
@@ -63,11 +63,16 @@ export function contentFingerprint(digests: readonly Uint8Array[]): string {
   return hash(Buffer.concat(digests), 12);
 }
 
-/** The manifest as bytes: a line on who wrote it, then a line per object, compressed. */
+/**
+ * The manifest as bytes: a line on who wrote it, then a line per object, compressed. An object whose ETag fits no line, an
+ * empty one say, is not remembered, so that it makes nothing else forgotten.
+ */
 export function encodeManifest({ by, entries }: Manifest): Buffer {
-  const lines = [...entries].map(([name, { etag, content, headers, owned, staleSince }]) =>
-    [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING].join(' '),
-  );
+  const lines = [...entries]
+    .map(([name, { etag, content, headers, owned, staleSince }]) =>
+      [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING].join(' '),
+    )
+    .filter((line) => LINE.test(line));
   return gzipSync([`${FORMAT} ${by.startedAt} ${by.run}`, ...lines.sort(), ''].join('\n'), { level: 1 });
 }
 
@@ -79,12 +84,13 @@ export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
   } catch {
     return undefined;
   }
-  const [first = '', ...lines] = text.split('\n');
-  const [, startedAt, run] = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})$`).exec(first) ?? [];
-  if (startedAt === undefined || run === undefined || lines.pop() !== '') return undefined;
+  const [first = '', startedAt, run] = FIRST_LINE.exec(text) ?? [];
+  if (startedAt === undefined || run === undefined) return undefined;
   const entries = new Map<string, Entry>();
-  for (const line of lines) {
-    const parts = LINE.exec(line);
+  // One line at a time: the first that is none ends it, and nobody makes a hundred million of them.
+  for (let start = first.length, end = start; start < text.length; start = end + 1) {
+    end = text.indexOf('\n', start);
+    const parts = end === -1 ? null : LINE.exec(text.slice(start, end));
     if (parts === null) return undefined;
     const [, name = '', etag = '', content, headers, owner, stale] = parts;
     entries.set(name, {
@@ -98,7 +104,8 @@ export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
   return { by: { startedAt: Number(startedAt), run }, entries };
 }
 
-const LINE = /^([\w-]{16}) (\S{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of]) (\d{1,12}|-)$/;
+const FIRST_LINE = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})\n`);
+const LINE = /^([\w-]{16}) ([\x21-\x7e]{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of]) (\d{1,12}|-)$/;
 
 /** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
 export function saysMore(next: Manifest, before: Manifest | undefined): boolean {

@@ -16,6 +16,8 @@ export interface RemoteObject {
   readonly size: number;
   /** Without its quotes. */
   readonly etag: string;
+  /** When it was last written, by the clock of the store; milliseconds since the epoch. */
+  readonly lastModified: number;
 }
 
 /** The headers that an object is stored and served with. */
@@ -97,6 +99,8 @@ export interface Plan {
   readonly unchanged: readonly Unchanged[];
   /** Every object that the source does not have, and since when; for the manifest. */
   readonly stale: readonly Stale[];
+  /** Objects are written, or were looked at that nobody remembered: the manifest is to be newer than they are. */
+  readonly verified: boolean;
 }
 
 export interface Stale {
@@ -139,8 +143,11 @@ export interface Outcome {
 /** The result of a write that was made on a condition. */
 export type Put = { readonly etag: string } | 'precondition failed';
 
-/** On which condition an object is written: that nothing is there, or that it is still the one with this ETag. */
-export type Condition = 'absent' | { readonly etag: string };
+/**
+ * On which condition an object is written: that nothing is there, or that it is still the one with this ETag. But for
+ * plain `absent`, it is as good when these very bytes are there already.
+ */
+export type Condition = 'absent' | 'absent or same' | { readonly etag: string };
 
 /** What a deploy needs of a bucket, and nothing wider. */
 export interface ObjectStore {

@@ -42,11 +42,17 @@ export interface Digest {
   readonly etag: string | undefined;
 }
 
+/** A manifest as it was found. */
+export interface KnownManifest extends Manifest {
+  /** When it was written, by the clock of the store: what is written later is not what it remembers. */
+  readonly lastModified: number;
+}
+
 /** What a plan is made of beside the files. */
 export interface Known {
   /** The objects below the prefix, by key. */
   readonly objects: ReadonlyMap<string, RemoteObject>;
-  readonly manifest: Manifest | undefined;
+  readonly manifest: KnownManifest | undefined;
   /** By path, for those that `toDigest` names. */
   readonly digests: ReadonlyMap<string, Digest>;
   /** Headers of objects, by key, for those that `toAsk` names; undefined where they cannot be had. */
@@ -110,6 +116,7 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
     kept: existing.concat(fates.flatMap(({ object, why }) => (why === undefined ? [] : [{ key: object.key, why }]))),
     unchanged,
     stale,
+    verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
   };
 }
 
@@ -126,7 +133,7 @@ export function planRemoval(
   const deletions = [...objects.values()].filter(({ key }) => !excluded(key)).sort((a, b) => compareKeys(a.key, b.key));
   if (options.maxDelete.kind === 'count') checkDeletions(deletions.length, objects.size, options.maxDelete);
   const kept = [...objects.keys()].filter(excluded).map((key): Kept => ({ key, why: 'excluded' }));
-  return { phases: [], deletions, kept, unchanged: [], stale: [] };
+  return { phases: [], deletions, kept, unchanged: [], stale: [], verified: false };
 }
 
 /** The files whose content decides, with the ETag of their object: those that have one of the same size. */
@@ -177,10 +184,11 @@ export interface ObjectIndex {
   readonly own: readonly RemoteObject[];
 }
 
-/** The entry of an object that is still the one that was put. */
-function remembered(object: RemoteObject, manifest: Manifest | undefined): Entry | undefined {
+/** The entry of an object that is still the one that was put: even the same bytes, put again, may have other headers. */
+function remembered(object: RemoteObject, manifest: KnownManifest | undefined): Entry | undefined {
   const entry = manifest?.entries.get(keyHash(object.key));
-  return entry?.etag === object.etag ? entry : undefined;
+  const same = entry?.etag === object.etag && object.lastModified <= (manifest?.lastModified ?? 0);
+  return same ? entry : undefined;
 }
 
 function compare(
@@ -207,19 +215,24 @@ function compare(
   const there = known.headers.get(key);
   // What cannot be asked for is left as it is, and not remembered as right.
   if (there === undefined) return { key, etag, content, headers: undefined, owned: false };
-  return sameHeaders(headers, there) ? { key, etag, content, headers: fingerprint, owned: false } : 'headers';
+  // Nor does a HEAD tell of tags, of an ACL or of a key: who asks for them gets them, by a copy in place.
+  const asStored = Object.keys(options.storage).length === 0;
+  return asStored && sameHeaders(headers, there)
+    ? { key, etag, content, headers: fingerprint, owned: false }
+    : 'headers';
 }
 
+/** What the source does not have, and since when: an object that somebody has put since is not what was stale. */
 function staleObjects({ objects, manifest }: Known, wanted: ReadonlySet<string>, { now }: PlanOptions): Stale[] {
   return [...objects.values()]
     .filter(({ key }) => !wanted.has(key))
     .sort((a, b) => compareKeys(a.key, b.key))
-    .map((object) => ({ object, since: manifest?.entries.get(keyHash(object.key))?.staleSince ?? now }));
+    .map((object) => ({ object, since: remembered(object, manifest)?.staleSince ?? now }));
 }
 
 function keptBecause(
   { object, since }: Stale,
-  manifest: Manifest | undefined,
+  manifest: KnownManifest | undefined,
   options: PlanOptions,
 ): Kept['why'] | undefined {
   if (options.delete === 'off') return 'delete off';
@@ -244,7 +257,7 @@ function checkDeletions(deletions: number, objects: number, limit: DeleteLimit):
 export function manifestAfter(
   plan: Plan,
   stored: readonly { key: string; etag: string; content: string; headers: ObjectHeaders; reason: Upload['reason'] }[],
-  before: Manifest | undefined,
+  before: KnownManifest | undefined,
   by: Manifest['by'],
   options: Pick<PlanOptions, 'storage' | 'delete'>,
 ): Manifest {

@@ -83,6 +83,9 @@ export async function withFault(
     case 'silence':
       await either(fault.applied);
       return undefined;
+    case 'wait':
+      await fault.until;
+      return carryOut();
     case 'delay':
       await wait(fault.ms, undefined, { ref: false });
       return carryOut();

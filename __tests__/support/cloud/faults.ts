@@ -15,6 +15,8 @@ export type FaultAnswer =
   | { kind: 'reset'; at: 'request' | 'body' | 'response' }
   /** Never answers, and keeps the connection open. */
   | { kind: 'silence'; applied?: boolean }
+  /** Waits for something, then does what was asked. */
+  | { kind: 'wait'; until: Promise<unknown> }
   /** Waits, then does what was asked. */
   | { kind: 'delay'; ms: number }
   /** Carried out; the answer arrives in pieces of `bytes` every `ms`. */
