@@ -38,24 +38,18 @@ const OTHER: Record<string, string | Record<string, string>> = {
   include: '*.html',
   exclude: '*.map',
   delete: 'true',
-  'delete-exclude': 'uploads/**',
+  'delete-exclude': 'keep/**',
   'delete-grace': '7d',
   'max-delete': '7',
   'allow-empty-source': 'true',
   'cache-control': 'none',
-  overwrite: 'false',
-  acl: 'private',
-  'storage-class': 'STANDARD_IA',
-  sse: 'AES256',
-  'sse-kms-key-id': 'alias/site',
-  tags: 'team=web',
-  headers: "'*.css':\n  Cache-Control: no-cache",
   overwrite: 'false',
   acl: 'bucket-owner-full-control',
   'storage-class': 'INTELLIGENT_TIERING',
   sse: 'AES256',
   'sse-kms-key-id': 'alias/site',
   tags: 'team=web',
+  headers: "'*.html': { Cache-Control: no-store }",
   concurrency: '3',
   'part-size': '16MiB',
   'site-url': 'https://www.example.org',
@@ -87,10 +81,15 @@ function meaning(given: Record<string, string>): string {
   }
 }
 
-/** Inputs that can be compared: what filters do with some paths stands for them. */
-function comparable({ filter, deleteExclude, ...rest }: Inputs) {
-  const paths = ['index.html', 'app.js', 'app.js.map', '.git/HEAD', 'uploads/a.jpg'];
-  return { ...rest, filter: paths.map(filter), deleteExclude: paths.map(deleteExclude) };
+/** Inputs that can be compared: what a filter does with some paths stands for the filter. */
+function comparable({ filter, deleteExclude, headerRules, ...rest }: Inputs) {
+  const paths = ['index.html', 'app.js', 'app.js.map', '.git/HEAD', 'keep/old.js'];
+  return {
+    ...rest,
+    filter: paths.map(filter),
+    deleteExclude: paths.map(deleteExclude),
+    headerRules: headerRules.map(({ matches, ...rule }) => ({ ...rule, matches: paths.map(matches) })),
+  };
 }
 
 describe('action.yml', () => {
