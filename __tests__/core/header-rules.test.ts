@@ -293,6 +293,7 @@ describe('what is no map of maps is refused, with a word on what it should be', 
     ['bytes', 'a: { Cache-Control: !!binary aGk= }', 'unknown scalar tag'],
     ['a tag of its own', 'a: { Cache-Control: !env SECRET }', 'unknown scalar tag'],
     ['two documents', 'a: { Cache-Control: x }\n---\nb: { Cache-Control: y }', 'a single document'],
+    ['a map in a value', 'a: { x-amz-meta-a: { b: { c: { d: e } } } }', 'nesting exceeded'],
     ['deep maps', '{a: '.repeat(10_000), 'nesting exceeded'],
     ['deep lists', '['.repeat(60_000), 'nesting exceeded'],
     ['a document that breaks off', "'a': {", 'is not YAML'],
@@ -331,6 +332,7 @@ describe('a rule that no file matches is worth a warning', () => {
 
   test.each([
     ['nothing is like it', 'xyz/**', ['index.html']],
+    ['a letter is all that is like it', 'ixyz/**', ['index.html']],
     ['there is no file', 'assets/**', []],
   ])('without a name where %s', (_what, glob, paths) => {
     expect(warnings([glob], paths)).toEqual([`headers: no file matches '${glob}'.`]);

@@ -149,6 +149,7 @@ describe('a decompression bomb is none either', () => {
 
   test('of more than a manifest can have', () => {
     expect(decodeManifest(bomb('x', 4096, `${FIRST}\n`))).toBeUndefined();
+    expect(process.resourceUsage().maxRSS).toBeLessThan(2 * 1024 ** 2);
   }, 30_000);
 
   test('of line feeds, which are not taken apart before the first is found to be none', () => {
