@@ -8,6 +8,7 @@ export const ERROR_CODES = [
   'ACCOUNT_NOT_ALLOWED',
   'BUCKET_NOT_FOUND',
   'BUCKET_WRONG_REGION',
+  'BUCKET_WRONG_OWNER',
   'PERMISSION_DENIED',
   'TOO_MANY_DELETIONS',
   'EMPTY_SOURCE',
@@ -21,7 +22,12 @@ export const ERROR_CODES = [
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** The codes with which a guard says no before anything is written. */
-const GUARDS: ReadonlySet<ErrorCode> = new Set(['ACCOUNT_NOT_ALLOWED', 'TOO_MANY_DELETIONS', 'EMPTY_SOURCE']);
+const GUARDS: ReadonlySet<ErrorCode> = new Set([
+  'ACCOUNT_NOT_ALLOWED',
+  'BUCKET_WRONG_OWNER',
+  'TOO_MANY_DELETIONS',
+  'EMPTY_SOURCE',
+]);
 
 /**
  * An error for the person who reads a red job: `message` is one sentence that says what failed and on what, `hint` says

@@ -40,7 +40,7 @@ async function run(world: World, caller: Caller, report: Report): Promise<void> 
   if (inputs.showPolicies && !inputs.givesCredentials) return;
 
   const session = await report.step('Credentials', () => signIn(inputs, world, caller, report));
-  const store = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
+  const { store } = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
   if (inputs.mode === 'probe') return;
 
   const plan = await report.step('Plan', () => planChanges(inputs, source, store, report));

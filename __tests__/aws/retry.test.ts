@@ -139,9 +139,15 @@ describe('the waiting', () => {
     await call([answer('SlowDown', 503), network()], clock, { onRetry });
     expect(told).toEqual([
       ['SlowDown', 500, 0],
-      ['NetworkError', 400, 1],
+      ['ConnectionRefused', 400, 1],
     ]);
   });
+});
+
+test('a store that has never answered is asked seven times when it refuses connections, one that has for the whole budget', async () => {
+  const refused = () => Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+  expect((await callForEver(refused())).calls).toBe(7);
+  expect((await callForEver(refused(), new Clock(), { hasAnswered: () => true })).calls).toBeGreaterThan(7);
 });
 
 test('a broken proxy is asked five times', async () => {

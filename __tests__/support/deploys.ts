@@ -334,6 +334,7 @@ export function describeDeploys(name: string, start: () => Promise<TestCloud>): 
         's3:GetObject',
         's3:PutObject',
         's3:DeleteObject',
+        's3:AbortMultipartUpload',
       ]);
       expect(checks.filter(({ result }) => result === 'denied')).toEqual([]);
       expect(run.summary).toContain('s3:DeleteObject');

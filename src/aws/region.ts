@@ -33,7 +33,7 @@ export async function findRegion(inputs: RegionInputs, credentials: CredentialSo
     1,
   );
   const Bucket = inputs.destination.bucket;
-  const actual = await regionAnswered(inputs.destination, [
+  const actual = await regionAnswered(inputs.destination, inputs.endpoint !== undefined, [
     () => caller.call('HeadBucket', (options) => s3.send(new HeadBucketCommand({ Bucket }), options)),
     // A HEAD has no body to say why; this has.
     () =>
@@ -53,6 +53,7 @@ export async function findRegion(inputs: RegionInputs, credentials: CredentialSo
 /** Asks until one answer, or refusal, tells a region. */
 async function regionAnswered(
   destination: Destination,
+  asks404Again: boolean,
   calls: readonly (() => Promise<{ BucketRegion?: string | undefined }>)[],
 ): Promise<string | undefined> {
   for (const call of calls) {
@@ -61,7 +62,16 @@ async function regionAnswered(
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
       const { failure } = error;
-      if (failure.status === 404) throw explain({ ...failure, code: 'NoSuchBucket' }, destination);
+      if (failure.status === 404) {
+        // A HEAD has no code: AWS means the bucket by it, any web server may mean anything.
+        if (failure.operation === 'HeadBucket' && asks404Again) continue;
+        throw explain(
+          failure.operation === 'HeadBucket' || failure.code === 'NoSuchBucket'
+            ? { ...failure, code: 'NoSuchBucket' }
+            : { ...failure, code: 'StoreMisbehaved' },
+          destination,
+        );
+      }
       if (failure.region !== undefined) return failure.region;
       // Denied without a region: the probe asks with calls that say what is denied.
       if (kindOf(failure) === 'denied') return undefined;

@@ -3,13 +3,14 @@ import { appendFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import type { Check, LocalFile, Outcome, Plan } from '../core/model.ts';
+import type { LocalFile, Outcome, Plan } from '../core/model.ts';
 import type { Policy } from '../core/policy.ts';
 import { supportBlock } from '../core/support.ts';
 import { bytes, count, duration } from '../core/text.ts';
 import type { DeployError, ErrorCode } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { log } from './log.ts';
+import { type Probed, probeLines } from './probe.ts';
 import { Progress } from './progress.ts';
 import { bytesOf, countsOf, probeResultOf, type RunRecord, uploadsOf } from './record.ts';
 import { resultOf } from './result.ts';
@@ -53,10 +54,18 @@ export class Report {
     this.record.source = { files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) };
   }
 
-  checked(checks: readonly Check[], missing: readonly string[], policy: Policy): void {
-    Object.assign(this.record, { checks, missing, policy });
-    for (const { action, result, evidence, why } of checks) {
-      log.line(`${MARKS[result]} ${action.padEnd(16)} ${result}: ${evidence}${why === undefined ? '' : ` (${why})`}`);
+  /** The smallest policy for these inputs. */
+  suggests(policy: Policy): void {
+    this.record.policy = policy;
+  }
+
+  /** What the probe found: a line for each check and finding, and an annotation for what it had to leave behind. */
+  probed(probe: Pick<Probed, 'checks' | 'findings' | 'capabilities'>, missing: readonly string[]): void {
+    const { checks, findings, capabilities } = probe;
+    Object.assign(this.record, { checks, findings, capabilities, missing });
+    for (const line of probeLines(probe)) log.line(line);
+    for (const { message, hint } of findings.filter(({ code }) => code === 'leftover')) {
+      log.warn(`${message}${hint === undefined ? '' : ` ${hint}`}`);
     }
   }
 
@@ -201,5 +210,3 @@ const SUPPORTED = new Set<ErrorCode>([
   'STORE_UNREACHABLE',
   'STORE_MISBEHAVED',
 ]);
-
-const MARKS = { allowed: '✓', denied: '✗', unknown: '?' };
