@@ -66293,7 +66293,7 @@ const BUDGET_MS = 90_000;
 const MISBEHAVED_ATTEMPTS = 5;
 const SKEW_ATTEMPTS = 2;
 const HOST_ATTEMPTS = 4;
-/** About ten seconds: a gateway that restarts is back by then, and a wrong port never is. */
+/** About ten seconds for a store that has never answered: a wrong port never will. One that has may be restarting. */
 const REFUSED_ATTEMPTS = 7;
 /** From the cancellation of a job the runner waits ten seconds before it kills. */
 const HURRY_MS = 4_000;
@@ -66324,7 +66324,8 @@ async function withRetry(operation, call, pace, options = {}) {
             }
             const delay = options.expect?.includes(failure.code)
                 ? undefined
-                : (delayBefore(failure, attempt, pace.random()) ?? (await options.again?.(failure, attempt)));
+                : (delayBefore(failure, attempt, pace.random(), options.hasAnswered?.() ?? false) ??
+                    (await options.again?.(failure, attempt)));
             if (delay === undefined || pace.now() + delay > deadline)
                 throw new ServiceError(failure);
             options.onRetry?.(failure, delay);
@@ -66339,7 +66340,7 @@ async function wait(ms, pace, { signal, hurry }) {
     await pace.sleep(ms, hurry).catch(() => undefined);
 }
 /** Milliseconds to wait after the nth failure, or undefined when another try cannot help. */
-function delayBefore(failure, attempt, random) {
+function delayBefore(failure, attempt, random, hasAnswered) {
     const kind = kindOf(failure);
     switch (kind) {
         case 'misbehaved':
@@ -66355,7 +66356,7 @@ function delayBefore(failure, attempt, random) {
                 return undefined;
             if (failure.code === 'HostNotFound' && attempt >= HOST_ATTEMPTS)
                 return undefined;
-            if (failure.code === 'ConnectionRefused' && attempt >= REFUSED_ATTEMPTS)
+            if (failure.code === 'ConnectionRefused' && attempt >= REFUSED_ATTEMPTS && !hasAnswered)
                 return undefined;
             break;
         case 'throttled':
@@ -66448,6 +66449,8 @@ function createSts(region, endpoint, credentials) {
 class Tally {
     calls = new Map();
     retries = 0;
+    /** Services that have answered: the store, or STS. */
+    answered = new Set();
     count(operation) {
         this.calls.set(operation, (this.calls.get(operation) ?? 0) + 1);
     }
@@ -66506,17 +66509,19 @@ class Caller {
     call(operation, send, how = {}) {
         const signal = how.uncancelled ? undefined : this.#signal;
         const requestTimeout = CALL_MS + (how.bytes ?? 0) / SLOWEST_BYTES_PER_MS;
+        const service = /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
         let begunAt = 0;
         const once = async () => {
             begunAt = this.#pace.now();
             this.tally.count(operation);
-            if (signal !== undefined)
-                return send({ abortSignal: signal, requestTimeout });
             const grace = new Grace(how.uncancelled ? this.#signal : undefined);
-            return send({ abortSignal: grace.signal, requestTimeout }).finally(() => grace.end());
+            const answer = await send({ abortSignal: signal ?? grace.signal, requestTimeout }).finally(() => grace.end());
+            this.tally.answered.add(service);
+            return answer;
         };
         return withRetry(operation, once, this.#pace, {
             signal,
+            hasAnswered: () => this.tally.answered.has(service),
             hurry: how.uncancelled ? this.#signal : undefined,
             expect: how.expect,
             budgetMs: how.budgetMs,

@@ -192,8 +192,8 @@ export class Caller {
     const once = async () => {
       begunAt = this.#pace.now();
       this.tally.count(operation);
-      const grace = signal === undefined ? new Grace(how.uncancelled ? this.#signal : undefined) : undefined;
-      const answer = await send({ abortSignal: signal ?? grace?.signal, requestTimeout }).finally(() => grace?.end());
+      const grace = new Grace(how.uncancelled ? this.#signal : undefined);
+      const answer = await send({ abortSignal: signal ?? grace.signal, requestTimeout }).finally(() => grace.end());
       this.tally.answered.add(service);
       return answer;
     };
