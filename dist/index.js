@@ -67331,15 +67331,19 @@ async function readByte(prober, listedKey, isAws) {
     const trial = await prober.try('GetObject', (options) => prober.s3.send(new dist_cjs/* GetObjectCommand */.jLs({ ...prober.bucket, Key, Range: 'bytes=0-0' }), options), 
     // An archived object may be read, though not now; an empty one has no first byte.
     { allowing: ['NoSuchKey', 'NotFound', 'InvalidRange', 'InvalidObjectState'] });
-    const { answer } = trial;
+    const { answer, failure } = trial;
     await answer?.Body?.transformToByteArray();
     const version = answer?.VersionId;
     return {
-        ...judgeRead(trial, listedKey),
+        ...(failure?.status === 404 && !isAws ? { verdict: undecided(trial.verdict) } : judgeRead(trial, listedKey)),
         // S3 answers the version of an object wherever versioning ever was; of other stores nobody knows.
         versioned: version !== undefined ? true : isAws && answer !== undefined ? false : undefined,
         objectLock: answer?.ObjectLockMode === undefined ? undefined : true,
     };
+}
+/** AWS looks at the permission before it looks for the key; Ceph says 404 to whoever may list. */
+function undecided(verdict) {
+    return { ...verdict, result: 'unknown', why: 'nothing is there yet to read' };
 }
 /**
  * A missing key is denied for want of s3:ListBucket only to those who may read. Where the listing is limited to a prefix,
@@ -72568,7 +72572,7 @@ function planDeploy(files, objects, etags, options) {
     };
 }
 /** The files whose ETag decides: those that have an object of the same size. Others need not be read for a plan. */
-function undecided(files, objects, prefix) {
+function plan_undecided(files, objects, prefix) {
     return files.flatMap((file) => {
         const object = objects.get(toKey(prefix, file.path));
         return object?.size === file.size && CONTENT_ETAG.test(object.etag) ? [{ file, etag: object.etag }] : [];
@@ -72652,7 +72656,7 @@ async function planChanges(inputs, source, store, report) {
     const objects = await indexObjects(store.list(prefix), prefix);
     log.line(`${count(objects.size, 'object')} below s3://${bucket}/${prefix}`);
     const etags = new Map();
-    await eachOf(undecided(source.files, objects, prefix), READS_AT_ONCE, async ({ file, etag }) => {
+    await eachOf(plan_undecided(source.files, objects, prefix), READS_AT_ONCE, async ({ file, etag }) => {
         const own = await etagOf(inputs.sourceDir ?? '.', file, etag, inputs.sizes);
         if (own !== undefined)
             etags.set(file.path, own);

@@ -12,11 +12,15 @@ export interface ProbeCase {
   /** `inline-session-policy` of a role that is assumed through OIDC. */
   readonly session?: 'auto' | 'none' | PolicyStatement[];
   readonly bucket?: { kmsKey?: string; acls?: boolean; bareDenials?: boolean };
+  /** Nothing is below the prefix yet. */
+  readonly empty?: true;
   /** Required actions that are not there. Every other check must be `allowed`, but for those that are `unknown`. */
   readonly denied: readonly string[];
   readonly unknown?: readonly string[];
   /** What a store cannot tell that says no more than "Access Denied". */
   readonly unknownWhereBare?: readonly string[];
+  /** What AWS alone tells. */
+  readonly unknownElsewhere?: readonly string[];
   /** The kind of policy that AWS's denial names. */
   readonly by?: string;
   readonly explicit?: boolean;
@@ -79,6 +83,20 @@ export const PROBE_CASES: readonly ProbeCase[] = [
     inputs: { delete: 'false' },
     policy: [LIST, allow([G, P], DOCS)],
     denied: [],
+  },
+  {
+    name: 'no get, and nothing is there',
+    empty: true,
+    policy: [LIST, allow([P, D], DOCS)],
+    denied: [G],
+    unknownWhereBare: [G],
+  },
+  {
+    name: 'exactly what is needed, and nothing is there',
+    empty: true,
+    policy: SITE,
+    denied: [],
+    unknownElsewhere: [G],
   },
   { name: 'put alone', policy: [allow([P], DOCS)], denied: [L, G, D], unknownWhereBare: [G] },
   { name: 'put alone, to append', inputs: APPEND, policy: [allow([P], DOCS)], denied: [] },
@@ -199,7 +217,7 @@ export const PROBE_CASES: readonly ProbeCase[] = [
   {
     name: 'list denied by the bucket',
     policy: SITE,
-    bucketPolicy: [everybody(deny([L], BUCKET))],
+    bucketPolicy: [user(deny([L], BUCKET))],
     denied: [L],
     unknownWhereBare: [G],
     by: 'resource-based policy',

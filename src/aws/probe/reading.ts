@@ -70,15 +70,20 @@ export async function readByte(prober: Prober, listedKey: string | undefined, is
     // An archived object may be read, though not now; an empty one has no first byte.
     { allowing: ['NoSuchKey', 'NotFound', 'InvalidRange', 'InvalidObjectState'] },
   );
-  const { answer } = trial;
+  const { answer, failure } = trial;
   await answer?.Body?.transformToByteArray();
   const version = answer?.VersionId;
   return {
-    ...judgeRead(trial, listedKey),
+    ...(failure?.status === 404 && !isAws ? { verdict: undecided(trial.verdict) } : judgeRead(trial, listedKey)),
     // S3 answers the version of an object wherever versioning ever was; of other stores nobody knows.
     versioned: version !== undefined ? true : isAws && answer !== undefined ? false : undefined,
     objectLock: answer?.ObjectLockMode === undefined ? undefined : true,
   };
+}
+
+/** AWS looks at the permission before it looks for the key; Ceph says 404 to whoever may list. */
+function undecided(verdict: Verdict): Verdict {
+  return { ...verdict, result: 'unknown', why: 'nothing is there yet to read' };
 }
 
 /**
