@@ -65845,6 +65845,7 @@ const CREDENTIALS = new Set([
 const DENIED = new Set(['AccessDenied', 'AccessDeniedException', 'AllAccessDisabled', 'Forbidden', 'AccountProblem']);
 /** No answer at all: the network, a host that is not found, a certificate that is not trusted. */
 const UNANSWERED = new Set(['NetworkError', 'HostNotFound', 'CertificateRefused', 'ConnectionRefused', 'NoTls']);
+/** The code of an answer that is not S3's. */
 const MISBEHAVED = 'StoreMisbehaved';
 /** A failure for an answer that is not S3's: HTML with 200, a missing ETag, a wrong checksum. */
 function misbehaved(operation, message) {
@@ -67215,11 +67216,14 @@ class Prober {
     leftovers = [];
     #caller;
     #runId;
-    constructor(s3, caller, destination, runId) {
+    #onLeftover;
+    /** @param onLeftover hears of a leftover at once: the run may be over before the probe is. */
+    constructor(s3, caller, { destination, runId }, onLeftover) {
         this.s3 = s3;
         this.destination = destination;
         this.#caller = caller;
         this.#runId = runId;
+        this.#onLeftover = onLeftover;
     }
     get bucket() {
         return { Bucket: this.destination.bucket };
@@ -67251,15 +67255,19 @@ class Prober {
             const gone = ['NoSuchKey', 'NoSuchUpload', 'NotFound'];
             const trial = await this.try(operation, send, { uncancelled: true, allowing: gone });
             if (trial.verdict.result !== 'allowed')
-                this.leftovers.push(`${leftover} (${trial.verdict.evidence})`);
+                this.#leaves(`${leftover} (${trial.verdict.evidence})`);
             return trial;
         }
         catch (error) {
             // A store that is gone keeps what it has; the run ends for a better reason.
             const { message } = error;
-            this.leftovers.push(`${leftover} (${message})`);
+            this.#leaves(`${leftover} (${message})`);
             return { verdict: { result: 'unknown', evidence: operation, why: message } };
         }
+    }
+    #leaves(what) {
+        this.leftovers.push(what);
+        this.#onLeftover(what);
     }
     #judge(failure, allowing) {
         const evidence = `${failure.operation} ${failure.status ?? ''} ${failure.code}`;
@@ -67843,26 +67851,29 @@ async function exists(prober, Key) {
  *
  * On stores that let nobody but holders of s3:AbortMultipartUpload abort (Ceph), a multipart start would stay behind.
  * Then, in the form `full`, an object goes the whole way.
+ * @param onLeftover hears at once of what could not be taken back.
  * @throws DeployError when the bucket is missing, of somebody else or in another region, the keys are wrong, the store is
  * silent, or it refuses what an input asks for.
  */
-async function probe(target, clients, caller) {
-    const prober = new Prober(clients.s3, caller, target.destination, target.runId);
+async function probe(target, clients, caller, onLeftover) {
+    const prober = new Prober(clients.s3, caller, target, onLeftover);
     const first = await look(prober, target, clients);
     if (first.listed.bare && target.isAws)
-        await explainBareDenial(prober, clients.unowned, target.expectedBucketOwner);
+        await explainBareDenial(prober, clients.unowned(), target.expectedBucketOwner);
     const { form, why } = formOf(target, first);
     const second = form === 'full' ? await write(prober, target, clients, caller, first) : undefined;
     const key = first.listed.key;
     const site = second?.exposure ??
         (target.thorough && key !== undefined
-            ? await exposureOf(caller, clients.anonymous, target.destination.bucket, key)
+            ? await exposureOf(caller, clients.anonymous(), target.destination.bucket, key)
             : 'missing');
     const manifest = target.thorough ? await exposureOfManifest(prober, target, clients, caller) : 'unknown';
     const checks = checksOf(target, first, second?.round);
     const capabilities = { ...target.known, ...first.capabilities, ...second?.capabilities };
     const findings = [
-        ...(target.thorough ? [info('probe-form', FORMS[form] + (why === 'as asked' ? '.' : `: ${why}.`))] : []),
+        ...(target.thorough && first.written !== undefined
+            ? [info('probe-form', FORMS[form] + (why === 'as asked' ? '.' : `: ${why}.`))]
+            : []),
         ...prober.leftovers.map((leftover) => warning('leftover', `The probe could not take back ${leftover}.`, LEFTOVER)),
         ...storedOtherwise(second?.round),
         ...(first.ownerIgnored ? [warning('owner-ignored', 'The store does not look at expected-bucket-owner.')] : []),
@@ -67904,8 +67915,8 @@ async function look(prober, target, clients) {
         when(needs('s3:DeleteObject') || mayWrite, () => deleteNothing(prober)),
         when(mayWrite, () => deleteNoVersion(prober)),
         when(target.thorough || mayWrite, () => readSettings(prober)),
-        when(target.thorough, () => lookAround(prober, clients.unowned)),
-        when(!target.isAws && target.expectedBucketOwner !== undefined, () => ignoresOwner(prober, clients.nobodys)),
+        when(target.thorough, () => lookAround(prober, clients.unowned())),
+        when(!target.isAws && target.expectedBucketOwner !== undefined, () => ignoresOwner(prober, clients.nobodys())),
     ]);
     if (abortion !== undefined)
         also.set('s3:AbortMultipartUpload', abortion);
@@ -67955,7 +67966,7 @@ async function write(prober, target, { anonymous }, caller, first) {
     let exposure;
     const lookAt = async (key) => {
         if (target.thorough)
-            exposure = await exposureOf(caller, anonymous, target.destination.bucket, key);
+            exposure = await exposureOf(caller, anonymous(), target.destination.bucket, key);
     };
     const mayAbort = first.also.get('s3:AbortMultipartUpload')?.result === 'allowed';
     const [round, features] = await together([
@@ -67969,7 +67980,7 @@ async function exposureOfManifest(prober, { destination }, { anonymous }, caller
     const key = manifestKey(destination.prefix);
     const [there, exposure] = await together([
         exists(prober, key),
-        exposureOf(caller, anonymous, destination.bucket, key),
+        exposureOf(caller, anonymous(), destination.bucket, key),
     ]);
     if (exposure === 'public')
         return exposure;
@@ -68084,7 +68095,7 @@ async function findRegion(inputs, credentials, caller) {
     return actual ?? asked;
 }
 /** Asks until one answer, or refusal, tells a region. */
-async function regionAnswered(destination, asks404Again, calls) {
+async function regionAnswered(destination, compatible, calls) {
     for (const call of calls) {
         try {
             return (await call()).BucketRegion;
@@ -68093,24 +68104,24 @@ async function regionAnswered(destination, asks404Again, calls) {
             if (!(error instanceof ServiceError))
                 throw error;
             const { failure } = error;
-            if (failure.status === 404) {
-                // A HEAD has no code: AWS means the bucket by it, any web server may mean anything.
-                if (failure.operation === 'HeadBucket' && asks404Again)
-                    continue;
-                throw explain(failure.operation === 'HeadBucket' || failure.code === 'NoSuchBucket'
-                    ? { ...failure, code: 'NoSuchBucket' }
-                    : { ...failure, code: 'StoreMisbehaved' }, destination);
-            }
+            const isHead = failure.operation === 'HeadBucket';
+            if (failure.status === 404 && !(isHead && compatible))
+                throw explain(region_named(failure), destination);
             if (failure.region !== undefined)
                 return failure.region;
             // Denied without a region: the probe asks with calls that say what is denied.
             if (kindOf(failure) === 'denied')
                 return undefined;
-            if (failure.status !== 400 && failure.status !== 301)
+            if (![301, 400, 404].includes(failure.status ?? 0))
                 throw explain(failure, destination);
         }
     }
     return undefined;
+}
+/** A HEAD has no code: AWS means the bucket by 404. Any web server says 404 to what it does not know, and no code with it. */
+function region_named(failure) {
+    const code = failure.operation === 'HeadBucket' || failure.code === 'NoSuchBucket' ? 'NoSuchBucket' : MISBEHAVED;
+    return { ...failure, code };
 }
 
 ;// CONCATENATED MODULE: ./node_modules/mime/dist/types/other.js
@@ -72449,11 +72460,11 @@ async function openBucket(inputs, session, caller, report) {
     }
     const clients = {
         s3,
-        unowned: createS3(address, session.credentials, 4),
-        nobodys: createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, 1),
-        anonymous: createAnonymousS3(address),
+        unowned: once(() => createS3(address, session.credentials, 4)),
+        nobodys: once(() => createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, 1)),
+        anonymous: once(() => createAnonymousS3(address)),
     };
-    const outcome = await probe(targetOf(inputs, place), clients, caller);
+    const outcome = await probe(targetOf(inputs, place), clients, caller, report.leftBehind);
     const { checks, capabilities, versioned } = outcome;
     const missing = checks.filter(({ required, result }) => required && result === 'denied');
     report.suggests(suggestedPolicy(inputs, { ...place, versioned, checks }));
@@ -72462,6 +72473,14 @@ async function openBucket(inputs, session, caller, report) {
         throw permissionDenied(missing, grantFor(inputs, { ...place, versioned }, outcome), session);
     const may = (action) => !checks.some((one) => one.action === action && one.result === 'denied');
     return { store, capabilities, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+}
+/** A client that only some probes need. */
+function once(make) {
+    let made;
+    return () => {
+        made ??= make();
+        return made;
+    };
 }
 function targetOf(inputs, { partition, region, account }) {
     const { storage, mode, endpoint } = inputs;
@@ -73744,14 +73763,18 @@ function probeLines({ checks, findings }) {
             const mark = required || result !== 'denied' ? MARKS[result] : '-';
             return `${mark} ${action.padEnd(width)} ${result}: ${evidenceOf(check)}`;
         }),
-        ...findings.map(({ level, message, hint }) => {
+        // What was left behind has been said already, when it was.
+        ...findings
+            .filter(({ code }) => code !== 'leftover')
+            .map(({ level, message, hint }) => {
             const more = level === 'warning' && hint !== undefined ? ` ${hint}` : '';
             return `${level === 'warning' ? '!' : 'i'} ${message}${more}`;
         }),
     ];
 }
-function evidenceOf({ evidence, why, result, requestId }) {
-    const request = result === 'denied' && requestId !== undefined ? `, request ${requestId}` : '';
+/** The call and its answer; the log names requests only where somebody may have to ask for one. */
+function evidenceOf({ evidence, why, result, requestId }, always = false) {
+    const request = (always || result === 'denied') && requestId !== undefined ? `, request ${requestId}` : '';
     return `${evidence}${request}${why === undefined ? '' : ` (${why})`}`;
 }
 const SIGNS = { allowed: '✅', denied: '❌', unknown: '❔' };
@@ -73762,7 +73785,7 @@ function probeSection({ checks, findings = [], missing, policy, mode }) {
     const rows = checks.map((check) => {
         const { action, resource, result, required } = check;
         const sign = required || result !== 'denied' ? SIGNS[result] : '➖';
-        return `<tr><td>${sign}</td><td><code>${html(action)}</code></td><td><code>${html(resource)}</code></td><td>${html(evidenceOf(check))}</td></tr>`;
+        return `<tr><td>${sign}</td><td><code>${html(action)}</code></td><td><code>${html(resource)}</code></td><td>${html(evidenceOf(check, true))}</td></tr>`;
     });
     const table = `<table>\n<tr><th></th><th>Action</th><th>Resource</th><th>Evidence</th></tr>\n${rows.join('\n')}\n</table>`;
     return [table, findingList(findings), policyOf(policy)].filter((part) => part !== '').join('\n\n');
@@ -74038,16 +74061,17 @@ class Report {
     suggests(policy) {
         this.record.policy = policy;
     }
-    /** What the probe found: a line for each check and finding, and an annotation for what it had to leave behind. */
+    /** What the probe found: a line for each check and finding. */
     probed(probe, missing) {
         const { checks, findings, capabilities } = probe;
         Object.assign(this.record, { checks, findings, capabilities, missing });
         for (const line of probeLines(probe))
             log.line(line);
-        for (const { message, hint } of findings.filter(({ code }) => code === 'leftover')) {
-            log.warn(`${message}${hint === undefined ? '' : ` ${hint}`}`);
-        }
     }
+    /** Something that the probe could not take back: said at once, since the run may not come to its end. */
+    leftBehind = (what) => {
+        log.warn(`The probe could not take back ${what}. Delete it by hand.`);
+    };
     planned(plan) {
         this.record.plan = plan;
         for (const { uploads } of plan.phases) {

@@ -50,11 +50,11 @@ export async function openBucket(
 
   const clients: ProbeClients = {
     s3,
-    unowned: createS3(address, session.credentials, 4),
-    nobodys: createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, 1),
-    anonymous: createAnonymousS3(address),
+    unowned: once(() => createS3(address, session.credentials, 4)),
+    nobodys: once(() => createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, 1)),
+    anonymous: once(() => createAnonymousS3(address)),
   };
-  const outcome = await probe(targetOf(inputs, place), clients, caller);
+  const outcome = await probe(targetOf(inputs, place), clients, caller, report.leftBehind);
   const { checks, capabilities, versioned } = outcome;
   const missing = checks.filter(({ required, result }) => required && result === 'denied');
   report.suggests(suggestedPolicy(inputs, { ...place, versioned, checks }));
@@ -65,6 +65,15 @@ export async function openBucket(
   if (missing.length > 0) throw permissionDenied(missing, grantFor(inputs, { ...place, versioned }, outcome), session);
   const may = (action: string) => !checks.some((one) => one.action === action && one.result === 'denied');
   return { store, capabilities, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+}
+
+/** A client that only some probes need. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 function targetOf(inputs: Inputs, { partition, region, account }: Place): ProbeTarget {

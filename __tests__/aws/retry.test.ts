@@ -231,3 +231,21 @@ test('what is thrown in the end holds nothing of the SDK error', async () => {
   expect(JSON.stringify(result, Object.getOwnPropertyNames(result))).not.toContain('session-token');
   expect(result).not.toHaveProperty('cause');
 });
+
+describe('a call that must be finished when the job is cancelled', () => {
+  test('is retried for a few seconds more, and no longer', async () => {
+    const cancelled = new AbortController();
+    cancelled.abort();
+    const clock = new Clock();
+    const { calls, result } = await callForEver(answer('SlowDown', 503), clock, { hurry: cancelled.signal });
+    expect(calls).toBeGreaterThan(1);
+    expect(result).toMatchObject({ failure: { code: 'SlowDown' } });
+    expect(clock.time - 1_000_000).toBeLessThanOrEqual(4_000);
+  });
+
+  test('is retried as any other while the job goes on', async () => {
+    const clock = new Clock();
+    await callForEver(answer('SlowDown', 503), clock, { hurry: new AbortController().signal });
+    expect(clock.time - 1_000_000).toBeGreaterThan(60_000);
+  });
+});

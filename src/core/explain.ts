@@ -66,7 +66,8 @@ const CREDENTIALS = new Set([
 const DENIED = new Set(['AccessDenied', 'AccessDeniedException', 'AllAccessDisabled', 'Forbidden', 'AccountProblem']);
 /** No answer at all: the network, a host that is not found, a certificate that is not trusted. */
 const UNANSWERED = new Set(['NetworkError', 'HostNotFound', 'CertificateRefused', 'ConnectionRefused', 'NoTls']);
-const MISBEHAVED = 'StoreMisbehaved';
+/** The code of an answer that is not S3's. */
+export const MISBEHAVED = 'StoreMisbehaved';
 
 /** A failure for an answer that is not S3's: HTML with 200, a missing ETag, a wrong checksum. */
 export function misbehaved(operation: string, message: string): ServiceFailure {

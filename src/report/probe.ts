@@ -22,15 +22,19 @@ export function probeLines({ checks, findings }: Pick<Probed, 'checks' | 'findin
       const mark = required || result !== 'denied' ? MARKS[result] : '-';
       return `${mark} ${action.padEnd(width)} ${result}: ${evidenceOf(check)}`;
     }),
-    ...findings.map(({ level, message, hint }) => {
-      const more = level === 'warning' && hint !== undefined ? ` ${hint}` : '';
-      return `${level === 'warning' ? '!' : 'i'} ${message}${more}`;
-    }),
+    // What was left behind has been said already, when it was.
+    ...findings
+      .filter(({ code }) => code !== 'leftover')
+      .map(({ level, message, hint }) => {
+        const more = level === 'warning' && hint !== undefined ? ` ${hint}` : '';
+        return `${level === 'warning' ? '!' : 'i'} ${message}${more}`;
+      }),
   ];
 }
 
-function evidenceOf({ evidence, why, result, requestId }: Check): string {
-  const request = result === 'denied' && requestId !== undefined ? `, request ${requestId}` : '';
+/** The call and its answer; the log names requests only where somebody may have to ask for one. */
+function evidenceOf({ evidence, why, result, requestId }: Check, always = false): string {
+  const request = (always || result === 'denied') && requestId !== undefined ? `, request ${requestId}` : '';
   return `${evidence}${request}${why === undefined ? '' : ` (${why})`}`;
 }
 
@@ -42,7 +46,7 @@ export function probeSection({ checks, findings = [], missing, policy, mode }: R
   const rows = checks.map((check) => {
     const { action, resource, result, required } = check;
     const sign = required || result !== 'denied' ? SIGNS[result] : '➖';
-    return `<tr><td>${sign}</td><td><code>${html(action)}</code></td><td><code>${html(resource)}</code></td><td>${html(evidenceOf(check))}</td></tr>`;
+    return `<tr><td>${sign}</td><td><code>${html(action)}</code></td><td><code>${html(resource)}</code></td><td>${html(evidenceOf(check, true))}</td></tr>`;
   });
   const table = `<table>\n<tr><th></th><th>Action</th><th>Resource</th><th>Evidence</th></tr>\n${rows.join('\n')}\n</table>`;
   return [table, findingList(findings), policyOf(policy)].filter((part) => part !== '').join('\n\n');

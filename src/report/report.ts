@@ -59,15 +59,17 @@ export class Report {
     this.record.policy = policy;
   }
 
-  /** What the probe found: a line for each check and finding, and an annotation for what it had to leave behind. */
+  /** What the probe found: a line for each check and finding. */
   probed(probe: Pick<Probed, 'checks' | 'findings' | 'capabilities'>, missing: readonly string[]): void {
     const { checks, findings, capabilities } = probe;
     Object.assign(this.record, { checks, findings, capabilities, missing });
     for (const line of probeLines(probe)) log.line(line);
-    for (const { message, hint } of findings.filter(({ code }) => code === 'leftover')) {
-      log.warn(`${message}${hint === undefined ? '' : ` ${hint}`}`);
-    }
   }
+
+  /** Something that the probe could not take back: said at once, since the run may not come to its end. */
+  readonly leftBehind = (what: string): void => {
+    log.warn(`The probe could not take back ${what}. Delete it by hand.`);
+  };
 
   planned(plan: Plan): void {
     this.record.plan = plan;

@@ -41,10 +41,10 @@ export interface ProbeTarget {
 export interface ProbeClients {
   readonly s3: S3Client;
   /** Does not say whom the bucket should belong to. */
-  readonly unowned: S3Client;
+  readonly unowned: () => S3Client;
   /** Says that it should belong to nobody. */
-  readonly nobodys: S3Client;
-  readonly anonymous: S3Client;
+  readonly nobodys: () => S3Client;
+  readonly anonymous: () => S3Client;
 }
 
 export interface ProbeOutcome {
@@ -71,13 +71,19 @@ export interface ProbeOutcome {
  *
  * On stores that let nobody but holders of s3:AbortMultipartUpload abort (Ceph), a multipart start would stay behind.
  * Then, in the form `full`, an object goes the whole way.
+ * @param onLeftover hears at once of what could not be taken back.
  * @throws DeployError when the bucket is missing, of somebody else or in another region, the keys are wrong, the store is
  * silent, or it refuses what an input asks for.
  */
-export async function probe(target: ProbeTarget, clients: ProbeClients, caller: Caller): Promise<ProbeOutcome> {
-  const prober = new Prober(clients.s3, caller, target.destination, target.runId);
+export async function probe(
+  target: ProbeTarget,
+  clients: ProbeClients,
+  caller: Caller,
+  onLeftover: (what: string) => void,
+): Promise<ProbeOutcome> {
+  const prober = new Prober(clients.s3, caller, target, onLeftover);
   const first = await look(prober, target, clients);
-  if (first.listed.bare && target.isAws) await explainBareDenial(prober, clients.unowned, target.expectedBucketOwner);
+  if (first.listed.bare && target.isAws) await explainBareDenial(prober, clients.unowned(), target.expectedBucketOwner);
 
   const { form, why } = formOf(target, first);
   const second = form === 'full' ? await write(prober, target, clients, caller, first) : undefined;
@@ -85,14 +91,16 @@ export async function probe(target: ProbeTarget, clients: ProbeClients, caller: 
   const site =
     second?.exposure ??
     (target.thorough && key !== undefined
-      ? await exposureOf(caller, clients.anonymous, target.destination.bucket, key)
+      ? await exposureOf(caller, clients.anonymous(), target.destination.bucket, key)
       : 'missing');
   const manifest = target.thorough ? await exposureOfManifest(prober, target, clients, caller) : 'unknown';
 
   const checks = checksOf(target, first, second?.round);
   const capabilities = { ...target.known, ...first.capabilities, ...second?.capabilities };
   const findings = [
-    ...(target.thorough ? [info('probe-form', FORMS[form] + (why === 'as asked' ? '.' : `: ${why}.`))] : []),
+    ...(target.thorough && first.written !== undefined
+      ? [info('probe-form', FORMS[form] + (why === 'as asked' ? '.' : `: ${why}.`))]
+      : []),
     ...prober.leftovers.map((leftover) => warning('leftover', `The probe could not take back ${leftover}.`, LEFTOVER)),
     ...storedOtherwise(second?.round),
     ...(first.ownerIgnored ? [warning('owner-ignored', 'The store does not look at expected-bucket-owner.')] : []),
@@ -153,8 +161,8 @@ async function look(prober: Prober, target: ProbeTarget, clients: ProbeClients):
     when(needs('s3:DeleteObject') || mayWrite, () => deleteNothing(prober)),
     when(mayWrite, () => deleteNoVersion(prober)),
     when(target.thorough || mayWrite, () => readSettings(prober)),
-    when(target.thorough, () => lookAround(prober, clients.unowned)),
-    when(!target.isAws && target.expectedBucketOwner !== undefined, () => ignoresOwner(prober, clients.nobodys)),
+    when(target.thorough, () => lookAround(prober, clients.unowned())),
+    when(!target.isAws && target.expectedBucketOwner !== undefined, () => ignoresOwner(prober, clients.nobodys())),
   ]);
   if (abortion !== undefined) also.set('s3:AbortMultipartUpload', abortion);
   return {
@@ -219,7 +227,7 @@ async function write(
 ): Promise<Second> {
   let exposure: Exposure | undefined;
   const lookAt = async (key: string) => {
-    if (target.thorough) exposure = await exposureOf(caller, anonymous, target.destination.bucket, key);
+    if (target.thorough) exposure = await exposureOf(caller, anonymous(), target.destination.bucket, key);
   };
   const mayAbort = first.also.get('s3:AbortMultipartUpload')?.result === 'allowed';
   const [round, features] = await together([
@@ -239,7 +247,7 @@ async function exposureOfManifest(
   const key = manifestKey(destination.prefix);
   const [there, exposure] = await together([
     exists(prober, key),
-    exposureOf(caller, anonymous, destination.bucket, key),
+    exposureOf(caller, anonymous(), destination.bucket, key),
   ]);
   if (exposure === 'public') return exposure;
   return there === false ? 'missing' : there === undefined ? 'unknown' : exposure;

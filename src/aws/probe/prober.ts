@@ -37,12 +37,20 @@ export class Prober {
   readonly leftovers: string[] = [];
   readonly #caller: Caller;
   readonly #runId: string;
+  readonly #onLeftover: (what: string) => void;
 
-  constructor(s3: S3Client, caller: Caller, destination: Destination, runId: string) {
+  /** @param onLeftover hears of a leftover at once: the run may be over before the probe is. */
+  constructor(
+    s3: S3Client,
+    caller: Caller,
+    { destination, runId }: { destination: Destination; runId: string },
+    onLeftover: (what: string) => void,
+  ) {
     this.s3 = s3;
     this.destination = destination;
     this.#caller = caller;
     this.#runId = runId;
+    this.#onLeftover = onLeftover;
   }
 
   get bucket(): { Bucket: string } {
@@ -83,14 +91,19 @@ export class Prober {
     try {
       const gone = ['NoSuchKey', 'NoSuchUpload', 'NotFound'];
       const trial = await this.try(operation, send, { uncancelled: true, allowing: gone });
-      if (trial.verdict.result !== 'allowed') this.leftovers.push(`${leftover} (${trial.verdict.evidence})`);
+      if (trial.verdict.result !== 'allowed') this.#leaves(`${leftover} (${trial.verdict.evidence})`);
       return trial;
     } catch (error) {
       // A store that is gone keeps what it has; the run ends for a better reason.
       const { message } = error as Error;
-      this.leftovers.push(`${leftover} (${message})`);
+      this.#leaves(`${leftover} (${message})`);
       return { verdict: { result: 'unknown', evidence: operation, why: message } };
     }
+  }
+
+  #leaves(what: string): void {
+    this.leftovers.push(what);
+    this.#onLeftover(what);
   }
 
   #judge<T>(failure: ServiceFailure, allowing: readonly string[]): Trial<T> {
