@@ -53,6 +53,8 @@ const OTHER: Record<string, string | Record<string, string>> = {
   concurrency: '3',
   'part-size': '16MiB',
   'site-url': 'https://www.example.org',
+  probe: 'full',
+  'expected-bucket-owner': '123456789012',
 };
 
 /** Reads the inputs as a step with these variables would, and answers the names that were asked for. */

@@ -1,5 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { neededActions, partitionOf, permissionPolicy, resourceFor, sessionPolicy } from '../../src/core/policy.ts';
+import {
+  kmsKeyOf,
+  neededActions,
+  partitionOf,
+  permissionPolicy,
+  REMOVAL,
+  resourceFor,
+  sessionPolicy,
+} from '../../src/core/policy.ts';
 
 const docs = { bucket: 'my-site', prefix: 'docs/' } as const;
 
@@ -10,8 +18,7 @@ test.each([
   ['probe', 'all', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
   ['probe', 'owned', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
   ['probe', 'off', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject']],
-  // A probe asks for what the deploy would need.
-  ['probe', 'all', true, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
+  ['probe', 'all', true, ['s3:ListBucket', 's3:GetObject']], // what a plan would need
   ['plan', 'all', true, ['s3:ListBucket', 's3:GetObject']],
   ['plan', 'owned', true, ['s3:ListBucket', 's3:GetObject']],
   ['plan', 'off', true, ['s3:ListBucket', 's3:GetObject']],
@@ -154,4 +161,45 @@ test.each([
   ['arn:aws-us-gov:iam::123456789012:role/x', 'aws-us-gov'],
 ])('the partition of %s is %s', (regionOrArn, partition) => {
   expect(partitionOf(regionOrArn)).toBe(partition);
+});
+
+describe('the KMS key of a policy', () => {
+  const place = { partition: 'aws', region: 'eu-central-1', account: '123456789012' };
+  test.each([
+    ['an id', 'k-1', 'arn:aws:kms:eu-central-1:123456789012:key/k-1'],
+    ['an ARN', 'arn:aws:kms:us-east-1:1:key/k', 'arn:aws:kms:us-east-1:1:key/k'],
+    ['a path', 'key/k-1', 'arn:aws:kms:eu-central-1:123456789012:key/k-1'],
+  ])('from %s', (_form, id, arn) => {
+    expect(kmsKeyOf(id, place)).toEqual({ arn });
+  });
+
+  test.each(['alias/site', 'arn:aws:kms:eu-central-1:123456789012:alias/site'])('from %s is a condition', (id) => {
+    expect(kmsKeyOf(id, place)).toEqual({
+      arn: 'arn:aws:kms:eu-central-1:123456789012:key/*',
+      condition: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': 'alias/site' } },
+    });
+  });
+
+  test('is any in a place that is not known', () => {
+    expect(kmsKeyOf('k', { partition: 'aws-cn', region: undefined, account: undefined }).arn).toBe(
+      'arn:aws-cn:kms:*:*:key/k',
+    );
+  });
+
+  test('has a statement of its own', () => {
+    const policy = permissionPolicy(['s3:PutObject', 'kms:GenerateDataKey', 'kms:Decrypt'], docs, 'aws', {
+      key: { arn: 'arn:key' },
+    });
+    expect(policy.Statement.map(({ Sid, Action, Resource }) => [Sid, Action, Resource])).toEqual([
+      ['DeploySite', ['s3:PutObject', 's3:AbortMultipartUpload'], 'arn:aws:s3:::my-site/docs/*'],
+      ['EncryptSite', ['kms:GenerateDataKey', 'kms:Decrypt'], 'arn:key'],
+    ]);
+  });
+});
+
+test('a session of a probe may look around and take back its own objects', () => {
+  const text = sessionPolicy(['s3:PutObject'], docs, 'aws', { looks: true, probeObjects: REMOVAL });
+  const [, own, looks] = JSON.parse(text).Statement;
+  expect(own).toMatchObject({ Action: REMOVAL, Resource: 'arn:aws:s3:::my-site/docs/.s3-deploy-probe/*' });
+  expect(looks.Action.every((action: string) => /^s3:(List|GetBucket)/.test(action))).toBe(true);
 });

@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { AWS } from '../../src/core/capabilities.ts';
+import { warning } from '../../src/core/findings.ts';
 import type { Outcome, Plan, Unchanged, Upload } from '../../src/core/model.ts';
 import { DeployError } from '../../src/errors.ts';
 import { countsOf, probeResultOf, type RunRecord, statusOf } from '../../src/report/record.ts';
@@ -105,9 +107,13 @@ test.each([
 
 describe('the result file', () => {
   test('of a deploy has the documented shape', () => {
-    const checks = [{ action: 's3:PutObject', resource: 'arn', result: 'allowed', evidence: 'PutObject 200' }] as const;
+    const checks = [
+      { action: 's3:PutObject', resource: 'arn', required: true, result: 'allowed', evidence: 'PutObject 200' },
+    ] as const;
     const error = new DeployError('UPLOAD_FAILED', 'It failed.', { hint: 'Again.', cause: new Error('secret') });
-    expect(resultOf(record({ plan: PLAN, outcome: OUTCOME, checks, error }))).toEqual({
+    const findings = [warning('leftover', 'An object.')];
+    const capabilities = { ...AWS, multipart: undefined };
+    expect(resultOf(record({ plan: PLAN, outcome: OUTCOME, checks, findings, capabilities, error }))).toEqual({
       version: 1,
       mode: 'deploy',
       status: 'failed',
@@ -126,7 +132,11 @@ describe('the result file', () => {
       deletions: [],
       kept: [{ key: 'docs/kept.js', why: 'delete off' }],
       failures: [FAILURE],
-      probe: { checks },
+      probe: {
+        checks,
+        findings: [{ level: 'warning', code: 'leftover', message: 'An object.' }],
+        capabilities: { ...AWS, multipart: null },
+      },
       error: { code: 'UPLOAD_FAILED', message: 'It failed.', hint: 'Again.' },
     });
   });

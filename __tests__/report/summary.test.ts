@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { info, warning } from '../../src/core/findings.ts';
 import type { Check, Failure, Outcome, Plan, RemoteObject, Stored, Unchanged, Upload } from '../../src/core/model.ts';
 import { permissionPolicy } from '../../src/core/policy.ts';
 import { DeployError } from '../../src/errors.ts';
@@ -172,7 +173,7 @@ test('GitHub takes a summary of 1 MiB: hostile keys, messages and hints stay far
 });
 
 describe('nothing in a summary can become markup', () => {
-  const TAGS = /<\/?(b|pre|code|table|tr|td|th|details|summary|a)( open| href="[^"<>]*")?>/g;
+  const TAGS = /<\/?(b|pre|code|table|tr|td|th|details|summary|a|ul|li)( open| href="[^"<>]*")?>/g;
   test.each([
     ['a tag', '<img src=x onerror=alert(1)>'],
     ['the end of the table', '</code></td></tr></table><script>'],
@@ -183,13 +184,21 @@ describe('nothing in a summary can become markup', () => {
     ['a command', '##[stop-commands]x ::add-mask::y'],
     ['bidi', '\u202e\u2066'],
   ])('%s', (_what, hostile) => {
-    const check: Check = { action: hostile, resource: hostile, result: 'denied', evidence: hostile, why: hostile };
+    const check: Check = {
+      action: hostile,
+      resource: hostile,
+      required: true,
+      result: 'denied',
+      evidence: hostile,
+      why: hostile,
+    };
     const text = summary({
       destination: { bucket: hostile, prefix: `${hostile}/` },
       region: hostile,
       plan: planOf(),
       outcome: outcomeOf({ uploaded: [stored(hostile)], deleted: [hostile], failures: [failure(hostile, hostile)] }),
       checks: [check],
+      findings: [warning('lists-other-buckets', hostile, hostile)],
       missing: ['s3:PutObject'],
       policy: permissionPolicy(['s3:PutObject'], { bucket: hostile, prefix: `${hostile}/` }, 'aws'),
       error: new DeployError('UPLOAD_FAILED', hostile, { hint: hostile }),
@@ -211,6 +220,7 @@ describe('the probe', () => {
   const check = (action: string, result: Check['result'], why?: string): Check => ({
     action,
     resource: 'arn:aws:s3:::my-site/docs/*',
+    required: action !== 's3:AbortMultipartUpload',
     result,
     evidence: `${action.slice(3)} 403`,
     ...(why === undefined ? {} : { why }),
@@ -231,6 +241,17 @@ describe('the probe', () => {
     const pasted = /<pre>(.*)<\/pre>/s.exec(text)?.[1] ?? '';
     const decoded = pasted.replace(/&#(\d+);/g, (_, code) => String.fromCodePoint(Number(code)));
     expect(JSON.parse(decoded)).toEqual(policy);
+  });
+
+  test('tells what a deploy goes on without from what it lacks', () => {
+    const text = summary({ mode: 'probe', checks: [check('s3:AbortMultipartUpload', 'denied')] });
+    expect(text).toContain('<td>➖</td><td><code>s3:AbortMultipartUpload</code></td>');
+  });
+
+  test('lists what was found beside the permissions, warnings marked', () => {
+    const findings = [warning('lists-account', 'Too wide.', 'Give less.'), info('manifest-exposure', 'No manifest.')];
+    const text = summary({ mode: 'probe', checks, findings });
+    expect(text).toContain('<li>⚠️ Too wide. Give less.</li>\n<li>No manifest.</li>');
   });
 
   test('is shown without a policy where there is none', () => {

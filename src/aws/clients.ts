@@ -16,6 +16,8 @@ export interface StoreAddress {
   /** URL of an S3-compatible store; AWS without it. */
   readonly endpoint: string | undefined;
   readonly forcePathStyle: boolean;
+  /** Account that must own the bucket; sent with every request, so that nothing is ever done in another's. */
+  readonly expectedBucketOwner?: string | undefined;
 }
 
 const CONNECT_MS = 5_000;
@@ -67,7 +69,31 @@ export function createS3(
       { step: 'deserialize', name: 'readClock' },
     );
   }
+  if (address.expectedBucketOwner !== undefined) expectOwner(s3, address.expectedBucketOwner);
   return s3;
+}
+
+function expectOwner(s3: S3Client, account: string): void {
+  s3.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers['x-amz-expected-bucket-owner'] = account;
+      return next(args);
+    },
+    { step: 'build', name: 'expectBucketOwner' },
+  );
+}
+
+/** A client for what anybody may ask: nothing is signed. */
+export function createAnonymousS3(address: StoreAddress): S3Client {
+  return new S3Client({
+    region: address.region,
+    forcePathStyle: address.forcePathStyle,
+    ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
+    credentials: { accessKeyId: '', secretAccessKey: '' },
+    signer: { sign: async (request) => request },
+    maxAttempts: 1,
+    requestHandler: handler(2),
+  });
 }
 
 /** The clock of the store, as far as its answers tell: what two runners' clocks say cannot be compared. */
@@ -105,6 +131,8 @@ export function createSts(region: string, endpoint: string | undefined, credenti
 export class Tally {
   readonly calls = new Map<string, number>();
   retries = 0;
+  /** Services that have answered: the store, or STS. */
+  readonly answered = new Set<'s3' | 'sts'>();
 
   count(operation: string): void {
     this.calls.set(operation, (this.calls.get(operation) ?? 0) + 1);
@@ -123,12 +151,41 @@ export interface CallHow {
   readonly bytes?: number;
   /** Codes that are an answer here, not a fault. */
   readonly expect?: readonly string[];
-  /** Made even when the job is cancelled: it takes back what would stay behind. */
+  /** Made, and finished, even when the job is cancelled: it takes back what would stay behind, or leaves it. */
   readonly uncancelled?: boolean;
   /** Milliseconds for which retries are begun. */
   readonly budgetMs?: number;
   /** Milliseconds after which a refusal is tried again that otherwise would not be. */
   again?(failure: ServiceFailure, attempt: number): number | undefined;
+}
+
+/** What a call that must be finished gets after the job was cancelled, before it is given up. */
+const GRACE_MS = 3_000;
+
+/** A signal that comes a while after another. */
+class Grace {
+  readonly #controller = new AbortController();
+  readonly #after: AbortSignal | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(after: AbortSignal | undefined) {
+    this.#after = after;
+    if (after?.aborted) this.#begin();
+    else after?.addEventListener('abort', this.#begin, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#after?.removeEventListener('abort', this.#begin);
+  }
+
+  readonly #begin = () => {
+    this.#timer = setTimeout(() => this.#controller.abort(), GRACE_MS);
+  };
 }
 
 /** The service says that the session is over. */
@@ -166,14 +223,20 @@ export class Caller {
   call<T>(operation: string, send: (options: CallOptions) => Promise<T>, how: CallHow = {}): Promise<T> {
     const signal = how.uncancelled ? undefined : this.#signal;
     const requestTimeout = CALL_MS + (how.bytes ?? 0) / SLOWEST_BYTES_PER_MS;
+    const service = /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
     let begunAt = 0;
-    const once = () => {
+    const once = async () => {
       begunAt = this.#pace.now();
       this.tally.count(operation);
-      return send(signal === undefined ? { requestTimeout } : { abortSignal: signal, requestTimeout });
+      const grace = new Grace(how.uncancelled ? this.#signal : undefined);
+      const answer = await send({ abortSignal: signal ?? grace.signal, requestTimeout }).finally(() => grace.end());
+      this.tally.answered.add(service);
+      return answer;
     };
     return withRetry(operation, once, this.#pace, {
       signal,
+      hasAnswered: () => this.tally.answered.has(service),
+      hurry: how.uncancelled ? this.#signal : undefined,
       expect: how.expect,
       budgetMs: how.budgetMs,
       again: async (failure, attempt) => how.again?.(failure, attempt) ?? (await this.#mend(failure, attempt, begunAt)),

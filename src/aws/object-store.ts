@@ -17,6 +17,7 @@ import {
   type StorageClass,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import type { Capabilities } from '../core/capabilities.ts';
 import { eachOf } from '../core/each-of.ts';
 import { describe, kindOf, misbehaved, type ServiceFailure } from '../core/explain.ts';
 import type {
@@ -49,6 +50,8 @@ export interface StoreOptions {
   readonly isAws: boolean;
   readonly sizes: UploadSizes;
   readonly storage: StorageOptions;
+  /** What is known of the store; what is not is tried. */
+  readonly capabilities: Capabilities;
 }
 
 /** The bucket of a deploy, through the SDK. Every failure that it throws is a ServiceError. */
@@ -73,7 +76,7 @@ export class S3ObjectStore implements ObjectStore {
         const command = new ListObjectsV2Command({
           Bucket: this.#options.bucket,
           Prefix: prefix,
-          EncodingType: 'url',
+          ...(this.#options.capabilities.urlEncodedListing === false ? {} : { EncodingType: 'url' as const }),
           ...(token === undefined ? {} : { ContinuationToken: token }),
         });
         const answer = await this.#s3.send(command, options);
@@ -180,8 +183,9 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async deleteMany(keys: readonly string[]): Promise<Failure[]> {
-    const alone = keys.filter((key) => NOT_FOR_XML.test(key));
-    const together = keys.filter((key) => !NOT_FOR_XML.test(key));
+    const batches = this.#options.capabilities.batchDelete !== false;
+    const alone = keys.filter((key) => !batches || NOT_FOR_XML.test(key));
+    const together = keys.filter((key) => batches && !NOT_FOR_XML.test(key));
     const failures = await this.#deleteOneByOne(alone);
     for (let i = 0; i < together.length; i += BATCH) {
       failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH))));

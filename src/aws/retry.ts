@@ -17,13 +17,21 @@ const BUDGET_MS = 90_000;
 const MISBEHAVED_ATTEMPTS = 5;
 const SKEW_ATTEMPTS = 2;
 const HOST_ATTEMPTS = 4;
+/** About ten seconds for a store that has never answered: a wrong port never will. One that has may be restarting. */
+const REFUSED_ATTEMPTS = 7;
+/** From the cancellation of a job the runner waits ten seconds before it kills. */
+const HURRY_MS = 4_000;
 const FIRST_DELAY_MS = { throttled: 500, transient: 100, unreachable: 200, misbehaved: 100 };
 const LONGEST_DELAY_MS = 15_000;
 
 export interface RetryOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Ends waiting, not the call: once it is aborted, retries begin for a few seconds more. */
+  readonly hurry?: AbortSignal | undefined;
   /** Codes that are an answer here, not a fault. */
   readonly expect?: readonly string[] | undefined;
+  /** Whether the store has answered in this run before. */
+  hasAnswered?(): boolean;
   /** From the first failure, retries may begin for so many milliseconds. */
   readonly budgetMs?: number | undefined;
   /** Milliseconds after which a failure is tried again that by its kind would not be. */
@@ -44,6 +52,7 @@ export async function withRetry<T>(
   options: RetryOptions = {},
 ): Promise<T> {
   let deadline: number | undefined;
+  let hurriedAt: number | undefined;
   for (let attempt = 1; ; attempt++) {
     try {
       return await call();
@@ -52,18 +61,34 @@ export async function withRetry<T>(
       if (isOurs(error)) throw error;
       const { failure } = toServiceError(operation, error);
       deadline ??= pace.now() + (options.budgetMs ?? BUDGET_MS);
+      if (options.hurry?.aborted) {
+        hurriedAt ??= pace.now();
+        deadline = Math.min(deadline, hurriedAt + HURRY_MS);
+      }
       const delay = options.expect?.includes(failure.code)
         ? undefined
-        : (delayBefore(failure, attempt, pace.random()) ?? (await options.again?.(failure, attempt)));
+        : (delayBefore(failure, attempt, pace.random(), options.hasAnswered?.() ?? false) ??
+          (await options.again?.(failure, attempt)));
       if (delay === undefined || pace.now() + delay > deadline) throw new ServiceError(failure);
       options.onRetry?.(failure, delay);
-      await pace.sleep(delay, options.signal);
+      await wait(delay, pace, options);
     }
   }
 }
 
+/** Waits; a job that is cancelled meanwhile ends the wait, and with `hurry` nothing more. */
+async function wait(ms: number, pace: Pace, { signal, hurry }: RetryOptions): Promise<void> {
+  if (hurry === undefined || hurry.aborted) return pace.sleep(ms, signal);
+  await pace.sleep(ms, hurry).catch(() => undefined);
+}
+
 /** Milliseconds to wait after the nth failure, or undefined when another try cannot help. */
-function delayBefore(failure: ServiceFailure, attempt: number, random: number): number | undefined {
+function delayBefore(
+  failure: ServiceFailure,
+  attempt: number,
+  random: number,
+  hasAnswered: boolean,
+): number | undefined {
   const kind = kindOf(failure);
   switch (kind) {
     case 'misbehaved':
@@ -73,8 +98,9 @@ function delayBefore(failure: ServiceFailure, attempt: number, random: number): 
       if (failure.code === 'RequestTimeTooSkewed' && attempt >= SKEW_ATTEMPTS) return undefined;
       break;
     case 'unreachable':
-      if (failure.code === 'CertificateRefused') return undefined;
+      if (failure.code === 'CertificateRefused' || failure.code === 'NoTls') return undefined;
       if (failure.code === 'HostNotFound' && attempt >= HOST_ATTEMPTS) return undefined;
+      if (failure.code === 'ConnectionRefused' && attempt >= REFUSED_ATTEMPTS && !hasAnswered) return undefined;
       break;
     case 'throttled':
       break;
