@@ -1,6 +1,8 @@
 /** Tests are TypeScript that Node runs by taking the types out, so what a test sees is the source line for line. */
 export default {
   testEnvironment: 'node',
+  // Each test starts the built action several times, on machines that may be busy.
+  testTimeout: 60_000,
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': './scripts/strip-types.js' },
   testMatch: ['**/__tests__/**/*.test.ts'],

@@ -110,6 +110,7 @@ function planOf(phases: { assets?: string[]; pages?: string[]; 'entry pages'?: s
     kept: [],
     unchanged: [],
     stale: [],
+    revived: [],
     verified: true,
   };
 }

@@ -76387,6 +76387,9 @@ function planDeploy(files, known, options) {
         kept: existing.concat(fates.flatMap(({ object, why }) => (why === undefined ? [] : [{ key: object.key, why }]))),
         unchanged,
         stale,
+        revived: unchanged
+            .filter(({ key }) => known.manifest?.entries.get(keyHash(key))?.staleSince !== undefined)
+            .map(({ key }) => key),
         verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
     };
 }
@@ -76401,7 +76404,7 @@ function planRemoval(objects, options) {
     if (options.maxDelete.kind === 'count')
         checkDeletions(deletions.length, objects.size, options.maxDelete);
     const kept = [...objects.keys()].filter(excluded).map((key) => ({ key, why: 'excluded' }));
-    return { phases: [], deletions, kept, unchanged: [], stale: [], verified: false };
+    return { phases: [], deletions, kept, unchanged: [], stale: [], revived: [], verified: false };
 }
 /** The files whose content decides, with the ETag of their object: those that have one of the same size. */
 function toDigest(files, known, options) {
@@ -76505,13 +76508,18 @@ function checkDeletions(deletions, objects, limit) {
 /** What the next deploy will want to know: the manifest after the uploads of a plan, before its deletions. */
 function manifestAfter(plan, stored, before, by, options) {
     const entries = new Map();
-    for (const { key, etag, content, headers, owned } of plan.unchanged) {
-        if (headers !== undefined)
-            entries.set(keyHash(key), { etag, content, headers, owned, staleSince: undefined });
-    }
     for (const { key, etag, content, headers } of stored) {
         const fingerprint = headersFingerprint(headers, options.storage);
         entries.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
+    }
+    for (const { key, etag, content, headers, owned } of plan.unchanged) {
+        const name = keyHash(key);
+        // What an earlier round put is found unchanged by the next one, unless somebody has written it since.
+        const ours = owned || entries.get(name)?.etag === etag;
+        if (headers !== undefined)
+            entries.set(name, { etag, content, headers, owned: ours, staleSince: undefined });
+        else if (!ours)
+            entries.delete(name);
     }
     for (const { object, since } of plan.stale) {
         const name = keyHash(object.key);
@@ -76748,9 +76756,10 @@ const READS_AT_ONCE = 4;
 /** Lists the bucket, reads the manifest, compares what may be the same, and plans. Changes nothing. */
 async function planChanges(inputs, source, bucket, manifest, by, report) {
     const { prefix } = inputs.destination;
-    const { objects, own } = await listObjects(inputs, bucket);
-    if (inputs.overwrite)
-        await manifest.read(own, by);
+    let { objects, own } = await listObjects(inputs, bucket);
+    // A deploy that ends between the listing and the manifest would have its changes taken for unchanged.
+    while (inputs.overwrite && !(await manifest.read(own, by)))
+        ({ objects, own } = await listObjects(inputs, bucket));
     const known = { objects, manifest: manifest.manifest };
     const options = { ...inputs, prefix, now: Math.floor(Date.now() / 1000) };
     const digests = new Map();
@@ -76853,7 +76862,7 @@ async function uploadAll(plan, store, options) {
     for (const phase of live) {
         if (phase === firstPages)
             await askToGoOn();
-        if (!interrupted && stopped === undefined)
+        if (!interrupted && failures.length === 0 && stopped === undefined)
             await eachOf(phase.uploads, options.concurrency, (upload) => put(upload, phase.name));
         if (interrupted || failures.length > 0 || stopped !== undefined)
             break;
@@ -76875,20 +76884,32 @@ async function storeOne(upload, store, condition, options) {
         return put === 'precondition failed' ? undefined : { ...upload, etag: put.etag, content: body.content() };
     });
 }
-/** Deletes what the plan says is stale; nothing when the upload before it had a failure. */
+/** Keys deleted between two looks at whether another deploy has finished meanwhile. */
+const DELETIONS_AT_ONCE = 1000;
+/**
+ * Deletes what the plan says is stale; nothing when the upload before it had a failure. It ends when another deploy has
+ * finished meanwhile, which may have found a use for what is left.
+ */
 async function deleteStale(plan, before, store, options) {
     const keys = plan.deletions.map(({ key }) => key);
     if (keys.length === 0 || before.failures.length > 0 || before.stopped !== undefined)
         return before;
+    const deleted = [];
+    const failures = [];
     try {
-        options.signal?.throwIfAborted();
-        const failures = await store.deleteMany(keys);
-        const left = new Set(failures.map(({ key }) => key));
-        return { ...before, failures, deleted: keys.filter((key) => !left.has(key)) };
+        for (let at = 0; at < keys.length && (await options.mayGoOn()); at += DELETIONS_AT_ONCE) {
+            options.signal?.throwIfAborted();
+            const batch = keys.slice(at, at + DELETIONS_AT_ONCE);
+            const failed = await store.deleteMany(batch);
+            const left = new Set(failed.map(({ key }) => key));
+            failures.push(...failed);
+            deleted.push(...batch.filter((key) => !left.has(key)));
+        }
+        return { ...before, failures, deleted };
     }
     catch (error) {
-        const { failure, stops } = options.judge(error, keys[0] ?? '');
-        return { ...before, failures: failure === undefined ? [] : [failure], stopped: stops };
+        const { failure, stops } = options.judge(error, keys[deleted.length] ?? '');
+        return { ...before, failures: failure === undefined ? failures : [...failures, failure], deleted, stopped: stops };
     }
 }
 /** The error of an outcome with failures, or undefined for one without. */
@@ -77049,8 +77070,9 @@ async function deploy(first, deployment, report) {
         const mayGoOn = async () => !inputs.overwrite || (await manifest.isCurrent());
         const outcome = join(done, await report.upload(plan, () => uploadAll(plan, store, { ...options, mayGoOn })));
         throwIfFailed(outcome, plan);
-        if (!outcome.interrupted && (await remember(plan, outcome, deployment))) {
-            throwIfFailed(await report.delete(plan, () => deleteStale(plan, outcome, store, options)), plan);
+        if (!outcome.interrupted && (await remember(plan, outcome, deployment)) && (await hasRevived(plan, deployment))) {
+            const end = await report.delete(plan, () => deleteStale(plan, outcome, store, { ...options, mayGoOn }));
+            throwIfFailed(end, plan);
             return;
         }
         await manifest.yieldTo(by);
@@ -77066,6 +77088,17 @@ async function remember(plan, outcome, { inputs, manifest, by }) {
     if (!inputs.overwrite)
         return true; // The manifest would be overwritten.
     return manifest.write(manifestAfter(plan, outcome.uploaded, manifest.manifest, by, inputs), plan.verified);
+}
+/**
+ * Whether what an earlier deploy held for stale, and this one needs again, is still there: that deploy may have been deleting
+ * it while this one planned. It looks before it deletes, so after our manifest nothing of it goes.
+ */
+async function hasRevived({ revived }, { inputs, bucket }) {
+    if (revived.length === 0)
+        return true;
+    const { prefix } = inputs.destination;
+    const { objects } = await indexObjects(bucket.store.list(prefix), prefix);
+    return revived.every((key) => objects.has(key));
 }
 function throwIfFailed(outcome, plan) {
     const error = errorOf(outcome, plan);
@@ -77374,6 +77407,9 @@ function uploadSizes() {
 
 
 
+
+/** A manifest of a million objects has a fifth of this. */
+const manifest_file_MOST_BYTES = 256 * 1024 ** 2;
 /** Of nobody's business but the next deploy's. */
 const HEADERS = { contentType: 'application/gzip', cacheControl: 'private, no-store' };
 /** The manifest of a prefix in the bucket: read once, and written on the condition that nobody else has written it since. */
@@ -77391,6 +77427,7 @@ class ManifestFile {
     /**
      * Reads the manifest, if the listing has one: where listings are limited to the prefix, asking for a missing key is
      * denied. What cannot be read or understood is as good as none.
+     * @returns false when it has been written since the listing, which then tells nothing of what it says.
      * @throws DeployError SUPERSEDED when it is of a deploy that began later than ours.
      */
     async read(listed, ours) {
@@ -77398,12 +77435,17 @@ class ManifestFile {
         this.#etag = undefined;
         const there = listed.find(({ key }) => key === this.#key);
         if (there === undefined)
-            return;
+            return true;
         this.#etag = there.etag;
+        if (there.size > manifest_file_MOST_BYTES) {
+            log.warn(`The manifest has ${bytes(there.size)}, which none of ours has: it is written anew.`);
+            return true;
+        }
         const found = await this.#get();
         if (found === undefined)
-            return;
-        this.#etag = found.etag;
+            return true;
+        if (found.etag !== there.etag)
+            return false;
         const manifest = decodeManifest(found.body);
         if (manifest !== undefined)
             stopIfNewer(manifest.by, ours);
@@ -77412,8 +77454,9 @@ class ManifestFile {
         else {
             log.warn('The manifest of earlier deploys cannot be read; every object is compared by its ETag, and it is written anew.');
         }
+        return true;
     }
-    /** Whether the manifest is still the one that was read. */
+    /** Whether the manifest is still the one that was read, or written. */
     async isCurrent() {
         return (await this.#listed()) === this.#etag;
     }
@@ -77428,15 +77471,24 @@ class ManifestFile {
         const body = bodyOf(encodeManifest(next));
         const condition = this.#etag === undefined ? 'absent' : { etag: this.#etag };
         const put = await this.#store.put(this.#key, body, HEADERS, condition);
-        if (put !== 'precondition failed')
+        if (put !== 'precondition failed') {
+            this.#etag = put.etag;
             return true;
+        }
         if (await this.isCurrent()) {
             // Nobody wrote it, yet the condition was not met: this store compares in another way.
             this.#sayUnconditional();
-            await this.#store.put(this.#key, body, HEADERS);
+            const anyway = await this.#store.put(this.#key, body, HEADERS);
+            if (anyway !== 'precondition failed')
+                this.#etag = anyway.etag;
             return true;
         }
-        return (await this.#writer())?.run === next.by.run;
+        // The answer to our own write may have been lost on the way.
+        const found = await this.#get();
+        const ours = found !== undefined && decodeManifest(found.body)?.by.run === next.by.run;
+        if (ours)
+            this.#etag = found.etag;
+        return ours;
     }
     /**
      * Another deploy has finished meanwhile: stops the one that began first.
@@ -78209,6 +78261,7 @@ async function showPolicies(inputs, env) {
 
 
 
+
 const NOTHING_YET = {
     uploaded: [],
     existing: [],
@@ -78238,8 +78291,11 @@ async function removeAll(inputs, { store, capabilities }, report, signal) {
     const error = errorOf(outcome, plan);
     if (error !== undefined)
         throw error;
-    if (plan.kept.length === 0 && own.length > 0)
-        await store.deleteMany(own.map(({ key }) => key));
+    if (plan.kept.length > 0 || own.length === 0)
+        return;
+    const [left] = await store.deleteMany(own.map(({ key }) => key));
+    if (left !== undefined)
+        throw new DeployError('DELETE_FAILED', `${plain(left.key)} stays: ${left.message}.`, { hint: 'Run it again.' });
 }
 
 // EXTERNAL MODULE: external "node:os"

@@ -96,7 +96,7 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
 
   for (const phase of live) {
     if (phase === firstPages) await askToGoOn();
-    if (!interrupted && stopped === undefined)
+    if (!interrupted && failures.length === 0 && stopped === undefined)
       await eachOf(phase.uploads, options.concurrency, (upload) => put(upload, phase.name));
     if (interrupted || failures.length > 0 || stopped !== undefined) break;
   }
@@ -123,23 +123,36 @@ async function storeOne(
   });
 }
 
-/** Deletes what the plan says is stale; nothing when the upload before it had a failure. */
+/** Keys deleted between two looks at whether another deploy has finished meanwhile. */
+const DELETIONS_AT_ONCE = 1000;
+
+/**
+ * Deletes what the plan says is stale; nothing when the upload before it had a failure. It ends when another deploy has
+ * finished meanwhile, which may have found a use for what is left.
+ */
 export async function deleteStale(
   plan: Plan,
   before: Outcome,
   store: ObjectStore,
-  options: Pick<ApplyOptions, 'signal' | 'judge'>,
+  options: Pick<ApplyOptions, 'signal' | 'judge' | 'mayGoOn'>,
 ): Promise<Outcome> {
   const keys = plan.deletions.map(({ key }) => key);
   if (keys.length === 0 || before.failures.length > 0 || before.stopped !== undefined) return before;
+  const deleted: string[] = [];
+  const failures: Failure[] = [];
   try {
-    options.signal?.throwIfAborted();
-    const failures = await store.deleteMany(keys);
-    const left = new Set(failures.map(({ key }) => key));
-    return { ...before, failures, deleted: keys.filter((key) => !left.has(key)) };
+    for (let at = 0; at < keys.length && (await options.mayGoOn()); at += DELETIONS_AT_ONCE) {
+      options.signal?.throwIfAborted();
+      const batch = keys.slice(at, at + DELETIONS_AT_ONCE);
+      const failed = await store.deleteMany(batch);
+      const left = new Set(failed.map(({ key }) => key));
+      failures.push(...failed);
+      deleted.push(...batch.filter((key) => !left.has(key)));
+    }
+    return { ...before, failures, deleted };
   } catch (error) {
-    const { failure, stops } = options.judge(error, keys[0] ?? '');
-    return { ...before, failures: failure === undefined ? [] : [failure], stopped: stops };
+    const { failure, stops } = options.judge(error, keys[deleted.length] ?? '');
+    return { ...before, failures: failure === undefined ? failures : [...failures, failure], deleted, stopped: stops };
   }
 }
 

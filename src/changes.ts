@@ -26,8 +26,9 @@ export async function planChanges(
   report: Report,
 ): Promise<Plan> {
   const { prefix } = inputs.destination;
-  const { objects, own } = await listObjects(inputs, bucket);
-  if (inputs.overwrite) await manifest.read(own, by);
+  let { objects, own } = await listObjects(inputs, bucket);
+  // A deploy that ends between the listing and the manifest would have its changes taken for unchanged.
+  while (inputs.overwrite && !(await manifest.read(own, by))) ({ objects, own } = await listObjects(inputs, bucket));
   const known = { objects, manifest: manifest.manifest };
   const options = { ...inputs, prefix, now: Math.floor(Date.now() / 1000) };
 

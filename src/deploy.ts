@@ -4,7 +4,7 @@ import type { OpenBucket } from './bucket.ts';
 import { planChanges } from './changes.ts';
 import type { DeployId } from './core/manifest.ts';
 import type { Outcome, Plan } from './core/model.ts';
-import { manifestAfter } from './core/plan.ts';
+import { indexObjects, manifestAfter } from './core/plan.ts';
 import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
 import type { ManifestFile } from './manifest-file.ts';
@@ -41,8 +41,9 @@ export async function deploy(first: Plan, deployment: Deployment, report: Report
     const mayGoOn = async () => !inputs.overwrite || (await manifest.isCurrent());
     const outcome = join(done, await report.upload(plan, () => uploadAll(plan, store, { ...options, mayGoOn })));
     throwIfFailed(outcome, plan);
-    if (!outcome.interrupted && (await remember(plan, outcome, deployment))) {
-      throwIfFailed(await report.delete(plan, () => deleteStale(plan, outcome, store, options)), plan);
+    if (!outcome.interrupted && (await remember(plan, outcome, deployment)) && (await hasRevived(plan, deployment))) {
+      const end = await report.delete(plan, () => deleteStale(plan, outcome, store, { ...options, mayGoOn }));
+      throwIfFailed(end, plan);
       return;
     }
     await manifest.yieldTo(by);
@@ -58,6 +59,17 @@ export async function deploy(first: Plan, deployment: Deployment, report: Report
 async function remember(plan: Plan, outcome: Outcome, { inputs, manifest, by }: Deployment): Promise<boolean> {
   if (!inputs.overwrite) return true; // The manifest would be overwritten.
   return manifest.write(manifestAfter(plan, outcome.uploaded, manifest.manifest, by, inputs), plan.verified);
+}
+
+/**
+ * Whether what an earlier deploy held for stale, and this one needs again, is still there: that deploy may have been deleting
+ * it while this one planned. It looks before it deletes, so after our manifest nothing of it goes.
+ */
+async function hasRevived({ revived }: Plan, { inputs, bucket }: Deployment): Promise<boolean> {
+  if (revived.length === 0) return true;
+  const { prefix } = inputs.destination;
+  const { objects } = await indexObjects(bucket.store.list(prefix), prefix);
+  return revived.every((key) => objects.has(key));
 }
 
 function throwIfFailed(outcome: Outcome, plan: Plan): void {

@@ -11,8 +11,12 @@ import {
 } from './core/manifest.ts';
 import type { Body, ObjectStore, RemoteObject } from './core/model.ts';
 import type { KnownManifest } from './core/plan.ts';
+import { bytes } from './core/text.ts';
 import { DeployError } from './errors.ts';
 import { log } from './report/log.ts';
+
+/** A manifest of a million objects has a fifth of this. */
+const MOST_BYTES = 256 * 1024 ** 2;
 
 /** Of nobody's business but the next deploy's. */
 const HEADERS = { contentType: 'application/gzip', cacheControl: 'private, no-store' };
@@ -34,17 +38,22 @@ export class ManifestFile {
   /**
    * Reads the manifest, if the listing has one: where listings are limited to the prefix, asking for a missing key is
    * denied. What cannot be read or understood is as good as none.
+   * @returns false when it has been written since the listing, which then tells nothing of what it says.
    * @throws DeployError SUPERSEDED when it is of a deploy that began later than ours.
    */
-  async read(listed: readonly RemoteObject[], ours: DeployId): Promise<void> {
+  async read(listed: readonly RemoteObject[], ours: DeployId): Promise<boolean> {
     this.manifest = undefined;
     this.#etag = undefined;
     const there = listed.find(({ key }) => key === this.#key);
-    if (there === undefined) return;
+    if (there === undefined) return true;
     this.#etag = there.etag;
+    if (there.size > MOST_BYTES) {
+      log.warn(`The manifest has ${bytes(there.size)}, which none of ours has: it is written anew.`);
+      return true;
+    }
     const found = await this.#get();
-    if (found === undefined) return;
-    this.#etag = found.etag;
+    if (found === undefined) return true;
+    if (found.etag !== there.etag) return false;
     const manifest = decodeManifest(found.body);
     if (manifest !== undefined) stopIfNewer(manifest.by, ours);
     if (manifest !== undefined) this.manifest = { ...manifest, lastModified: there.lastModified };
@@ -53,9 +62,10 @@ export class ManifestFile {
         'The manifest of earlier deploys cannot be read; every object is compared by its ETag, and it is written anew.',
       );
     }
+    return true;
   }
 
-  /** Whether the manifest is still the one that was read. */
+  /** Whether the manifest is still the one that was read, or written. */
   async isCurrent(): Promise<boolean> {
     return (await this.#listed()) === this.#etag;
   }
@@ -70,14 +80,22 @@ export class ManifestFile {
     const body = bodyOf(encodeManifest(next));
     const condition = this.#etag === undefined ? 'absent' : { etag: this.#etag };
     const put = await this.#store.put(this.#key, body, HEADERS, condition);
-    if (put !== 'precondition failed') return true;
+    if (put !== 'precondition failed') {
+      this.#etag = put.etag;
+      return true;
+    }
     if (await this.isCurrent()) {
       // Nobody wrote it, yet the condition was not met: this store compares in another way.
       this.#sayUnconditional();
-      await this.#store.put(this.#key, body, HEADERS);
+      const anyway = await this.#store.put(this.#key, body, HEADERS);
+      if (anyway !== 'precondition failed') this.#etag = anyway.etag;
       return true;
     }
-    return (await this.#writer())?.run === next.by.run;
+    // The answer to our own write may have been lost on the way.
+    const found = await this.#get();
+    const ours = found !== undefined && decodeManifest(found.body)?.by.run === next.by.run;
+    if (ours) this.#etag = found.etag;
+    return ours;
   }
 
   /**

@@ -3,7 +3,8 @@ import { applyOptions } from './apply-options.ts';
 import type { OpenBucket } from './bucket.ts';
 import type { Outcome } from './core/model.ts';
 import { indexObjects, planRemoval } from './core/plan.ts';
-import { count } from './core/text.ts';
+import { count, plain } from './core/text.ts';
+import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
 import { log } from './report/log.ts';
 import type { Report } from './report/report.ts';
@@ -41,5 +42,8 @@ export async function removeAll(
   const outcome = await report.delete(plan, () => deleteStale(plan, NOTHING_YET, store, options));
   const error = errorOf(outcome, plan);
   if (error !== undefined) throw error;
-  if (plan.kept.length === 0 && own.length > 0) await store.deleteMany(own.map(({ key }) => key));
+  if (plan.kept.length > 0 || own.length === 0) return;
+  const [left] = await store.deleteMany(own.map(({ key }) => key));
+  if (left !== undefined)
+    throw new DeployError('DELETE_FAILED', `${plain(left.key)} stays: ${left.message}.`, { hint: 'Run it again.' });
 }

@@ -27,6 +27,7 @@ const PLAN: Plan = {
   kept: [{ key: 'docs/kept.js', why: 'delete off' }],
   unchanged: UNCHANGED,
   stale: [],
+  revived: [],
   verified: false,
 };
 const FAILURE = { key: 'docs/c.css', operation: 'PutObject', code: 'AccessDenied', message: 'PutObject 403' };

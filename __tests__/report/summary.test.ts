@@ -22,6 +22,7 @@ const planOf = (more: Partial<Plan> = {}): Plan => ({
   kept: [],
   unchanged: [],
   stale: [],
+  revived: [],
   verified: false,
   ...more,
 });

@@ -99,6 +99,8 @@ export interface Plan {
   readonly unchanged: readonly Unchanged[];
   /** Every object that the source does not have, and since when; for the manifest. */
   readonly stale: readonly Stale[];
+  /** Unchanged keys that were stale for an earlier deploy, which may be deleting them at this moment. */
+  readonly revived: readonly string[];
   /** Objects are written, or were looked at that nobody remembered: the manifest is to be newer than they are. */
   readonly verified: boolean;
 }

@@ -116,6 +116,9 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
     kept: existing.concat(fates.flatMap(({ object, why }) => (why === undefined ? [] : [{ key: object.key, why }]))),
     unchanged,
     stale,
+    revived: unchanged
+      .filter(({ key }) => known.manifest?.entries.get(keyHash(key))?.staleSince !== undefined)
+      .map(({ key }) => key),
     verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
   };
 }
@@ -133,7 +136,7 @@ export function planRemoval(
   const deletions = [...objects.values()].filter(({ key }) => !excluded(key)).sort((a, b) => compareKeys(a.key, b.key));
   if (options.maxDelete.kind === 'count') checkDeletions(deletions.length, objects.size, options.maxDelete);
   const kept = [...objects.keys()].filter(excluded).map((key): Kept => ({ key, why: 'excluded' }));
-  return { phases: [], deletions, kept, unchanged: [], stale: [], verified: false };
+  return { phases: [], deletions, kept, unchanged: [], stale: [], revived: [], verified: false };
 }
 
 /** The files whose content decides, with the ETag of their object: those that have one of the same size. */
@@ -262,12 +265,16 @@ export function manifestAfter(
   options: Pick<PlanOptions, 'storage' | 'delete'>,
 ): Manifest {
   const entries = new Map<string, Entry>();
-  for (const { key, etag, content, headers, owned } of plan.unchanged) {
-    if (headers !== undefined) entries.set(keyHash(key), { etag, content, headers, owned, staleSince: undefined });
-  }
   for (const { key, etag, content, headers } of stored) {
     const fingerprint = headersFingerprint(headers, options.storage);
     entries.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
+  }
+  for (const { key, etag, content, headers, owned } of plan.unchanged) {
+    const name = keyHash(key);
+    // What an earlier round put is found unchanged by the next one, unless somebody has written it since.
+    const ours = owned || entries.get(name)?.etag === etag;
+    if (headers !== undefined) entries.set(name, { etag, content, headers, owned: ours, staleSince: undefined });
+    else if (!ours) entries.delete(name);
   }
   for (const { object, since } of plan.stale) {
     const name = keyHash(object.key);
