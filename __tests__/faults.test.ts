@@ -143,7 +143,7 @@ describe('when things go wrong', () => {
     const order = cloud.requests
       .filter(
         ({ operation, status, key }) =>
-          /^(PutObject|DeleteObjects)$/.test(operation) && status === 200 && !key?.includes('probe'),
+          /^(PutObject|DeleteObjects)$/.test(operation) && status === 200 && !key?.includes('.s3-deploy'),
       )
       .map(({ operation, key }) =>
         operation === 'DeleteObjects'
