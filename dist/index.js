@@ -65411,7 +65411,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5833);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3878);
 
 
 const cancelled = new AbortController();
@@ -65434,7 +65434,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 5833:
+/***/ 3878:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -67098,6 +67098,158 @@ function probeForm(asked, facts) {
         : 'nothing tells whether the bucket keeps versions (s3:GetBucketVersioning would)');
 }
 
+;// CONCATENATED MODULE: ./build/aws/probe/prober.js
+
+
+
+/** Makes the calls of one probe below one prefix, and keeps what could not be taken back. */
+class Prober {
+    s3;
+    destination;
+    /** What stays behind: `the object docs/.s3-deploy-probe/… (DeleteObject 403 AccessDenied)`. */
+    leftovers = [];
+    #caller;
+    #runId;
+    #onLeftover;
+    /** @param onLeftover hears of a leftover at once: the run may be over before the probe is. */
+    constructor(s3, caller, { destination, runId }, onLeftover) {
+        this.s3 = s3;
+        this.destination = destination;
+        this.#caller = caller;
+        this.#runId = runId;
+        this.#onLeftover = onLeftover;
+    }
+    get bucket() {
+        return { Bucket: this.destination.bucket };
+    }
+    /** A key that no other run touches. */
+    ownKey(name) {
+        return `${probeFolder(this.destination.prefix)}${this.#runId}-${name}`;
+    }
+    /**
+     * Makes one call and judges its answer.
+     * @throws DeployError when it tells of more than a permission: no bucket, wrong keys, a silent store.
+     */
+    async try(operation, send, { allowing = [], uncancelled = false } = {}) {
+        try {
+            const answer = await this.#caller.call(operation, send, { expect: allowing, uncancelled });
+            const { httpStatusCode: status, requestId } = answer.$metadata;
+            const evidence = `${operation} ${status}`;
+            return { verdict: { result: 'allowed', evidence, ...told(status, requestId) }, answer };
+        }
+        catch (error) {
+            if (!(error instanceof ServiceError))
+                throw error;
+            return this.#judge(error.failure, allowing);
+        }
+    }
+    /** Takes back what a check had to leave, also when the run is being cancelled; what stays is remembered. */
+    async takeBack(operation, leftover, send) {
+        try {
+            const gone = ['NoSuchKey', 'NoSuchUpload', 'NotFound'];
+            const trial = await this.try(operation, send, { uncancelled: true, allowing: gone });
+            if (trial.verdict.result !== 'allowed')
+                this.#leaves(`${leftover} (${trial.verdict.evidence})`);
+            return trial;
+        }
+        catch (error) {
+            // A store that is gone keeps what it has; the run ends for a better reason.
+            const { message } = error;
+            this.#leaves(`${leftover} (${message})`);
+            return { verdict: { result: 'unknown', evidence: operation, why: message } };
+        }
+    }
+    #leaves(what) {
+        this.leftovers.push(what);
+        this.#onLeftover(what);
+    }
+    #judge(failure, allowing) {
+        const evidence = `${failure.operation} ${failure.status ?? ''} ${failure.code}`;
+        const found = { evidence, ...told(failure.status, failure.requestId) };
+        if (allowing.includes(failure.code))
+            return { verdict: { result: 'allowed', ...found }, failure };
+        const kind = kindOf(failure);
+        if (kind === 'denied') {
+            const denial = denialOf(failure.message);
+            return { verdict: { result: 'denied', ...found, ...whose(denial) }, failure, denial };
+        }
+        if (kind !== 'refused')
+            throw explain(failure, this.destination);
+        const why = failure.message || 'the store does not know this call';
+        return { verdict: { result: 'unknown', ...found, why }, failure };
+    }
+}
+/** Who denied, as far as the denial says. */
+function whose({ by, policy, explicit }) {
+    return { ...(by !== undefined && { why: by }), ...(policy !== undefined && { deniedBy: { policy, explicit } }) };
+}
+function told(status, requestId) {
+    return { ...(status !== undefined && { status }), ...(requestId !== undefined && { requestId }) };
+}
+/** What is to be said of an action that a call never came to. */
+function notReached(first) {
+    return { result: 'unknown', evidence: 'not tried', why: `${first} was denied before it` };
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/checks.js
+
+
+
+/** One check per action, the strongest proof of each. */
+function checksOf(target, first, round) {
+    const { needs, destination, partition, kmsKey } = target;
+    const verdicts = new Map([...(first.written?.verdicts ?? []), ...first.also]);
+    const { read, deletion } = first;
+    verdicts.set('s3:ListBucket', first.listed.verdict);
+    if (read !== undefined)
+        verdicts.set('s3:GetObject', read.verdict);
+    if (deletion !== undefined)
+        verdicts.set('s3:DeleteObject', deletion);
+    if (read?.decrypt !== undefined)
+        verdicts.set('kms:Decrypt', read.decrypt.verdict);
+    for (const [action, verdict] of round === undefined ? [] : proofsOf(round, verdicts))
+        verdicts.set(action, verdict);
+    const check = (action, required, resource = resourceFor(action, destination, partition, kmsKey)) => ({
+        action,
+        resource,
+        required,
+        ...(verdicts.get(action) ?? notReached(action.startsWith('kms:') ? 'kms:GenerateDataKey' : 's3:PutObject')),
+    });
+    const asked = [...needs.required, ...needs.wanted];
+    const keyNamed = first.written?.kmsKey ?? read?.decrypt?.resource;
+    const discovered = ['kms:GenerateDataKey', 'kms:Decrypt'].filter((action) => !asked.includes(action) && verdicts.get(action)?.result === 'denied');
+    const removal = target.asked === 'full' && asked.includes('s3:PutObject') && !asked.includes('s3:DeleteObject');
+    return [
+        ...needs.required.map((action) => check(action, true)),
+        ...discovered.map((action) => check(action, true, keyNamed)),
+        ...(removal ? [check('s3:DeleteObject', true, probeArn(target))] : []),
+        ...needs.wanted.map((action) => check(action, false)),
+    ];
+}
+function probeArn({ destination, partition }) {
+    return objectsArn({ ...destination, prefix: probeFolder(destination.prefix) }, partition);
+}
+/** What the whole way of an object has proved of each action. */
+function proofsOf({ put, read, removed }, before) {
+    const proofs = new Map([['s3:PutObject', put]]);
+    if (put.result === 'allowed') {
+        for (const action of ['s3:PutObjectAcl', 's3:PutObjectTagging', 'kms:GenerateDataKey'])
+            if (before.has(action))
+                proofs.set(action, put);
+    }
+    if (read?.verdict.result === 'allowed') {
+        proofs.set('s3:GetObject', { ...read.verdict, why: 'the same content came back' });
+        if (before.has('kms:Decrypt'))
+            proofs.set('kms:Decrypt', read.verdict);
+    }
+    else if (read?.denial !== undefined) {
+        proofs.set(read.denial.action?.startsWith('kms:') ? 'kms:Decrypt' : 's3:GetObject', read.verdict);
+    }
+    if (removed !== undefined && removed.result !== 'unknown')
+        proofs.set('s3:DeleteObject', removed);
+    return proofs;
+}
+
 ;// CONCATENATED MODULE: ./build/aws/probe/features.js
 
 /** The target of a redirect that no object is served with for longer than the probe lasts. */
@@ -67202,99 +67354,6 @@ function listAs(prober, s3, more = {}) {
 /** Something else than a bare denial: an answer, or a denial that says of what. */
 function isMore({ answer, denial }) {
     return answer !== undefined || denial?.action !== undefined;
-}
-
-;// CONCATENATED MODULE: ./build/aws/probe/prober.js
-
-
-
-/** Makes the calls of one probe below one prefix, and keeps what could not be taken back. */
-class Prober {
-    s3;
-    destination;
-    /** What stays behind: `the object docs/.s3-deploy-probe/… (DeleteObject 403 AccessDenied)`. */
-    leftovers = [];
-    #caller;
-    #runId;
-    #onLeftover;
-    /** @param onLeftover hears of a leftover at once: the run may be over before the probe is. */
-    constructor(s3, caller, { destination, runId }, onLeftover) {
-        this.s3 = s3;
-        this.destination = destination;
-        this.#caller = caller;
-        this.#runId = runId;
-        this.#onLeftover = onLeftover;
-    }
-    get bucket() {
-        return { Bucket: this.destination.bucket };
-    }
-    /** A key that no other run touches. */
-    ownKey(name) {
-        return `${probeFolder(this.destination.prefix)}${this.#runId}-${name}`;
-    }
-    /**
-     * Makes one call and judges its answer.
-     * @throws DeployError when it tells of more than a permission: no bucket, wrong keys, a silent store.
-     */
-    async try(operation, send, { allowing = [], uncancelled = false } = {}) {
-        try {
-            const answer = await this.#caller.call(operation, send, { expect: allowing, uncancelled });
-            const { httpStatusCode: status, requestId } = answer.$metadata;
-            const evidence = `${operation} ${status}`;
-            return { verdict: { result: 'allowed', evidence, ...told(status, requestId) }, answer };
-        }
-        catch (error) {
-            if (!(error instanceof ServiceError))
-                throw error;
-            return this.#judge(error.failure, allowing);
-        }
-    }
-    /** Takes back what a check had to leave, also when the run is being cancelled; what stays is remembered. */
-    async takeBack(operation, leftover, send) {
-        try {
-            const gone = ['NoSuchKey', 'NoSuchUpload', 'NotFound'];
-            const trial = await this.try(operation, send, { uncancelled: true, allowing: gone });
-            if (trial.verdict.result !== 'allowed')
-                this.#leaves(`${leftover} (${trial.verdict.evidence})`);
-            return trial;
-        }
-        catch (error) {
-            // A store that is gone keeps what it has; the run ends for a better reason.
-            const { message } = error;
-            this.#leaves(`${leftover} (${message})`);
-            return { verdict: { result: 'unknown', evidence: operation, why: message } };
-        }
-    }
-    #leaves(what) {
-        this.leftovers.push(what);
-        this.#onLeftover(what);
-    }
-    #judge(failure, allowing) {
-        const evidence = `${failure.operation} ${failure.status ?? ''} ${failure.code}`;
-        const found = { evidence, ...told(failure.status, failure.requestId) };
-        if (allowing.includes(failure.code))
-            return { verdict: { result: 'allowed', ...found }, failure };
-        const kind = kindOf(failure);
-        if (kind === 'denied') {
-            const denial = denialOf(failure.message);
-            return { verdict: { result: 'denied', ...found, ...whose(denial) }, failure, denial };
-        }
-        if (kind !== 'refused')
-            throw explain(failure, this.destination);
-        const why = failure.message || 'the store does not know this call';
-        return { verdict: { result: 'unknown', ...found, why }, failure };
-    }
-}
-/** Who denied, as far as the denial says. */
-function whose({ by, policy, explicit }) {
-    return { ...(by !== undefined && { why: by }), ...(policy !== undefined && { deniedBy: { policy, explicit } }) };
-}
-function told(status, requestId) {
-    return { ...(status !== undefined && { status }), ...(requestId !== undefined && { requestId }) };
-}
-/** What is to be said of an action that a call never came to. */
-function notReached(first) {
-    return { result: 'unknown', evidence: 'not tried', why: `${first} was denied before it` };
 }
 
 ;// CONCATENATED MODULE: ./build/aws/probe/reading.js
@@ -67835,6 +67894,7 @@ async function exists(prober, Key) {
 
 
 
+
 /**
  * Tries each action under the very prefix of the deploy, first with calls that leave no object, version or event behind:
  *
@@ -67988,60 +68048,6 @@ async function exposureOfManifest(prober, { destination }, { anonymous }, caller
 }
 function manifestScope({ destination }) {
     return { ...destination, prefix: `${destination.prefix}.s3-deploy` };
-}
-/** One check per action, the strongest proof of each. */
-function checksOf(target, first, round) {
-    const { needs, destination, partition, kmsKey } = target;
-    const verdicts = new Map([...(first.written?.verdicts ?? []), ...first.also]);
-    const { read, deletion } = first;
-    verdicts.set('s3:ListBucket', first.listed.verdict);
-    if (read !== undefined)
-        verdicts.set('s3:GetObject', read.verdict);
-    if (deletion !== undefined)
-        verdicts.set('s3:DeleteObject', deletion);
-    if (read?.decrypt !== undefined)
-        verdicts.set('kms:Decrypt', read.decrypt.verdict);
-    for (const [action, verdict] of round === undefined ? [] : proofsOf(round, verdicts))
-        verdicts.set(action, verdict);
-    const check = (action, required, resource = resourceFor(action, destination, partition, kmsKey)) => ({
-        action,
-        resource,
-        required,
-        ...(verdicts.get(action) ?? notReached(action.startsWith('kms:') ? 'kms:GenerateDataKey' : 's3:PutObject')),
-    });
-    const asked = [...needs.required, ...needs.wanted];
-    const keyNamed = first.written?.kmsKey ?? read?.decrypt?.resource;
-    const discovered = ['kms:GenerateDataKey', 'kms:Decrypt'].filter((action) => !asked.includes(action) && verdicts.get(action)?.result === 'denied');
-    const removal = target.asked === 'full' && asked.includes('s3:PutObject') && !asked.includes('s3:DeleteObject');
-    return [
-        ...needs.required.map((action) => check(action, true)),
-        ...discovered.map((action) => check(action, true, keyNamed)),
-        ...(removal ? [check('s3:DeleteObject', true, probeArn(target))] : []),
-        ...needs.wanted.map((action) => check(action, false)),
-    ];
-}
-function probeArn({ destination, partition }) {
-    return objectsArn({ ...destination, prefix: probeFolder(destination.prefix) }, partition);
-}
-/** What the whole way of an object has proved of each action. */
-function proofsOf({ put, read, removed }, before) {
-    const proofs = new Map([['s3:PutObject', put]]);
-    if (put.result === 'allowed') {
-        for (const action of ['s3:PutObjectAcl', 's3:PutObjectTagging', 'kms:GenerateDataKey'])
-            if (before.has(action))
-                proofs.set(action, put);
-    }
-    if (read?.verdict.result === 'allowed') {
-        proofs.set('s3:GetObject', { ...read.verdict, why: 'the same content came back' });
-        if (before.has('kms:Decrypt'))
-            proofs.set('kms:Decrypt', read.verdict);
-    }
-    else if (read?.denial !== undefined) {
-        proofs.set(read.denial.action?.startsWith('kms:') ? 'kms:Decrypt' : 's3:GetObject', read.verdict);
-    }
-    if (removed !== undefined && removed.result !== 'unknown')
-        proofs.set('s3:DeleteObject', removed);
-    return proofs;
 }
 function storedOtherwise(round) {
     return (round?.differences ?? []).map((line) => warning('stored-otherwise', `The store keeps other headers: ${line}.`));
