@@ -418,7 +418,8 @@ export function describeDeploys(name: string, start: () => Promise<TestCloud>): 
       expect(run.result.probe.findings.filter(({ code }: { code: string }) => code === 'stored-otherwise')).toEqual([]);
       expect(run.result.probe.capabilities).toEqual({
         conditionalWrites: true,
-        batchDelete: true,
+        // Ceph wants s3:DeleteObject on the bucket itself for it, which the narrowed session does not have.
+        batchDelete: cloud.name === 'loopback',
         contentMd5: true,
         crcChecksums: cloud.name === 'loopback',
         multipart: true,

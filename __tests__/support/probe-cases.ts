@@ -96,6 +96,13 @@ export const PROBE_CASES: readonly ProbeCase[] = [
     empty: true,
     policy: SITE,
     denied: [],
+    unknownWhereBare: [G],
+  },
+  {
+    name: 'list of the whole bucket, and nothing is there',
+    empty: true,
+    policy: [listing(), allow([G, P, D], DOCS)],
+    denied: [],
     unknownElsewhere: [G],
   },
   { name: 'put alone', policy: [allow([P], DOCS)], denied: [L, G, D], unknownWhereBare: [G] },
