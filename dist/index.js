@@ -65783,32 +65783,44 @@ function region(value) {
 /** From the first failure of a call, its retries may begin for this long. A deploy outlives a blip of a minute. */
 const BUDGET_MS = 90_000;
 /** Answers that are wrong rather than absent are asked for again only so often: a broken proxy stays broken. */
-const MISBEHAVED_ATTEMPTS = 5;
-const SKEW_ATTEMPTS = 2;
+const MISBEHAVED_ATTEMPTS = 8;
+/** The SDK corrects its clock after the first; later ones are another server's clock, or a clock that nothing mends. */
+const SKEW_ATTEMPTS = 6;
 const HOST_ATTEMPTS = 4;
 const FIRST_DELAY_MS = { throttled: 500, transient: 100, unreachable: 200, misbehaved: 100 };
-const LONGEST_DELAY_MS = 15_000;
+const LONGEST_DELAY_MS = { throttled: 15_000, transient: 15_000, unreachable: 15_000, misbehaved: 1000 };
+const LONGEST_ASKED_MS = 15_000;
 /**
  * Calls until it succeeds, by kind of failure: throttling, 5xx, network, timeouts and conflicts with exponential backoff
- * and full jitter; denials, wrong keys and bad requests never. The SDK's own retries are off: its quota gives up under
- * load, and a stream body gets one attempt.
+ * and full jitter; denials, wrong keys and bad requests never. Each kind is counted by itself: who meets a little of
+ * everything is not met by more and more of one thing. The SDK's own retries are off: its quota gives up under load, and
+ * a stream body gets one attempt.
+ * @param call is told how many calls before it were not answered.
  * @throws ServiceError the last failure.
  */
 async function withRetry(operation, call, pace, options = {}) {
-    let deadline;
-    for (let attempt = 1;; attempt++) {
+    let failedAt;
+    const seen = new Map();
+    const count = (what) => {
+        const nth = (seen.get(what) ?? 0) + 1;
+        seen.set(what, nth);
+        return nth;
+    };
+    for (;;) {
         try {
-            return await call();
+            return await call(seen.get('unreachable') ?? 0);
         }
         catch (error) {
             options.signal?.throwIfAborted();
             if (isOurs(error))
                 throw error;
             const { failure } = toServiceError(operation, error);
-            deadline ??= pace.now() + (options.budgetMs ?? BUDGET_MS);
+            failedAt ??= pace.now();
+            const [nth, nthOfCode] = [count(kindOf(failure)), count(`code ${failure.code}`)];
             const delay = options.expect?.includes(failure.code)
                 ? undefined
-                : (delayBefore(failure, attempt, pace.random()) ?? (await options.again?.(failure, attempt)));
+                : (delayBefore(failure, nth, nthOfCode, pace.random()) ?? (await options.again?.(failure, nthOfCode)));
+            const deadline = failedAt + (options.budgetMs?.() ?? BUDGET_MS);
             if (delay === undefined || pace.now() + delay > deadline)
                 throw new ServiceError(failure);
             options.onRetry?.(failure, delay);
@@ -65816,22 +65828,22 @@ async function withRetry(operation, call, pace, options = {}) {
         }
     }
 }
-/** Milliseconds to wait after the nth failure, or undefined when another try cannot help. */
-function delayBefore(failure, attempt, random) {
+/** Milliseconds to wait after the nth failure of a kind, or undefined when another try cannot help. */
+function delayBefore(failure, nth, nthOfCode, random) {
     const kind = kindOf(failure);
     switch (kind) {
         case 'misbehaved':
-            if (attempt >= MISBEHAVED_ATTEMPTS)
+            if (nth >= MISBEHAVED_ATTEMPTS)
                 return undefined;
             break;
         case 'transient':
-            if (failure.code === 'RequestTimeTooSkewed' && attempt >= SKEW_ATTEMPTS)
+            if (failure.code === 'RequestTimeTooSkewed' && nthOfCode >= SKEW_ATTEMPTS)
                 return undefined;
             break;
         case 'unreachable':
             if (failure.code === 'CertificateRefused')
                 return undefined;
-            if (failure.code === 'HostNotFound' && attempt >= HOST_ATTEMPTS)
+            if (failure.code === 'HostNotFound' && nthOfCode >= HOST_ATTEMPTS)
                 return undefined;
             break;
         case 'throttled':
@@ -65839,8 +65851,8 @@ function delayBefore(failure, attempt, random) {
         default:
             return undefined;
     }
-    const ceiling = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS[kind] * 2 ** (attempt - 1));
-    const asked = Math.min(LONGEST_DELAY_MS, (failure.retryAfter ?? 0) * 1000);
+    const ceiling = Math.min(LONGEST_DELAY_MS[kind], FIRST_DELAY_MS[kind] * 2 ** (nth - 1));
+    const asked = Math.min(LONGEST_ASKED_MS, (failure.retryAfter ?? 0) * 1000);
     return Math.max(asked, ceiling * random);
 }
 /** Errors of our own (a file that changed) pass through untouched. */
@@ -65855,12 +65867,31 @@ function isOurs(error) {
 
 
 
+
+
 const CONNECT_MS = 5_000;
 /** A socket on which nothing moves for so long is dead: the call is made again on another. */
 const SILENCE_MS = 15_000;
 /** The slowest line that a whole call is waited for, in bytes per millisecond, above a fixed allowance. */
 const SLOWEST_BYTES_PER_MS = 32;
 const CALL_MS = 30_000;
+/**
+ * S3 answers a small request in a fraction of a second, and one that is late is likely to be answered at once on another
+ * path: https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html. So the first call is
+ * waited for briefly, and each after it twice as long, since a store that is merely slow must be heard in the end.
+ */
+const PATIENCE_MS = 4_000;
+/** 64 small requests at once share a line of 4 Mbit/s. */
+const PATIENCE_BYTES_PER_MS = 8;
+const SMALL_BYTES = 128 * 1024;
+/**
+ * After a cancel a call whose answer must be known is heard for so long, and what takes something back is tried for so
+ * long: the runner sends SIGTERM after 7.5 s.
+ */
+const LAST_WORDS_MS = 2_000;
+const LAST_BUDGET_MS = 1_500;
+/** For so long it is tried to take something back when nobody waits for it. */
+const CLEAN_UP_BUDGET_MS = 20_000;
 function handler(sockets) {
     const agent = { keepAlive: true, maxSockets: sockets };
     return new node_http_handler_dist_cjs.NodeHttpHandler({
@@ -65887,6 +65918,11 @@ function createS3(address, credentials, sockets, clock) {
         responseChecksumValidation: 'WHEN_REQUIRED',
         requestHandler: handler(sockets),
     });
+    s3.middlewareStack.add((next, { commandName }) => async (args) => {
+        const result = await next(args);
+        refuseWebPage(String(commandName), args.request, result.response);
+        return result;
+    }, { step: 'deserialize', name: 'refuseWebPage' });
     if (clock !== undefined) {
         s3.middlewareStack.add((next) => async (args) => {
             const result = await next(args);
@@ -65895,6 +65931,18 @@ function createS3(address, credentials, sockets, clock) {
         }, { step: 'deserialize', name: 'readClock' });
     }
     return s3;
+}
+/**
+ * A proxy's web page with 200 must not pass for success: to the SDK an answer without members is one where nothing went
+ * wrong. Objects that are read may be web pages.
+ * @throws ServiceError
+ */
+function refuseWebPage(command, { method }, { statusCode = 0, headers = {}, body }) {
+    const isPage = /^text\/html\b/i.test(headers['content-type'] ?? '');
+    if (!isPage || statusCode >= 300 || method === 'GET' || method === 'HEAD')
+        return;
+    body?.resume?.();
+    throw new ServiceError(misbehaved(command.replace(/Command$/, ''), 'a web page instead of an answer'));
 }
 /** The clock of the store, as far as its answers tell: what two runners' clocks say cannot be compared. */
 class StoreClock {
@@ -65960,30 +66008,69 @@ class Caller {
      * @throws ServiceError the last failure.
      */
     call(operation, send, how = {}) {
-        const signal = how.uncancelled ? undefined : this.#signal;
-        const requestTimeout = CALL_MS + (how.bytes ?? 0) / SLOWEST_BYTES_PER_MS;
         let begunAt = 0;
-        const once = () => {
+        const once = (unanswered) => {
             begunAt = this.#pace.now();
             this.tally.count(operation);
-            return send(signal === undefined ? { requestTimeout } : { abortSignal: signal, requestTimeout });
+            return this.#once(send, how, unanswered);
         };
+        const cleansUp = how.whenCancelled === 'go on';
         return withRetry(operation, once, this.#pace, {
-            signal,
+            signal: cleansUp ? undefined : this.#signal,
             expect: how.expect,
-            budgetMs: how.budgetMs,
-            again: async (failure, attempt) => how.again?.(failure, attempt) ?? (await this.#mend(failure, attempt, begunAt)),
+            budgetMs: () => {
+                if (cleansUp)
+                    return this.#signal?.aborted ? LAST_BUDGET_MS : CLEAN_UP_BUDGET_MS;
+                return how.budgetMs;
+            },
+            again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt)),
             onRetry: () => {
                 this.tally.retries++;
             },
         });
     }
-    async #mend({ code }, attempt, begunAt) {
+    /** Sends one request, and gives it up when it takes too long, whether in silence or drop by drop. */
+    async #once(send, { bytes = 0, slow = false, whenCancelled = 'end' }, unanswered) {
+        const whole = CALL_MS + bytes / SLOWEST_BYTES_PER_MS;
+        const small = !slow && bytes <= SMALL_BYTES;
+        const requestTimeout = small
+            ? Math.min(whole, PATIENCE_MS * 2 ** unanswered + bytes / PATIENCE_BYTES_PER_MS)
+            : whole;
+        const ended = new AbortController();
+        const timers = new Set();
+        const endAfter = (ms) => timers.add(setTimeout(() => ended.abort(), ms));
+        const cancel = () => (whenCancelled === 'end' ? ended.abort() : endAfter(LAST_WORDS_MS));
+        const signal = this.#signal;
+        const deadline = setTimeout(() => ended.abort(), whole);
+        timers.add(deadline);
+        if (signal?.aborted)
+            cancel();
+        else
+            signal?.addEventListener('abort', cancel, { once: true });
+        try {
+            return await send({ abortSignal: ended.signal, requestTimeout }, (size) => {
+                clearTimeout(deadline);
+                endAfter(CALL_MS + size / SLOWEST_BYTES_PER_MS);
+            });
+        }
+        catch (error) {
+            // An aborted request looks like one that we did not want; this one did not come to its end.
+            if (ended.signal.aborted)
+                throw Object.assign(new Error('no answer in time'), { name: 'TimeoutError', cause: error });
+            throw error;
+        }
+        finally {
+            signal?.removeEventListener('abort', cancel);
+            for (const timer of timers)
+                clearTimeout(timer);
+        }
+    }
+    async #mend({ code }, nth, begunAt) {
         const session = this.#session;
         if (session === undefined)
             return undefined;
         if (EXPIRED.has(code))
-            return attempt <= RENEWALS && (await session.renew(begunAt)) ? 0 : undefined;
+            return nth <= RENEWALS && (await session.renew(begunAt)) ? 0 : undefined;
         return UNKNOWN.has(code) && session.isFresh() ? UNKNOWN_DELAY_MS : undefined;
     }
 }
@@ -66086,6 +66173,11 @@ class S3ObjectStore {
                 if (answer.IsTruncated && !answer.NextContinuationToken) {
                     throw new ServiceError(misbehaved(operation, 'a listing that goes on, without a token to go on with'));
                 }
+                // An object that a listing loses would be uploaded again, or be kept for ever.
+                const whole = (answer.Contents ?? []).every(({ Key, ETag, Size }) => Key && ETag !== undefined && Size !== undefined);
+                if (!whole || (answer.KeyCount ?? 0) > (answer.Contents ?? []).length) {
+                    throw new ServiceError(misbehaved(operation, 'a listing that is cut short'));
+                }
                 return answer;
             });
             for (const { Key, Size, ETag, LastModified } of page.Contents ?? []) {
@@ -66101,12 +66193,17 @@ class S3ObjectStore {
     async get(key) {
         const command = new dist_cjs/* GetObjectCommand */.jLs({ Bucket: this.#options.bucket, Key: key });
         try {
-            return await this.#caller.call('GetObject', async (options) => {
+            return await this.#caller.call('GetObject', async (options, expectBytes) => {
                 const answer = await this.#s3.send(command, options);
+                expectBytes(answer.ContentLength ?? 0);
                 if (answer.ETag === undefined || answer.Body === undefined) {
                     throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
                 }
-                return { body: await answer.Body.transformToByteArray(), etag: unquote(answer.ETag) };
+                const body = await answer.Body.transformToByteArray();
+                if (answer.ContentLength !== undefined && body.length !== answer.ContentLength) {
+                    throw new ServiceError(misbehaved('GetObject', 'content that is cut short'));
+                }
+                return { body, etag: unquote(answer.ETag) };
             });
         }
         catch (error) {
@@ -66118,8 +66215,12 @@ class S3ObjectStore {
     async head(key) {
         const command = new dist_cjs/* HeadObjectCommand */.l81({ Bucket: this.#options.bucket, Key: key });
         try {
-            const answer = await this.#caller.call('HeadObject', (options) => this.#s3.send(command, options));
-            return headersOf(answer);
+            return await this.#caller.call('HeadObject', async (options) => {
+                const answer = await this.#s3.send(command, options);
+                if (answer.ETag === undefined)
+                    throw new ServiceError(misbehaved('HeadObject', 'no ETag'));
+                return headersOf(answer);
+            });
         }
         catch (error) {
             if (error instanceof ServiceError && ['denied', 'refused'].includes(kindOf(error.failure)))
@@ -66178,7 +66279,9 @@ class S3ObjectStore {
             ...objectHeaders(headers, storage),
         });
         try {
-            const answer = await this.#caller.call('CopyObject', (options) => this.#s3.send(command, options));
+            const answer = await this.#caller.call('CopyObject', (options) => this.#s3.send(command, options), {
+                slow: true,
+            });
             return unquote(answer.CopyObjectResult?.ETag) || undefined;
         }
         catch (error) {
@@ -66222,7 +66325,7 @@ class S3ObjectStore {
             if (!answer.UploadId)
                 throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
             return answer;
-        });
+        }, { whenCancelled: 'hear' });
         try {
             const parts = await this.#uploadParts({ ...target, UploadId }, body);
             await body.verify();
@@ -66231,7 +66334,7 @@ class S3ObjectStore {
         catch (error) {
             // An open upload is kept, and billed, for ever. Gone already is as good as aborted.
             await this.#caller
-                .call('AbortMultipartUpload', (options) => this.#s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId }), options), { uncancelled: true })
+                .call('AbortMultipartUpload', (options) => this.#s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId }), options).then(deleted), { whenCancelled: 'go on' })
                 .catch(() => undefined);
             throw error;
         }
@@ -66279,7 +66382,7 @@ class S3ObjectStore {
                 return expected;
             this.#checkEtag(operation, answer.ETag, expected, answer.ServerSideEncryption);
             return unquote(answer.ETag);
-        });
+        }, { slow: true });
     }
     /** Holds an answer against what was sent. Encrypted with KMS, and in some stores, an ETag says nothing of the content. */
     #checkEtag(operation, answered, expected, encryption) {
@@ -66322,20 +66425,27 @@ class S3ObjectStore {
     }
     async #sendBatch(keys) {
         const operation = 'DeleteObjects';
-        const answer = await this.#caller.call(operation, (options) => this.#s3.send(new dist_cjs/* DeleteObjectsCommand */.xvx({
-            Bucket: this.#options.bucket,
-            Delete: { Quiet: true, Objects: keys.map((Key) => ({ Key })) },
-            // Content-MD5 instead of CRC32: older stores know nothing else.
-            ChecksumAlgorithm: 'MD5',
-        }), options));
-        return answer.Errors ?? [];
+        return this.#caller.call(operation, async (options) => {
+            const command = new dist_cjs/* DeleteObjectsCommand */.xvx({
+                Bucket: this.#options.bucket,
+                // Not quiet: an answer that was cut short, or is not S3's, must not look like one without errors.
+                Delete: { Quiet: false, Objects: keys.map((Key) => ({ Key })) },
+                // Content-MD5 instead of CRC32: older stores know nothing else.
+                ChecksumAlgorithm: 'MD5',
+            });
+            const { Deleted = [], Errors = [] } = await this.#s3.send(command, options);
+            if (Deleted.length + Errors.length < keys.length) {
+                throw new ServiceError(misbehaved(operation, 'an answer that does not name every key'));
+            }
+            return Errors;
+        }, { slow: true });
     }
     async #deleteOneByOne(keys) {
         const failures = [];
         await eachOf(keys, 16, async (Key) => {
             try {
                 const command = new dist_cjs/* DeleteObjectCommand */.k4j({ Bucket: this.#options.bucket, Key });
-                await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options));
+                await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options).then(deleted));
             }
             catch (error) {
                 if (!(error instanceof ServiceError))
@@ -66385,6 +66495,13 @@ function conditionHeaders(condition) {
 /** 412 says that the condition is not met; so does 404, when what should be overwritten is gone. */
 function isUnmet({ status, code }, condition) {
     return status === 412 || code === 'PreconditionFailed' || (typeof condition === 'object' && code === 'NoSuchKey');
+}
+/** Lets a removal pass that was answered as S3 answers one: 204, and nothing else. */
+function deleted(answer) {
+    const { httpStatusCode: status } = answer.$metadata;
+    if (status !== 204)
+        throw new ServiceError(misbehaved('Delete', `${status} in place of 204`));
+    return answer;
 }
 function toFailure(key, failure) {
     return { key, operation: failure.operation, code: failure.code, message: describe(failure) };
@@ -66501,6 +66618,7 @@ function homeRegion(partition) {
 
 
 
+
 /**
  * Tries each action under the very prefix of the deploy, with calls that leave no object, version or event behind:
  *
@@ -66588,21 +66706,21 @@ class Prober {
         const target = { ...this.#bucket, Key: this.#ownKey('write') };
         const { finding, answer } = await this.#try('s3:PutObject', 'CreateMultipartUpload', (options) => this.#s3
             .send(new dist_cjs/* CreateMultipartUploadCommand */.nG4(target), options)
-            .then(having('UploadId', 'CreateMultipartUpload')));
+            .then(having('UploadId', 'CreateMultipartUpload')), {}, 'hear');
         if (answer?.UploadId === undefined)
             return finding;
         const abort = new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId: answer.UploadId });
-        return this.#cleanUp(finding, 'AbortMultipartUpload', `the open upload of ${target.Key}`, (options) => this.#s3.send(abort, options));
+        return this.#cleanUp(finding, 'AbortMultipartUpload', `the open upload of ${target.Key}`, (options) => this.#s3.send(abort, options).then(deleted));
     }
     async #putWithWrongDigest() {
         const target = { ...this.#bucket, Key: this.#ownKey('write') };
         const ContentMD5 = (0,external_node_crypto_.createHash)('md5').update('another content').digest('base64');
-        const { finding, answer } = await this.#try('s3:PutObject', 'PutObject', (options) => this.#s3.send(new dist_cjs/* PutObjectCommand */.wKZ({ ...target, Body: 's3-deploy probe', ContentMD5 }), options), { BadDigest: 'allowed', InvalidDigest: 'allowed', XAmzContentSHA256Mismatch: 'allowed' });
+        const { finding, answer } = await this.#try('s3:PutObject', 'PutObject', (options) => this.#s3.send(new dist_cjs/* PutObjectCommand */.wKZ({ ...target, Body: 's3-deploy probe', ContentMD5 }), options), { BadDigest: 'allowed', InvalidDigest: 'allowed', XAmzContentSHA256Mismatch: 'allowed' }, 'hear');
         if (answer === undefined)
             return finding;
         // The store does not look at Content-MD5, so the object is there.
         const remove = new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, ...(answer.VersionId && { VersionId: answer.VersionId }) });
-        return this.#cleanUp(finding, 'DeleteObject', `the object ${target.Key}`, (options) => this.#s3.send(remove, options));
+        return this.#cleanUp(finding, 'DeleteObject', `the object ${target.Key}`, (options) => this.#s3.send(remove, options).then(deleted));
     }
     async #deleteNothing() {
         const target = { ...this.#bucket, Key: this.#ownKey('delete') };
@@ -66611,12 +66729,12 @@ class Prober {
             return finding;
         // A versioned bucket of a store that does not know the condition.
         const remove = new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, VersionId: answer.VersionId });
-        return this.#cleanUp(finding, 'DeleteObject', `a delete marker at ${target.Key}`, (options) => this.#s3.send(remove, options));
+        return this.#cleanUp(finding, 'DeleteObject', `a delete marker at ${target.Key}`, (options) => this.#s3.send(remove, options).then(deleted));
     }
     /** Takes back what a check had to leave, also when the run is being cancelled; what stays is named. */
     async #cleanUp(finding, operation, leftover, send) {
         try {
-            await this.#caller.call(operation, send, { uncancelled: true });
+            await this.#caller.call(operation, send, { whenCancelled: 'go on' });
             return finding;
         }
         catch (error) {
@@ -66629,9 +66747,9 @@ class Prober {
      * Makes one call and judges its answer.
      * @param verdicts error codes that tell that the action itself is allowed.
      */
-    async #try(action, operation, send, verdicts = {}) {
+    async #try(action, operation, send, verdicts = {}, whenCancelled = 'end') {
         try {
-            const answer = await this.#caller.call(operation, send, { expect: Object.keys(verdicts) });
+            const answer = await this.#caller.call(operation, send, { expect: Object.keys(verdicts), whenCancelled });
             const { httpStatusCode, requestId } = answer.$metadata;
             return {
                 finding: { result: 'allowed', evidence: `${operation} ${httpStatusCode}`, ...(requestId && { requestId }) },
@@ -66700,7 +66818,13 @@ async function findRegion(inputs, credentials, caller) {
     const s3 = createS3({ region: asked, endpoint: inputs.endpoint, forcePathStyle: inputs.forcePathStyle }, credentials, 1);
     const Bucket = inputs.destination.bucket;
     const actual = await regionAnswered(inputs.destination, [
-        () => caller.call('HeadBucket', (options) => s3.send(new dist_cjs/* HeadBucketCommand */.kuI({ Bucket }), options)),
+        () => caller.call('HeadBucket', async (options) => {
+            const answer = await s3.send(new dist_cjs/* HeadBucketCommand */.kuI({ Bucket }), options);
+            // AWS always tells it; a proxy's page does not.
+            if (inputs.endpoint === undefined && answer.BucketRegion === undefined)
+                throw new ServiceError(misbehaved('HeadBucket', 'no region'));
+            return answer;
+        }),
         // A HEAD has no body to say why; this has.
         () => caller.call('ListObjectsV2', (options) => s3.send(new dist_cjs/* ListObjectsV2Command */.u6x({ Bucket, MaxKeys: 1 }), options).then(() => ({}))),
     ]);
@@ -76554,10 +76678,11 @@ async function assumeWithToken(request, address, fetchToken, caller) {
         const WebIdentityToken = await fetchToken().catch((error) => {
             throw toServiceError('GetIdToken', error);
         });
-        return sts.send(new client_sts_dist_cjs/* AssumeRoleWithWebIdentityCommand */.WH({ ...common(request), WebIdentityToken }), options);
+        const command = new client_sts_dist_cjs/* AssumeRoleWithWebIdentityCommand */.WH({ ...common(request), WebIdentityToken });
+        return assumed(operation, await sts.send(command, options));
     }, { again: afterRefusal });
     sts.destroy();
-    return assumed(operation, answer);
+    return answer;
 }
 /** Assumes a role with other credentials. */
 async function assumeWithCredentials(request, address, base, caller) {
@@ -76567,9 +76692,11 @@ async function assumeWithCredentials(request, address, base, caller) {
         ...common(request),
         ...(request.externalId === undefined ? {} : { ExternalId: request.externalId }),
     });
-    const answer = await caller.call(operation, (options) => sts.send(command, options), { again: afterRefusal });
+    const answer = await caller.call(operation, async (options) => assumed(operation, await sts.send(command, options)), {
+        again: afterRefusal,
+    });
     sts.destroy();
-    return assumed(operation, answer);
+    return answer;
 }
 /** Asks whose credentials these are; needs no permission. */
 async function whoAmI(address, base, caller) {
@@ -76592,15 +76719,13 @@ function common({ role, sessionName, durationSeconds, sessionPolicy }) {
     };
 }
 /** Milliseconds after which a refusal is tried again, if it may pass. */
-function afterRefusal({ code, message }, attempt) {
+function afterRefusal({ code, message }, nth) {
     const mayPass = TOKEN_REFUSED.test(code) || (code === 'AccessDenied' && !/explicit deny/.test(message));
-    return mayPass ? REFUSAL_DELAYS_MS[attempt - 1] : undefined;
+    return mayPass ? REFUSAL_DELAYS_MS[nth - 1] : undefined;
 }
 function assumed(operation, { Credentials: issued, AssumedRoleUser: user }) {
     if (!issued?.AccessKeyId || !issued.SecretAccessKey || !issued.SessionToken) {
-        throw new DeployError('STORE_MISBEHAVED', `${operation} answered without credentials.`, {
-            hint: 'Check sts-endpoint: it must be an STS, and no proxy may change its answers.',
-        });
+        throw new ServiceError(misbehaved(operation, 'an answer without credentials'));
     }
     return {
         credentials: {
@@ -76774,7 +76899,13 @@ function roleError(error, role, claims) {
     if (failure.operation === 'GetIdToken')
         return tokenError(failure, error);
     const kind = kindOf(failure);
-    if (kind === 'unreachable' || kind === 'transient' || kind === 'throttled' || kind === 'misbehaved') {
+    if (kind === 'misbehaved') {
+        return new DeployError('STORE_MISBEHAVED', `The answer is not that of an STS: ${told}.`, {
+            hint: 'Check sts-endpoint: it must be an STS, and no proxy may change its answers.',
+            cause: error,
+        });
+    }
+    if (kind === 'unreachable' || kind === 'transient' || kind === 'throttled') {
         return new DeployError('STORE_UNREACHABLE', `STS gave no answer to rely on: ${told}.`, {
             hint: 'Check sts-endpoint, aws-region and the network, or run the job again later.',
             cause: error,

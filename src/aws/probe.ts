@@ -12,8 +12,9 @@ import { denialOf, describe, explain, kindOf, misbehaved } from '../core/explain
 import type { Destination } from '../core/key.ts';
 import type { Check } from '../core/model.ts';
 import { type Action, type Partition, resourceFor } from '../core/policy.ts';
-import type { Caller, CallOptions } from './clients.ts';
+import type { Caller, CallHow, CallOptions } from './clients.ts';
 import { ServiceError } from './failure.ts';
+import { deleted } from './object-store.ts';
 
 export interface ProbeTarget {
   readonly destination: Destination;
@@ -133,15 +134,20 @@ class Prober {
 
   async #beginUpload(): Promise<Finding> {
     const target = { ...this.#bucket, Key: this.#ownKey('write') };
-    const { finding, answer } = await this.#try('s3:PutObject', 'CreateMultipartUpload', (options) =>
-      this.#s3
-        .send(new CreateMultipartUploadCommand(target), options)
-        .then(having('UploadId', 'CreateMultipartUpload')),
+    const { finding, answer } = await this.#try(
+      's3:PutObject',
+      'CreateMultipartUpload',
+      (options) =>
+        this.#s3
+          .send(new CreateMultipartUploadCommand(target), options)
+          .then(having('UploadId', 'CreateMultipartUpload')),
+      {},
+      'hear',
     );
     if (answer?.UploadId === undefined) return finding;
     const abort = new AbortMultipartUploadCommand({ ...target, UploadId: answer.UploadId });
     return this.#cleanUp(finding, 'AbortMultipartUpload', `the open upload of ${target.Key}`, (options) =>
-      this.#s3.send(abort, options),
+      this.#s3.send(abort, options).then(deleted),
     );
   }
 
@@ -153,12 +159,13 @@ class Prober {
       'PutObject',
       (options) => this.#s3.send(new PutObjectCommand({ ...target, Body: 's3-deploy probe', ContentMD5 }), options),
       { BadDigest: 'allowed', InvalidDigest: 'allowed', XAmzContentSHA256Mismatch: 'allowed' },
+      'hear',
     );
     if (answer === undefined) return finding;
     // The store does not look at Content-MD5, so the object is there.
     const remove = new DeleteObjectCommand({ ...target, ...(answer.VersionId && { VersionId: answer.VersionId }) });
     return this.#cleanUp(finding, 'DeleteObject', `the object ${target.Key}`, (options) =>
-      this.#s3.send(remove, options),
+      this.#s3.send(remove, options).then(deleted),
     );
   }
 
@@ -174,7 +181,7 @@ class Prober {
     // A versioned bucket of a store that does not know the condition.
     const remove = new DeleteObjectCommand({ ...target, VersionId: answer.VersionId });
     return this.#cleanUp(finding, 'DeleteObject', `a delete marker at ${target.Key}`, (options) =>
-      this.#s3.send(remove, options),
+      this.#s3.send(remove, options).then(deleted),
     );
   }
 
@@ -186,7 +193,7 @@ class Prober {
     send: (options: CallOptions) => Promise<unknown>,
   ): Promise<Finding> {
     try {
-      await this.#caller.call(operation, send, { uncancelled: true });
+      await this.#caller.call(operation, send, { whenCancelled: 'go on' });
       return finding;
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
@@ -203,9 +210,10 @@ class Prober {
     operation: string,
     send: (options: CallOptions) => Promise<T>,
     verdicts: Record<string, 'allowed'> = {},
+    whenCancelled: CallHow['whenCancelled'] = 'end',
   ): Promise<{ finding: Finding; answer?: T }> {
     try {
-      const answer = await this.#caller.call(operation, send, { expect: Object.keys(verdicts) });
+      const answer = await this.#caller.call(operation, send, { expect: Object.keys(verdicts), whenCancelled });
       const { httpStatusCode, requestId } = answer.$metadata;
       return {
         finding: { result: 'allowed', evidence: `${operation} ${httpStatusCode}`, ...(requestId && { requestId }) },
