@@ -66652,9 +66652,9 @@ class Prober {
         this.#caller = caller;
         this.#target = target;
     }
-    findAll(actions) {
+    async findAll(actions) {
         const listed = this.#list();
-        return Promise.all(actions.map(async (action) => {
+        const tried = await Promise.allSettled(actions.map(async (action) => {
             switch (action) {
                 case 's3:ListBucket':
                     return (await listed).finding;
@@ -66668,6 +66668,12 @@ class Prober {
                     return { result: 'unknown', evidence: 'not tried' };
             }
         }));
+        // Only now, when each check has taken back what it had to leave: the run ends with the first that throws.
+        return tried.map((one) => {
+            if (one.status === 'rejected')
+                throw one.reason;
+            return one.value;
+        });
     }
     get #bucket() {
         return { Bucket: this.#target.destination.bucket };
@@ -75791,21 +75797,33 @@ async function storeOne(upload, store, condition, options) {
         return put === 'precondition failed' ? undefined : { ...upload, etag: put.etag, content: body.content() };
     });
 }
-/** Deletes what the plan says is stale; nothing when the upload before it had a failure. */
+/**
+ * Deletes what the plan says is stale; nothing when the upload before it had a failure. Pages go first, and what they name
+ * when they are gone: a deletion that is cut off leaves no page without its assets either.
+ */
 async function deleteStale(plan, before, store, options) {
-    const keys = plan.deletions.map(({ key }) => key);
-    if (keys.length === 0 || before.failures.length > 0 || before.stopped !== undefined)
+    if (before.failures.length > 0 || before.stopped !== undefined)
         return before;
-    try {
-        options.signal?.throwIfAborted();
-        const failures = await store.deleteMany(keys);
-        const left = new Set(failures.map(({ key }) => key));
-        return { ...before, failures, deleted: keys.filter((key) => !left.has(key)) };
+    const all = plan.deletions.map(({ key }) => key);
+    const isPage = (key) => options.isPage?.(key) ?? false;
+    const deleted = [];
+    for (const keys of [all.filter(isPage), all.filter((key) => !isPage(key))]) {
+        if (keys.length === 0)
+            continue;
+        try {
+            options.signal?.throwIfAborted();
+            const failures = await store.deleteMany(keys);
+            const left = new Set(failures.map(({ key }) => key));
+            deleted.push(...keys.filter((key) => !left.has(key)));
+            if (failures.length > 0)
+                return { ...before, failures, deleted };
+        }
+        catch (error) {
+            const { failure, stops } = options.judge(error, keys[0] ?? '');
+            return { ...before, failures: failure === undefined ? [] : [failure], deleted, stopped: stops };
+        }
     }
-    catch (error) {
-        const { failure, stops } = options.judge(error, keys[0] ?? '');
-        return { ...before, failures: failure === undefined ? [] : [failure], stopped: stops };
-    }
+    return { ...before, deleted };
 }
 /** The error of an outcome with failures, or undefined for one without. */
 function errorOf(outcome, plan) {
@@ -75909,6 +75927,7 @@ function judge(thrown, key, destination, signal) {
 
 
 
+
 /** Bytes of files in memory at once. */
 const MEMORY = 64 * 1024 ** 2;
 /** How these inputs want a plan carried out: where files are read, how much goes on at once, and who hears of it. */
@@ -75918,6 +75937,7 @@ function applyOptions(inputs, report, signal) {
         concurrency: inputs.concurrency,
         memory: MEMORY,
         memoryFor: (size) => memoryFor(size, inputs.sizes),
+        isPage: (key) => phaseOf(key.slice(inputs.destination.prefix.length)) !== 'assets',
         withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
         overwrite: inputs.overwrite,
         condition: (upload, phase) => conditionOf(inputs, upload, phase),

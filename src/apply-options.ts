@@ -1,4 +1,5 @@
 import type { ApplyOptions } from './apply.ts';
+import { phaseOf } from './core/headers.ts';
 import type { Condition, PhaseName, Upload } from './core/model.ts';
 import { memoryFor } from './core/parts.ts';
 import { judge } from './failures.ts';
@@ -16,6 +17,7 @@ export function applyOptions(inputs: Inputs, report: Report, signal: AbortSignal
     concurrency: inputs.concurrency,
     memory: MEMORY,
     memoryFor: (size) => memoryFor(size, inputs.sizes),
+    isPage: (key) => phaseOf(key.slice(inputs.destination.prefix.length)) !== 'assets',
     withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
     overwrite: inputs.overwrite,
     condition: (upload, phase) => conditionOf(inputs, upload, phase),

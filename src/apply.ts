@@ -27,6 +27,8 @@ export interface ApplyOptions {
   condition(upload: Upload, phase: PhaseName): Condition | undefined;
   /** What is there already is left alone; otherwise an unmet condition means that somebody else deploys. */
   readonly overwrite: boolean;
+  /** Pages are deleted before what they name. */
+  isPage?(key: string): boolean;
   withBody<T>(file: LocalFile, use: (body: Body) => Promise<T>): Promise<T>;
   /** Asked before the first page goes up; false ends the upload. */
   mayGoOn(): Promise<boolean>;
@@ -123,24 +125,34 @@ async function storeOne(
   });
 }
 
-/** Deletes what the plan says is stale; nothing when the upload before it had a failure. */
+/**
+ * Deletes what the plan says is stale; nothing when the upload before it had a failure. Pages go first, and what they name
+ * when they are gone: a deletion that is cut off leaves no page without its assets either.
+ */
 export async function deleteStale(
   plan: Plan,
   before: Outcome,
   store: ObjectStore,
-  options: Pick<ApplyOptions, 'signal' | 'judge'>,
+  options: Pick<ApplyOptions, 'signal' | 'judge' | 'isPage'>,
 ): Promise<Outcome> {
-  const keys = plan.deletions.map(({ key }) => key);
-  if (keys.length === 0 || before.failures.length > 0 || before.stopped !== undefined) return before;
-  try {
-    options.signal?.throwIfAborted();
-    const failures = await store.deleteMany(keys);
-    const left = new Set(failures.map(({ key }) => key));
-    return { ...before, failures, deleted: keys.filter((key) => !left.has(key)) };
-  } catch (error) {
-    const { failure, stops } = options.judge(error, keys[0] ?? '');
-    return { ...before, failures: failure === undefined ? [] : [failure], stopped: stops };
+  if (before.failures.length > 0 || before.stopped !== undefined) return before;
+  const all = plan.deletions.map(({ key }) => key);
+  const isPage = (key: string) => options.isPage?.(key) ?? false;
+  const deleted: string[] = [];
+  for (const keys of [all.filter(isPage), all.filter((key) => !isPage(key))]) {
+    if (keys.length === 0) continue;
+    try {
+      options.signal?.throwIfAborted();
+      const failures = await store.deleteMany(keys);
+      const left = new Set(failures.map(({ key }) => key));
+      deleted.push(...keys.filter((key) => !left.has(key)));
+      if (failures.length > 0) return { ...before, failures, deleted };
+    } catch (error) {
+      const { failure, stops } = options.judge(error, keys[0] ?? '');
+      return { ...before, failures: failure === undefined ? [] : [failure], deleted, stopped: stops };
+    }
   }
+  return { ...before, deleted };
 }
 
 /** The error of an outcome with failures, or undefined for one without. */

@@ -68,9 +68,9 @@ class Prober {
     this.#target = target;
   }
 
-  findAll(actions: readonly Action[]): Promise<Finding[]> {
+  async findAll(actions: readonly Action[]): Promise<Finding[]> {
     const listed = this.#list();
-    return Promise.all(
+    const tried = await Promise.allSettled(
       actions.map(async (action): Promise<Finding> => {
         switch (action) {
           case 's3:ListBucket':
@@ -86,6 +86,11 @@ class Prober {
         }
       }),
     );
+    // Only now, when each check has taken back what it had to leave: the run ends with the first that throws.
+    return tried.map((one) => {
+      if (one.status === 'rejected') throw one.reason;
+      return one.value;
+    });
   }
 
   get #bucket() {

@@ -14,10 +14,10 @@ export type FaultAnswer =
     }
   /** The connection is reset: before the body is read, in its middle, or (carried out) in the middle of the answer. */
   | { kind: 'reset'; at: 'request' | 'body' | 'response' }
-  /** Never answers, and keeps the connection open. */
-  | { kind: 'silence'; applied?: boolean }
-  /** Waits for something, then does what was asked. */
-  | { kind: 'wait'; until: Promise<unknown> }
+  /** Never answers, and keeps the connection open. `onReached` is called once the request is read, and carried out if it is. */
+  | { kind: 'silence'; applied?: boolean; onReached?: () => void }
+  /** Waits for something, then does what was asked. `onReached` is called before the wait. */
+  | { kind: 'wait'; until: Promise<unknown>; onReached?: () => void }
   /** Waits, then does what was asked. */
   | { kind: 'delay'; ms: number }
   /** Carried out; the answer arrives in pieces of `bytes` every `ms`. */
