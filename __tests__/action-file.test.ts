@@ -38,6 +38,8 @@ const OTHER: Record<string, string | Record<string, string>> = {
   include: '*.html',
   exclude: '*.map',
   delete: 'true',
+  'delete-exclude': 'keep/**',
+  'delete-grace': '7d',
   'max-delete': '7',
   'allow-empty-source': 'true',
   'cache-control': 'none',
@@ -47,9 +49,12 @@ const OTHER: Record<string, string | Record<string, string>> = {
   sse: 'AES256',
   'sse-kms-key-id': 'alias/site',
   tags: 'team=web',
+  headers: "'*.html': { Cache-Control: no-store }",
   concurrency: '3',
   'part-size': '16MiB',
   'site-url': 'https://www.example.org',
+  probe: 'full',
+  'expected-bucket-owner': '123456789012',
 };
 
 /** Reads the inputs as a step with these variables would, and answers the names that were asked for. */
@@ -79,8 +84,14 @@ function meaning(given: Record<string, string>): string {
 }
 
 /** Inputs that can be compared: what a filter does with some paths stands for the filter. */
-function comparable({ filter, ...rest }: Inputs) {
-  return { ...rest, filter: ['index.html', 'app.js', 'app.js.map', '.git/HEAD'].map(filter) };
+function comparable({ filter, deleteExclude, headerRules, ...rest }: Inputs) {
+  const paths = ['index.html', 'app.js', 'app.js.map', '.git/HEAD', 'keep/old.js'];
+  return {
+    ...rest,
+    filter: paths.map(filter),
+    deleteExclude: paths.map(deleteExclude),
+    headerRules: headerRules.map(({ matches, ...rule }) => ({ ...rule, matches: paths.map(matches) })),
+  };
 }
 
 describe('action.yml', () => {

@@ -1,12 +1,27 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { type ApplyOptions, deleteStale, errorOf, uploadAll } from '../src/apply.ts';
-import type { Body, Failure, ObjectStore, Outcome, Plan, RemoteObject, Upload } from '../src/core/model.ts';
+import type {
+  Body,
+  Condition,
+  Failure,
+  ObjectHeaders,
+  ObjectStore,
+  Outcome,
+  PhaseName,
+  Plan,
+  Put,
+  RemoteObject,
+  Upload,
+} from '../src/core/model.ts';
 import { DeployError } from '../src/errors.ts';
 
 /** A bucket in memory whose call N, counted from 1, fails; every put waits a turn, so that others go on meanwhile. */
 class MemoryStore implements ObjectStore {
   readonly objects = new Map<string, Buffer>();
+  readonly headers = new Map<string, ObjectHeaders>();
+  /** Keys whose headers the store does not change in place. */
+  copies = true;
   readonly #failAt: (call: number, key: string) => Error | undefined;
   #calls = 0;
 
@@ -20,15 +35,39 @@ class MemoryStore implements ObjectStore {
 
   async *list(prefix: string): AsyncGenerator<RemoteObject> {
     for (const [key, content] of this.objects)
-      if (key.startsWith(prefix)) yield { key, size: content.length, etag: '' };
+      if (key.startsWith(prefix)) yield { key, size: content.length, etag: '', lastModified: 0 };
   }
 
-  async put(key: string, body: Body): Promise<void> {
+  async get(key: string): Promise<{ body: Uint8Array; etag: string } | undefined> {
+    const body = this.objects.get(key);
+    return body === undefined ? undefined : { body, etag: etagOf(key) };
+  }
+
+  async head(key: string): Promise<ObjectHeaders | undefined> {
+    return this.headers.get(key);
+  }
+
+  async copyHeaders({ key }: RemoteObject, headers: ObjectHeaders): Promise<string | undefined> {
+    const error = this.#failAt(++this.#calls, key);
+    await turn();
+    if (error !== undefined) throw error;
+    if (!this.copies) return undefined;
+    this.headers.set(key, headers);
+    return `${etagOf(key)}, copied`;
+  }
+
+  async put(key: string, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
     const error = this.#failAt(++this.#calls, key);
     const content = await body.read(0, body.size);
     await turn();
     if (error !== undefined) throw error;
+    const there = this.objects.has(key);
+    const met =
+      typeof condition === 'object' ? there && condition.etag === etagOf(key) : condition === undefined || !there;
+    if (!met) return 'precondition failed';
     this.objects.set(key, content);
+    this.headers.set(key, headers);
+    return { etag: etagOf(key) };
   }
 
   async deleteMany(keys: readonly string[]): Promise<Failure[]> {
@@ -43,6 +82,7 @@ class MemoryStore implements ObjectStore {
   }
 }
 
+const etagOf = (key: string) => `etag of ${key}`;
 const failureOf = (key: string, message: string, operation = 'PutObject', code = 'AccessDenied'): Failure => ({
   key,
   operation,
@@ -52,7 +92,7 @@ const failureOf = (key: string, message: string, operation = 'PutObject', code =
 const at = (...calls: number[]) => {
   return (call: number) => (calls.includes(call) ? new Error(`call ${call} failed`) : undefined);
 };
-const object = (key: string): RemoteObject => ({ key, size: 1, etag: '' });
+const object = (key: string): RemoteObject => ({ key, size: 1, etag: etagOf(key), lastModified: 0 });
 const upload = (key: string, size = 10): Upload => ({
   file: { path: key, size, version: '1' },
   key,
@@ -68,7 +108,9 @@ function planOf(phases: { assets?: string[]; pages?: string[]; 'entry pages'?: s
     })),
     deletions: stale.map(object),
     kept: [],
-    unchanged: 0,
+    unchanged: [],
+    stale: [],
+    verified: true,
   };
 }
 
@@ -86,7 +128,11 @@ function options(more: Partial<ApplyOptions> = {}): ApplyOptions {
         size: file.size,
         read: async (_offset, length) => Buffer.alloc(length, file.path),
         verify: async () => undefined,
+        content: () => `content of ${file.path}`,
       }),
+    overwrite: true,
+    condition: () => undefined,
+    mayGoOn: async () => true,
     judge: (error, key) => {
       if (more.signal?.aborted) return { stops: CANCELLED };
       const message = error instanceof Error ? error.message : String(error);
@@ -102,9 +148,11 @@ function options(more: Partial<ApplyOptions> = {}): ApplyOptions {
 const many = (count: number, name = 'a') => Array.from({ length: count }, (_, i) => `${name}${i}`);
 const having = (more: Partial<Outcome> = {}): Outcome => ({
   uploaded: [],
+  existing: [],
   deleted: [],
   failures: [],
   bytesUploaded: 0,
+  interrupted: false,
   stopped: undefined,
   ...more,
 });
@@ -186,6 +234,152 @@ describe('uploads', () => {
   });
 });
 
+describe('what is stored', () => {
+  test('is told with the ETag that the store gave it and the fingerprint of what was read', async () => {
+    const { uploaded } = await uploadAll(planOf({ assets: ['a'] }), new MemoryStore(), options());
+    expect(uploaded).toEqual([{ ...upload('a'), etag: 'etag of a', content: 'content of a' }]);
+  });
+
+  test('has the headers of the plan', async () => {
+    const store = new MemoryStore();
+    await uploadAll(planOf({ assets: ['a'] }), store, options());
+    expect(store.headers.get('a')).toEqual({ contentType: 'text/plain' });
+  });
+});
+
+describe('other headers', () => {
+  const html = { contentType: 'text/html' };
+  const change: Upload = { ...upload('a'), reason: 'headers', headers: html, object: object('a'), content: 'known' };
+  const plan: Plan = { ...planOf({}), phases: [{ name: 'assets', uploads: [change] }] };
+  const unread: ApplyOptions['withBody'] = () => Promise.reject(new Error('the file was read'));
+
+  test('are given to the object that is there, and its content is left as it is', async () => {
+    const store = new MemoryStore(undefined, ['a']);
+    const before = store.objects.get('a');
+    const { uploaded, failures } = await uploadAll(plan, store, options({ withBody: unread }));
+    expect(failures).toEqual([]);
+    expect(uploaded).toEqual([{ ...change, etag: 'etag of a, copied', content: 'known' }]);
+    expect(store.headers.get('a')).toEqual(html);
+    expect(store.objects.get('a')).toBe(before);
+  });
+
+  test('are put with the content where the store does not copy', async () => {
+    const store = new MemoryStore(undefined, ['a']);
+    store.copies = false;
+    const { uploaded } = await uploadAll(plan, store, options());
+    expect(uploaded).toEqual([{ ...change, etag: 'etag of a', content: 'content of a' }]);
+    expect(store.headers.get('a')).toEqual(html);
+  });
+
+  test('that cannot be given are a failure of the key', async () => {
+    const { failures } = await uploadAll(plan, new MemoryStore(at(1), ['a']), options({ withBody: unread }));
+    expect(failures).toEqual([failureOf('a', 'call 1 failed')]);
+  });
+
+  test('go up with the file where its content is not known', async () => {
+    const { content: _, ...unknown } = change;
+    const store = new MemoryStore(undefined, ['a']);
+    await uploadAll({ ...plan, phases: [{ name: 'assets', uploads: [unknown] }] }, store, options());
+    expect(store.objects.get('a')).toEqual(Buffer.alloc(10, 'a'));
+  });
+});
+
+describe('a deploy that overwrites nothing', () => {
+  const appending = { overwrite: false, condition: () => 'absent' as const };
+
+  test('leaves alone what somebody else has put meanwhile, says so, and goes on', async () => {
+    const store = new MemoryStore(undefined, ['a1', 'index.html']);
+    const before = store.objects.get('a1');
+    const plan = planOf({ assets: many(3), 'entry pages': ['index.html'] });
+    const outcome = await uploadAll(plan, store, options(appending));
+    expect(outcome).toMatchObject({
+      existing: ['a1', 'index.html'],
+      failures: [],
+      interrupted: false,
+      bytesUploaded: 20,
+    });
+    expect(outcome.uploaded.map(({ key }) => key)).toEqual(['a0', 'a2']);
+    expect(store.objects.get('a1')).toBe(before);
+  });
+
+  test('is as far with such a file as with any other', async () => {
+    let files = 0;
+    await uploadAll(
+      planOf({ assets: many(3) }),
+      new MemoryStore(undefined, ['a1']),
+      options({ ...appending, onUploaded: () => files++ }),
+    );
+    expect(files).toBe(3);
+  });
+});
+
+describe('a deploy that another one overtakes', () => {
+  const site = planOf({ assets: many(3), pages: ['p.html', 'q.html'], 'entry pages': ['index.html'] });
+
+  test('is asked once whether it may go on, after its assets and before its first page', async () => {
+    const store = new MemoryStore();
+    const there: string[][] = [];
+    const mayGoOn = async () => there.push([...store.objects.keys()]) > 0;
+    await uploadAll(site, store, options({ mayGoOn }));
+    expect(there).toEqual([['a0', 'a1', 'a2']]);
+  });
+
+  test('is asked when there are entry pages alone, and not when there are no pages', async () => {
+    let asked = 0;
+    const mayGoOn = async () => ++asked > 0;
+    await uploadAll(planOf({ assets: ['a'] }), new MemoryStore(), options({ mayGoOn }));
+    await uploadAll(planOf({}), new MemoryStore(), options({ mayGoOn }));
+    expect(asked).toBe(0);
+    await uploadAll(planOf({ 'entry pages': ['index.html'] }), new MemoryStore(), options({ mayGoOn }));
+    expect(asked).toBe(1);
+  });
+
+  test('puts no page when it may not, and is interrupted, not failed', async () => {
+    const store = new MemoryStore();
+    const outcome = await uploadAll(site, store, options({ mayGoOn: async () => false }));
+    expect([...store.objects.keys()]).toEqual(many(3));
+    expect(outcome).toMatchObject({ interrupted: true, failures: [], stopped: undefined, bytesUploaded: 30 });
+    expect(errorOf(outcome, site)).toBeUndefined();
+  });
+
+  test('puts no page when nobody can say whether it may', async () => {
+    const store = new MemoryStore();
+    const mayGoOn = () => Promise.reject(new Error('gone'));
+    const outcome = await uploadAll(site, store, options({ mayGoOn }));
+    expect([...store.objects.keys()]).toEqual(many(3));
+    expect(outcome).toMatchObject({ stopped: STOP, uploaded: [{}, {}, {}] });
+  });
+
+  test('is not asked when an asset failed', async () => {
+    let asked = 0;
+    const mayGoOn = async () => ++asked > 0;
+    await uploadAll(site, new MemoryStore(at(2)), options({ mayGoOn }));
+    expect(asked).toBe(0);
+  });
+
+  test('ends at the first page that is not what it saw, and puts no further one', async () => {
+    const store = new MemoryStore(undefined, ['p.html']);
+    const before = store.objects.get('p.html');
+    const seen: PhaseName[] = [];
+    const condition = (_upload: Upload, phase: PhaseName): Condition | undefined => {
+      seen.push(phase);
+      return phase === 'assets' ? undefined : 'absent';
+    };
+    const outcome = await uploadAll(site, store, options({ condition }));
+    expect(outcome).toMatchObject({ interrupted: true, existing: [], failures: [], stopped: undefined });
+    expect([...store.objects.keys()].sort()).toEqual(['a0', 'a1', 'a2', 'p.html']);
+    expect(store.objects.get('p.html')).toBe(before);
+    expect(seen).toEqual(['assets', 'assets', 'assets', 'pages']);
+  });
+
+  test('that had a failure as well is failed', async () => {
+    const mayGoOn = async () => false;
+    const outcome = await uploadAll(site, new MemoryStore(at(1)), options({ mayGoOn }));
+    expect(outcome.interrupted).toBe(false);
+    expect(errorOf(outcome, site)?.code).toBe('UPLOAD_FAILED');
+  });
+});
+
 describe('memory', () => {
   /** The greatest number of bytes that were in memory at once. */
   async function peak(sizes: number[], memory: number, more: Partial<ApplyOptions> = {}): Promise<number> {
@@ -198,8 +392,9 @@ describe('memory', () => {
     const withBody: ApplyOptions['withBody'] = async (file, use) => {
       now += file.size;
       most = Math.max(most, now);
-      await options().withBody(file, use);
+      const used = await options().withBody(file, use);
       now -= file.size;
+      return used;
     };
     const store = new MemoryStore();
     const outcome = await uploadAll(plan, store, options({ concurrency: 64, memory, withBody, ...more }));
@@ -266,15 +461,13 @@ describe('progress', () => {
 
   test('hears of a file in parts while it goes, and of its bytes once', async () => {
     const heard: number[] = [];
-    const inParts: ObjectStore = {
-      ...new MemoryStore(),
-      list: () => new MemoryStore().list(''),
-      deleteMany: async () => [],
-      put: async (_key, body) => {
+    class InParts extends MemoryStore {
+      override async put(key: string, body: Body): Promise<Put> {
         for (const offset of [0, 4, 8]) await body.read(offset, Math.min(4, body.size - offset));
-      },
-    };
-    await uploadAll(planOf({ assets: ['a'] }), inParts, options({ onBytes: (count) => heard.push(count) }));
+        return { etag: etagOf(key) };
+      }
+    }
+    await uploadAll(planOf({ assets: ['a'] }), new InParts(), options({ onBytes: (count) => heard.push(count) }));
     expect(heard.slice(0, 3)).toEqual([4, 4, 2]);
     expect(heard.reduce((sum, count) => sum + count)).toBe(10);
   });

@@ -115,11 +115,12 @@ describe('README.md', () => {
 
   test('shows the result file in the form that a deploy writes', async () => {
     const [example = ''] = codeBlocks('json', section('Result file'));
-    const cloud = await startCloud();
+    const cloud = await startCloud({ hosts: 'aws', region: 'eu-central-1' });
     try {
       const stage = await Stage.withRole(cloud, OWNER);
       await stage.put('stale.html');
-      const run = await stage.run({ delete: 'true' });
+      const env = { ...cloud.awsEnvironment(), ...cloud.github.jobEnvironment() };
+      const run = await stage.run({ delete: 'true', endpoint: '', 'sts-endpoint': '' }, { env });
       expect(formOf(JSON.parse(example))).toEqual(formOf(run.result));
     } finally {
       await cloud.close();

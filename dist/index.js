@@ -7576,7 +7576,7 @@ __webpack_unused_export__ = GetBucketMetricsConfigurationCommand;
 __webpack_unused_export__ = GetBucketMetricsConfigurationOutput$;
 __webpack_unused_export__ = GetBucketMetricsConfigurationRequest$;
 __webpack_unused_export__ = GetBucketNotificationConfiguration$;
-__webpack_unused_export__ = GetBucketNotificationConfigurationCommand;
+exports.zP$ = GetBucketNotificationConfigurationCommand;
 __webpack_unused_export__ = GetBucketNotificationConfigurationRequest$;
 __webpack_unused_export__ = GetBucketOwnershipControls$;
 __webpack_unused_export__ = GetBucketOwnershipControlsCommand;
@@ -7603,7 +7603,7 @@ __webpack_unused_export__ = GetBucketTaggingCommand;
 __webpack_unused_export__ = GetBucketTaggingOutput$;
 __webpack_unused_export__ = GetBucketTaggingRequest$;
 __webpack_unused_export__ = GetBucketVersioning$;
-__webpack_unused_export__ = GetBucketVersioningCommand;
+exports._rj = GetBucketVersioningCommand;
 __webpack_unused_export__ = GetBucketVersioningOutput$;
 __webpack_unused_export__ = GetBucketVersioningRequest$;
 __webpack_unused_export__ = GetBucketWebsite$;
@@ -7630,7 +7630,7 @@ __webpack_unused_export__ = GetObjectLegalHoldCommand;
 __webpack_unused_export__ = GetObjectLegalHoldOutput$;
 __webpack_unused_export__ = GetObjectLegalHoldRequest$;
 __webpack_unused_export__ = GetObjectLockConfiguration$;
-__webpack_unused_export__ = GetObjectLockConfigurationCommand;
+exports.mU1 = GetObjectLockConfigurationCommand;
 __webpack_unused_export__ = GetObjectLockConfigurationOutput$;
 __webpack_unused_export__ = GetObjectLockConfigurationRequest$;
 __webpack_unused_export__ = GetObjectOutput$;
@@ -7724,7 +7724,7 @@ __webpack_unused_export__ = ListBucketMetricsConfigurationsCommand;
 __webpack_unused_export__ = ListBucketMetricsConfigurationsOutput$;
 __webpack_unused_export__ = ListBucketMetricsConfigurationsRequest$;
 __webpack_unused_export__ = ListBuckets$;
-__webpack_unused_export__ = ListBucketsCommand;
+exports.$Lo = ListBucketsCommand;
 __webpack_unused_export__ = ListBucketsOutput$;
 __webpack_unused_export__ = ListBucketsRequest$;
 __webpack_unused_export__ = ListDirectoryBuckets$;
@@ -7732,7 +7732,7 @@ __webpack_unused_export__ = ListDirectoryBucketsCommand;
 __webpack_unused_export__ = ListDirectoryBucketsOutput$;
 __webpack_unused_export__ = ListDirectoryBucketsRequest$;
 __webpack_unused_export__ = ListMultipartUploads$;
-__webpack_unused_export__ = ListMultipartUploadsCommand;
+exports.mo2 = ListMultipartUploadsCommand;
 __webpack_unused_export__ = ListMultipartUploadsOutput$;
 __webpack_unused_export__ = ListMultipartUploadsRequest$;
 __webpack_unused_export__ = ListObjectAnnotations$;
@@ -7740,7 +7740,7 @@ __webpack_unused_export__ = ListObjectAnnotationsCommand;
 __webpack_unused_export__ = ListObjectAnnotationsOutput$;
 __webpack_unused_export__ = ListObjectAnnotationsRequest$;
 __webpack_unused_export__ = ListObjectVersions$;
-__webpack_unused_export__ = ListObjectVersionsCommand;
+exports.uc$ = ListObjectVersionsCommand;
 __webpack_unused_export__ = ListObjectVersionsOutput$;
 __webpack_unused_export__ = ListObjectVersionsRequest$;
 __webpack_unused_export__ = ListObjects$;
@@ -65411,7 +65411,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1614);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8930);
 
 
 const cancelled = new AbortController();
@@ -65438,7 +65438,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 1614:
+/***/ 8930:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -65468,6 +65468,7 @@ const ERROR_CODES = (/* unused pure expression or super */ null && ([
     'ACCOUNT_NOT_ALLOWED',
     'BUCKET_NOT_FOUND',
     'BUCKET_WRONG_REGION',
+    'BUCKET_WRONG_OWNER',
     'PERMISSION_DENIED',
     'TOO_MANY_DELETIONS',
     'EMPTY_SOURCE',
@@ -65482,6 +65483,7 @@ const ERROR_CODES = (/* unused pure expression or super */ null && ([
 /** The codes with which a guard says no before anything is written. */
 const GUARDS = new Set([
     'ACCOUNT_NOT_ALLOWED',
+    'BUCKET_WRONG_OWNER',
     'TOO_MANY_DELETIONS',
     'EMPTY_SOURCE',
     'PREFIX_REQUIRED',
@@ -65599,7 +65601,8 @@ const CREDENTIALS = new Set([
 ]);
 const DENIED = new Set(['AccessDenied', 'AccessDeniedException', 'AllAccessDisabled', 'Forbidden', 'AccountProblem']);
 /** No answer at all: the network, a host that is not found, a certificate that is not trusted. */
-const UNANSWERED = new Set(['NetworkError', 'HostNotFound', 'CertificateRefused']);
+const UNANSWERED = new Set(['NetworkError', 'HostNotFound', 'CertificateRefused', 'ConnectionRefused', 'NoTls']);
+/** The code of an answer that is not S3's. */
 const MISBEHAVED = 'StoreMisbehaved';
 /** A failure for an answer that is not S3's: HTML with 200, a missing ETag, a wrong checksum. */
 function misbehaved(operation, message) {
@@ -65643,13 +65646,31 @@ function describe(failure) {
     const request = failure.requestId === undefined ? '' : ` (request ${failure.requestId})`;
     return plain(`${failure.operation} ${answer}${message}${request}`);
 }
-/** The action that a denial names, and whose policy said no: AWS words it so within an account, others say nothing. */
+/**
+ * The action that a denial names, and whose policy said no: AWS words it so within an organization, others say nothing.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html
+ */
 function denialOf(message) {
     const action = /not authorized to perform: ([\w:*]+)/.exec(message)?.[1];
+    const resource = /on resource: "?(arn:[^\s"]+)/.exec(message)?.[1];
     const missing = /because no ([\w -]+?) allows/.exec(message)?.[1];
-    const explicit = /with (an explicit deny in an? [\w -]+)/.exec(message)?.[1];
-    const by = missing === undefined ? explicit : `no ${missing} allows it`;
-    return { action, by };
+    const explicit = /with an explicit deny in an? ([\w -]+)/.exec(message)?.[1];
+    const setting = /because (?:public [\w ]+ )?(?:are|is) (?:blocked|prevented) by the (\w+) setting/.exec(message)?.[1];
+    if (missing !== undefined)
+        return { action, resource, by: `no ${missing} allows it`, policy: missing, explicit: false };
+    if (setting !== undefined) {
+        return {
+            action,
+            resource,
+            by: `the public access block (${setting})`,
+            policy: 'public access block',
+            explicit: true,
+        };
+    }
+    if (explicit === undefined)
+        return { action, resource, by: undefined, policy: undefined, explicit: false };
+    const article = /^[aeiou]/.test(explicit) ? 'an' : 'a';
+    return { action, resource, by: `an explicit deny in ${article} ${explicit}`, policy: explicit, explicit: true };
 }
 const CREDENTIAL_HINTS = {
     InvalidAccessKeyId: 'The store does not know this access key: it was deleted or rotated, or it belongs to another store. Put the current pair into the secrets, or into ~/.aws/credentials.',
@@ -65661,6 +65682,8 @@ const CREDENTIAL_HINTS = {
     CredentialsProviderError: 'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key.',
 };
 const HOST_HINTS = {
+    ConnectionRefused: 'Nothing listens there: check host and port in endpoint, and that the store is up.',
+    NoTls: 'What answers there does not speak TLS: if the endpoint is meant to be without, write http:// in endpoint.',
     HostNotFound: 'There is no host of this name: check endpoint and aws-region for a typing error.',
     CertificateRefused: 'The certificate is not for this host or not trusted. Check the host in endpoint; for a private authority set NODE_EXTRA_CA_CERTS in env of the step.',
 };
@@ -65689,8 +65712,8 @@ function explain(failure, destination) {
         case 'refused':
             return error('STORE_MISBEHAVED', `The store refused the request: ${told}.`, 'The store may not know a feature of S3 that is used here.');
         default:
-            if (failure.code === 'HostNotFound' || failure.code === 'CertificateRefused') {
-                return error('STORE_UNREACHABLE', `The store cannot be reached: ${told}.`, HOST_HINTS[failure.code]);
+            if (HOST_HINTS[failure.code] !== undefined) {
+                return error('STORE_UNREACHABLE', `The store cannot be reached: ${told}.`, HOST_HINTS[failure.code] ?? '');
             }
             return error('STORE_UNREACHABLE', `No answer to rely on from ${bucket}: ${told}.`, 'Retries were made for more than a minute. Check endpoint and the network, or run the job again later.');
     }
@@ -65768,6 +65791,10 @@ function knownMessage(message = '') {
 function networkCode(code) {
     if (code === 'ENOTFOUND')
         return 'HostNotFound';
+    if (code === 'ECONNREFUSED')
+        return 'ConnectionRefused';
+    if (/^(EPROTO|ERR_SSL_(WRONG_VERSION|PACKET_LENGTH))/.test(code))
+        return 'NoTls';
     return /^(CERT_|ERR_TLS_CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code) ? 'CertificateRefused' : 'NetworkError';
 }
 function networkMessage(code, message = '') {
@@ -65787,6 +65814,10 @@ const MISBEHAVED_ATTEMPTS = 8;
 /** The SDK corrects its clock after the first; later ones are another server's clock, or a clock that nothing mends. */
 const SKEW_ATTEMPTS = 6;
 const HOST_ATTEMPTS = 4;
+/** About ten seconds for a store that has never answered: a wrong port never will. One that has may be restarting. */
+const REFUSED_ATTEMPTS = 7;
+/** After the cancellation of a job: the runner sends SIGTERM after 7.5 s, and kills after ten. */
+const HURRY_MS = 2_000;
 const FIRST_DELAY_MS = { throttled: 500, transient: 100, unreachable: 200, misbehaved: 100 };
 const LONGEST_DELAY_MS = { throttled: 15_000, transient: 15_000, unreachable: 15_000, misbehaved: 1000 };
 const LONGEST_ASKED_MS = 15_000;
@@ -65799,7 +65830,8 @@ const LONGEST_ASKED_MS = 15_000;
  * @throws ServiceError the last failure.
  */
 async function withRetry(operation, call, pace, options = {}) {
-    let failedAt;
+    let deadline;
+    let hurriedAt;
     const seen = new Map();
     const count = (what) => {
         const nth = (seen.get(what) ?? 0) + 1;
@@ -65815,21 +65847,32 @@ async function withRetry(operation, call, pace, options = {}) {
             if (isOurs(error))
                 throw error;
             const { failure } = toServiceError(operation, error);
-            failedAt ??= pace.now();
+            deadline ??= pace.now() + (options.budgetMs ?? BUDGET_MS);
+            if (options.hurry?.aborted) {
+                hurriedAt ??= pace.now();
+                deadline = Math.min(deadline, hurriedAt + HURRY_MS);
+            }
             const [nth, nthOfCode] = [count(kindOf(failure)), count(`code ${failure.code}`)];
             const delay = options.expect?.includes(failure.code)
                 ? undefined
-                : (delayBefore(failure, nth, nthOfCode, pace.random()) ?? (await options.again?.(failure, nthOfCode)));
-            const deadline = failedAt + (options.budgetMs?.() ?? BUDGET_MS);
+                : (delayBefore(failure, { nth, nthOfCode, hasAnswered: options.hasAnswered?.() ?? false }, pace.random()) ??
+                    (await options.again?.(failure, nthOfCode)));
             if (delay === undefined || pace.now() + delay > deadline)
                 throw new ServiceError(failure);
             options.onRetry?.(failure, delay);
-            await pace.sleep(delay, options.signal);
+            await wait(delay, pace, options);
         }
     }
 }
-/** Milliseconds to wait after the nth failure of a kind, or undefined when another try cannot help. */
-function delayBefore(failure, nth, nthOfCode, random) {
+/** Waits; a job that is cancelled meanwhile ends the wait, and with `hurry` nothing more. */
+async function wait(ms, pace, { signal, hurry }) {
+    if (hurry === undefined || hurry.aborted)
+        return pace.sleep(ms, signal);
+    await pace.sleep(ms, hurry).catch(() => undefined);
+}
+/** Milliseconds to wait after a failure, or undefined when another try cannot help. */
+function delayBefore(failure, count, random) {
+    const { nth, nthOfCode, hasAnswered } = count;
     const kind = kindOf(failure);
     switch (kind) {
         case 'misbehaved':
@@ -65841,9 +65884,11 @@ function delayBefore(failure, nth, nthOfCode, random) {
                 return undefined;
             break;
         case 'unreachable':
-            if (failure.code === 'CertificateRefused')
+            if (failure.code === 'CertificateRefused' || failure.code === 'NoTls')
                 return undefined;
             if (failure.code === 'HostNotFound' && nthOfCode >= HOST_ATTEMPTS)
+                return undefined;
+            if (failure.code === 'ConnectionRefused' && nthOfCode >= REFUSED_ATTEMPTS && !hasAnswered)
                 return undefined;
             break;
         case 'throttled':
@@ -65884,14 +65929,8 @@ const PATIENCE_MS = 4_000;
 /** 64 small requests at once share a line of 4 Mbit/s. */
 const PATIENCE_BYTES_PER_MS = 8;
 const SMALL_BYTES = 128 * 1024;
-/**
- * After a cancel a call whose answer must be known is heard for so long, and what takes something back is tried for so
- * long: the runner sends SIGTERM after 7.5 s.
- */
-const LAST_WORDS_MS = 2_000;
-const LAST_BUDGET_MS = 1_500;
-/** For so long it is tried to take something back when nobody waits for it. */
-const CLEAN_UP_BUDGET_MS = 20_000;
+/** What a call that must be finished gets after the job was cancelled, before it is given up. */
+const GRACE_MS = 2_000;
 function handler(sockets) {
     const agent = { keepAlive: true, maxSockets: sockets };
     return new node_http_handler_dist_cjs.NodeHttpHandler({
@@ -65920,9 +65959,9 @@ function createS3(address, credentials, sockets, clock) {
     });
     s3.middlewareStack.add((next, { commandName }) => async (args) => {
         const result = await next(args);
-        refuseWebPage(String(commandName), args.request, result.response);
+        refuseForeign(String(commandName), args.request, result.response);
         return result;
-    }, { step: 'deserialize', name: 'refuseWebPage' });
+    }, { step: 'deserialize', name: 'refuseForeign' });
     if (clock !== undefined) {
         s3.middlewareStack.add((next) => async (args) => {
             const result = await next(args);
@@ -65930,19 +65969,42 @@ function createS3(address, credentials, sockets, clock) {
             return result;
         }, { step: 'deserialize', name: 'readClock' });
     }
+    if (address.expectedBucketOwner !== undefined)
+        expectOwner(s3, address.expectedBucketOwner);
     return s3;
 }
+function expectOwner(s3, account) {
+    s3.middlewareStack.add((next) => (args) => {
+        args.request.headers['x-amz-expected-bucket-owner'] = account;
+        return next(args);
+    }, { step: 'build', name: 'expectBucketOwner' });
+}
+/** A client for what anybody may ask: nothing is signed. */
+function createAnonymousS3(address) {
+    return new dist_cjs/* S3Client */.YxF({
+        region: address.region,
+        forcePathStyle: address.forcePathStyle,
+        ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
+        credentials: { accessKeyId: '', secretAccessKey: '' },
+        signer: { sign: async (request) => request },
+        maxAttempts: 1,
+        requestHandler: handler(2),
+    });
+}
 /**
- * A proxy's web page with 200 must not pass for success: to the SDK an answer without members is one where nothing went
- * wrong. Objects that are read may be web pages.
+ * A proxy's answer with 200 must not pass for success: to the SDK one without members is one where nothing went wrong.
+ * Web pages are none of S3's answers, but objects that are read may be some; a deletion is answered with 204.
  * @throws ServiceError
  */
-function refuseWebPage(command, { method }, { statusCode = 0, headers = {}, body }) {
+function refuseForeign(command, { method }, { statusCode = 0, headers = {}, body }) {
+    if (statusCode >= 300 || method === 'GET' || method === 'HEAD')
+        return;
     const isPage = /^text\/html\b/i.test(headers['content-type'] ?? '');
-    if (!isPage || statusCode >= 300 || method === 'GET' || method === 'HEAD')
+    if (!isPage && (method !== 'DELETE' || statusCode === 204))
         return;
     body?.resume?.();
-    throw new ServiceError(misbehaved(command.replace(/Command$/, ''), 'a web page instead of an answer'));
+    const what = isPage ? 'a web page instead of an answer' : `${statusCode} in place of 204`;
+    throw new ServiceError(misbehaved(command.replace(/Command$/, ''), what));
 }
 /** The clock of the store, as far as its answers tell: what two runners' clocks say cannot be compared. */
 class StoreClock {
@@ -65975,6 +66037,8 @@ function createSts(region, endpoint, credentials) {
 class Tally {
     calls = new Map();
     retries = 0;
+    /** Services that have answered: the store, or STS. */
+    answered = new Set();
     count(operation) {
         this.calls.set(operation, (this.calls.get(operation) ?? 0) + 1);
     }
@@ -66008,21 +66072,21 @@ class Caller {
      * @throws ServiceError the last failure.
      */
     call(operation, send, how = {}) {
+        const service = /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
         let begunAt = 0;
-        const once = (unanswered) => {
+        const once = async (unanswered) => {
             begunAt = this.#pace.now();
             this.tally.count(operation);
-            return this.#once(send, how, unanswered);
+            const answer = await this.#once(send, how, unanswered);
+            this.tally.answered.add(service);
+            return answer;
         };
-        const cleansUp = how.whenCancelled === 'go on';
         return withRetry(operation, once, this.#pace, {
-            signal: cleansUp ? undefined : this.#signal,
+            signal: how.uncancelled ? undefined : this.#signal,
+            hasAnswered: () => this.tally.answered.has(service),
+            hurry: how.uncancelled ? this.#signal : undefined,
             expect: how.expect,
-            budgetMs: () => {
-                if (cleansUp)
-                    return this.#signal?.aborted ? LAST_BUDGET_MS : CLEAN_UP_BUDGET_MS;
-                return how.budgetMs;
-            },
+            budgetMs: how.budgetMs,
             again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt)),
             onRetry: () => {
                 this.tally.retries++;
@@ -66030,7 +66094,7 @@ class Caller {
         });
     }
     /** Sends one request, and gives it up when it takes too long, whether in silence or drop by drop. */
-    async #once(send, { bytes = 0, slow = false, whenCancelled = 'end' }, unanswered) {
+    async #once(send, { bytes = 0, slow, uncancelled }, unanswered) {
         const whole = CALL_MS + bytes / SLOWEST_BYTES_PER_MS;
         const small = !slow && bytes <= SMALL_BYTES;
         const requestTimeout = small
@@ -66039,7 +66103,7 @@ class Caller {
         const ended = new AbortController();
         const timers = new Set();
         const endAfter = (ms) => timers.add(setTimeout(() => ended.abort(), ms));
-        const cancel = () => (whenCancelled === 'end' ? ended.abort() : endAfter(LAST_WORDS_MS));
+        const cancel = () => (uncancelled ? endAfter(GRACE_MS) : ended.abort());
         const signal = this.#signal;
         const deadline = setTimeout(() => ended.abort(), whole);
         timers.add(deadline);
@@ -66164,7 +66228,7 @@ class S3ObjectStore {
                 const command = new dist_cjs/* ListObjectsV2Command */.u6x({
                     Bucket: this.#options.bucket,
                     Prefix: prefix,
-                    EncodingType: 'url',
+                    ...(this.#options.capabilities.urlEncodedListing === false ? {} : { EncodingType: 'url' }),
                     ...(token === undefined ? {} : { ContinuationToken: token }),
                 });
                 const answer = await this.#s3.send(command, options);
@@ -66292,8 +66356,9 @@ class S3ObjectStore {
         }
     }
     async deleteMany(keys) {
-        const alone = keys.filter((key) => NOT_FOR_XML.test(key));
-        const together = keys.filter((key) => !NOT_FOR_XML.test(key));
+        const batches = this.#options.capabilities.batchDelete !== false;
+        const alone = keys.filter((key) => !batches || NOT_FOR_XML.test(key));
+        const together = keys.filter((key) => batches && !NOT_FOR_XML.test(key));
         const failures = await this.#deleteOneByOne(alone);
         for (let i = 0; i < together.length; i += BATCH) {
             failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH))));
@@ -66325,7 +66390,7 @@ class S3ObjectStore {
             if (!answer.UploadId)
                 throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
             return answer;
-        }, { whenCancelled: 'hear' });
+        }, { uncancelled: true });
         try {
             const parts = await this.#uploadParts({ ...target, UploadId }, body);
             await body.verify();
@@ -66334,7 +66399,7 @@ class S3ObjectStore {
         catch (error) {
             // An open upload is kept, and billed, for ever. Gone already is as good as aborted.
             await this.#caller
-                .call('AbortMultipartUpload', (options) => this.#s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId }), options).then(deleted), { whenCancelled: 'go on' })
+                .call('AbortMultipartUpload', (options) => this.#s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId }), options), { uncancelled: true })
                 .catch(() => undefined);
             throw error;
         }
@@ -66445,7 +66510,7 @@ class S3ObjectStore {
         await eachOf(keys, 16, async (Key) => {
             try {
                 const command = new dist_cjs/* DeleteObjectCommand */.k4j({ Bucket: this.#options.bucket, Key });
-                await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options).then(deleted));
+                await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options));
             }
             catch (error) {
                 if (!(error instanceof ServiceError))
@@ -66496,13 +66561,6 @@ function conditionHeaders(condition) {
 function isUnmet({ status, code }, condition) {
     return status === 412 || code === 'PreconditionFailed' || (typeof condition === 'object' && code === 'NoSuchKey');
 }
-/** Lets a removal pass that was answered as S3 answers one: 204, and nothing else. */
-function deleted(answer) {
-    const { httpStatusCode: status } = answer.$metadata;
-    if (status !== 204)
-        throw new ServiceError(misbehaved('Delete', `${status} in place of 204`));
-    return answer;
-}
 function toFailure(key, failure) {
     return { key, operation: failure.operation, code: failure.code, message: describe(failure) };
 }
@@ -66519,7 +66577,246 @@ function decodeKey(key) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/core/capabilities.js
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/Welcome.html; conditional writes since 2024. */
+const AWS = {
+    conditionalWrites: true,
+    batchDelete: true,
+    contentMd5: true,
+    crcChecksums: true,
+    multipart: true,
+    urlEncodedListing: true,
+    websiteRedirects: true,
+};
+const capabilities_UNKNOWN = {
+    conditionalWrites: undefined,
+    batchDelete: undefined,
+    contentMd5: undefined,
+    crcChecksums: undefined,
+    multipart: undefined,
+    urlEncodedListing: undefined,
+    websiteRedirects: undefined,
+};
+/**
+ * Stores by the hosts of their endpoints, with what was measured or is documented of them; what is not said is unknown,
+ * and found out by a probe. After rclone's table, `backend/s3/provider/*.yaml`.
+ */
+const STORES = [
+    { hosts: /\.amazonaws\.com(\.cn)?$/, has: AWS },
+    { hosts: /\.r2\.cloudflarestorage\.com$/, has: { conditionalWrites: true, batchDelete: true, multipart: true } },
+    { hosts: /(^|\.)storage\.googleapis\.com$/, has: { conditionalWrites: false, batchDelete: false } },
+    { hosts: /\.backblazeb2\.com$/, has: { conditionalWrites: true, multipart: true } },
+    { hosts: /\.digitaloceanspaces\.com$/, has: { urlEncodedListing: false, multipart: true } },
+    { hosts: /\.(ionoscloud\.com|storage\.selcloud\.ru)$/, has: { urlEncodedListing: false } },
+    { hosts: /\.object\.fastlystorage\.app$/, has: { multipart: false } },
+];
+/** What is known of the store at an endpoint before it is asked anything; of AWS everything. */
+function knownCapabilities(endpoint) {
+    if (endpoint === undefined)
+        return AWS;
+    const host = URL.canParse(endpoint) ? new URL(endpoint).hostname : '';
+    return { ...capabilities_UNKNOWN, ...STORES.find(({ hosts }) => hosts.test(host))?.has };
+}
+/** How each is called, and what a deploy does where it is missing. */
+const TELLING = {
+    conditionalWrites: [
+        'conditional writes',
+        'two deploys at the same time are not noticed, and overwrite: false trusts the listing',
+    ],
+    batchDelete: ['batch delete', 'objects are deleted one by one'],
+    contentMd5: ['Content-MD5', 'what arrives is held against the ETag of the answer alone'],
+    crcChecksums: ['CRC checksums', 'Content-MD5 is sent, which older stores know'],
+    multipart: ['multipart uploads', 'files larger than part-size cannot be uploaded: raise part-size'],
+    urlEncodedListing: ['url-encoded listings', 'keys with control characters cannot be listed'],
+    websiteRedirects: ['website redirects', 'redirects are not kept with the object'],
+};
+const CAPABILITIES = Object.keys(TELLING);
+/** `batch delete`. */
+function nameOf(capability) {
+    return TELLING[capability][0];
+}
+/** A line for each capability that is missing: what a deploy does without it. */
+function missingCapabilities(capabilities) {
+    return CAPABILITIES.filter((one) => capabilities[one] === false).map((one) => TELLING[one].join(': '));
+}
+
+;// CONCATENATED MODULE: ./build/core/findings.js
+function info(code, message, hint) {
+    return { level: 'info', code, message, ...(hint !== undefined && { hint }) };
+}
+function warning(code, message, hint) {
+    return { level: 'warning', code, message, ...(hint !== undefined && { hint }) };
+}
+/** What credentials that can look further than the prefix should lose. */
+function breadthFindings({ outsidePrefix, buckets, listed }, prefix) {
+    const findings = [];
+    const hint = 'Give them the policy in suggested-policy-file instead.';
+    if (listed !== undefined)
+        findings.push(warning('lists-other-buckets', `The credentials can list other buckets, ${listed} for one.`, hint));
+    if (buckets !== undefined && buckets.length > 0)
+        findings.push(warning('lists-account', `The credentials see every bucket of the account (${buckets.length} more).`, hint));
+    if (outsidePrefix)
+        findings.push(warning('lists-outside-prefix', `The credentials can list the bucket outside ${prefix}.`, hint));
+    return findings;
+}
+/** Says whether the site, and the manifest, can be read by anybody. */
+function exposureFindings(object, manifest, manifestPattern) {
+    const objects = {
+        public: 'Objects below the prefix can be read by anybody, straight from the store.',
+        private: 'Objects below the prefix cannot be read anonymously from the store.',
+        missing: 'Nothing is below the prefix yet that could be read anonymously.',
+        unknown: 'Nothing tells whether objects below the prefix can be read anonymously.',
+    }[object];
+    const manifests = {
+        public: 'The manifest can be read by anybody; it names keys by hash only.',
+        private: 'The manifest cannot be read anonymously.',
+        missing: 'There is no manifest yet.',
+        unknown: 'Nothing tells whether the manifest can be read anonymously.',
+    }[manifest];
+    const hint = manifest === 'public'
+        ? `To hide it, leave ${manifestPattern} out of what the bucket policy lets anybody read.`
+        : undefined;
+    return [info('object-exposure', objects), info('manifest-exposure', manifests, hint)];
+}
+
+;// CONCATENATED MODULE: ./build/core/key.js
+
+
+/** The first path segment of what the action itself keeps below the prefix: never a page, a deletion or a count. */
+const OWN_SEGMENT = '.s3-deploy';
+/** S3's limit for a key, in bytes of UTF-8. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
+const KEY_BYTES = 1024;
+/** Bucket names of AWS; https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
+const AWS_BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+/** What S3-compatible stores take besides: upper case, underscores, and a tenant before a colon (Ceph); an ARN is none. */
+const STORE_BUCKET = /^(?!arn:)\w[\w.:-]{1,253}\w$/;
+/**
+ * Reads the inputs `bucket` (`name`, `name/path` or `s3://name/path`) and `prefix`.
+ * @param compatible true when an `endpoint` is given, whose store may allow names that AWS does not.
+ * @throws DeployError INPUT_INVALID for a name or path that no bucket can have, and for a path and prefix that disagree.
+ */
+function parseDestination(bucketInput, prefixInput, compatible) {
+    const [bucket = '', ...rest] = bucketInput.replace(/^s3:\/\//, '').split('/');
+    const allowed = compatible ? STORE_BUCKET : AWS_BUCKET;
+    if (!allowed.test(bucket) || bucket.includes('..')) {
+        throw new DeployError('INPUT_INVALID', `bucket: '${plain(bucket)}' is not a bucket name.`, {
+            hint: 'Give the name alone (my-site), with a path (my-site/docs) or as s3://my-site/docs; not an ARN or a URL.',
+        });
+    }
+    const path = parsePrefix('bucket', rest.join('/'));
+    const prefix = parsePrefix('prefix', prefixInput);
+    if (path !== '' && prefix !== '' && path !== prefix) {
+        throw new DeployError('INPUT_INVALID', `bucket carries the path '${path}', but prefix says '${prefix}'.`, {
+            hint: 'Give the path once: in bucket or in prefix.',
+        });
+    }
+    return { bucket, prefix: prefix === '' ? path : prefix };
+}
+function parsePrefix(input, value) {
+    if (value === '')
+        return '';
+    const name = value.endsWith('/') ? value.slice(0, -1) : value;
+    const refuse = (why) => {
+        throw new DeployError('INPUT_INVALID', `${input}: the path '${plain(value)}' ${why}.`, {
+            hint: "A path is like 'docs' or 'sites/docs'; leave it out for the root of the bucket.",
+        });
+    };
+    if (name === '' || name.startsWith('/'))
+        refuse('begins with a slash');
+    if (!name.isWellFormed() || /[\u0000-\u001f\u007f-\u009f]/.test(name))
+        refuse('holds a control character');
+    const segments = name.split('/');
+    if (segments.includes(''))
+        refuse('holds an empty segment (//)');
+    if (segments.includes('..') || segments.includes('.'))
+        refuse("holds a segment '.' or '..'");
+    if (segments.some((segment) => segment.startsWith(OWN_SEGMENT)))
+        refuse(`holds '${OWN_SEGMENT}', which is ours`);
+    if (Buffer.byteLength(name) > KEY_BYTES - 64)
+        refuse('is too long for keys below it');
+    return `${name}/`;
+}
+/** Whether a path below the prefix belongs to the action itself (`.s3-deploy…`). */
+function isOwnPath(path) {
+    return path.startsWith(OWN_SEGMENT);
+}
+/** The folder of the objects that a probe puts below the prefix, and removes again. */
+function probeFolder(prefix) {
+    return `${prefix}${OWN_SEGMENT}-probe/`;
+}
+/** The key of the manifest below a prefix. */
+function manifestKey(prefix) {
+    return `${prefix}${OWN_SEGMENT}/manifest`;
+}
+/** The key of a file: its path, `/`-separated and relative to the source, below the prefix. */
+function toKey(prefix, path) {
+    return `${prefix}${path}`;
+}
+/**
+ * Why S3 cannot hold a key, or undefined when it can. HTTP clients and servers resolve `.` and `..` segments away, so
+ * that such a key would land elsewhere; no file system yields them as names.
+ */
+function keyProblem(key) {
+    if (!key.isWellFormed())
+        return 'its name is not valid Unicode';
+    if (Buffer.byteLength(key) > KEY_BYTES)
+        return `its key has ${Buffer.byteLength(key)} bytes, S3 takes ${KEY_BYTES}`;
+    if (key === 'soap')
+        return "S3 refuses the key 'soap'";
+    return undefined;
+}
+/** Orders keys as S3 does: by UTF-8 bytes. */
+function compareKeys(a, b) {
+    return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+;// CONCATENATED MODULE: ./build/core/needs.js
+/**
+ * The actions that these inputs imply; each is proved by the probe.
+ *
+ * | action                  | required                           | wanted               |
+ * | ----------------------- | ---------------------------------- | -------------------- |
+ * | list, get               | to compare, and to delete          | when only appending  |
+ * | put                     | but in a plan                      |                      |
+ * | put ACL, put tagging    | with `acl`, with `tags`            |                      |
+ * | abort multipart         |                                    | with put             |
+ * | KMS                     | with `sse-kms-key-id`, on AWS      |                      |
+ * | delete                  | with `delete`                      |                      |
+ *
+ * Who only appends (`overwrite: false` without `delete`) puts on the condition that nothing is there, and need not see
+ * what is. S3 lets the initiator of an upload abort it; some stores do not, and all a deploy loses there is tidiness.
+ */
+function needsOf(purpose) {
+    const { storage = {}, mode, dryRun } = purpose;
+    const deletes = purpose.delete !== false && purpose.delete !== 'off';
+    if (mode === 'remove')
+        return { required: ['s3:ListBucket', ...(dryRun ? [] : ['s3:DeleteObject'])], wanted: [] };
+    const reading = ['s3:ListBucket', 's3:GetObject'];
+    const appends = purpose.overwrite === false && !deletes;
+    const required = appends ? [] : [...reading];
+    const wanted = appends ? reading : [];
+    if (mode === 'plan' || dryRun)
+        return { required, wanted };
+    required.push('s3:PutObject');
+    if (storage.acl !== undefined)
+        required.push('s3:PutObjectAcl');
+    if (storage.tags !== undefined)
+        required.push('s3:PutObjectTagging');
+    if (storage.kmsKeyId !== undefined && purpose.endpoint === undefined) {
+        required.push('kms:GenerateDataKey', 'kms:Decrypt');
+    }
+    if (deletes)
+        required.push('s3:DeleteObject');
+    return { required, wanted: [...wanted, 's3:AbortMultipartUpload'] };
+}
+/** The actions without which a run with these inputs fails. */
+function neededActions(purpose) {
+    return [...needsOf(purpose).required];
+}
+
 ;// CONCATENATED MODULE: ./build/core/policy.js
+
+
 /** Partitions by the beginning of their regions' names, and a region in each that is always there. */
 const PARTITIONS = [
     { partition: 'aws-cn', regions: /^cn-/, home: 'cn-north-1' },
@@ -66530,36 +66827,68 @@ const PARTITIONS = [
     { partition: 'aws-iso-e', regions: /^eu-isoe-/, home: 'eu-isoe-west-1' },
     { partition: 'aws-iso-f', regions: /^us-isof-/, home: 'us-isof-south-1' },
 ];
-/** The actions that a run needs; each is proved by the probe. */
-function neededActions({ mode, delete: deletes, dryRun }) {
-    if (mode === 'remove')
-        return dryRun ? ['s3:ListBucket'] : ['s3:ListBucket', 's3:DeleteObject'];
-    const actions = ['s3:ListBucket', 's3:GetObject'];
-    if (mode !== 'plan')
-        actions.push('s3:PutObject');
-    if (mode !== 'plan' && deletes !== 'off')
-        actions.push('s3:DeleteObject');
-    return actions;
-}
+/** What a full probe reads and takes back its object with, whatever the inputs say, in a bucket of any kind. */
+const REMOVAL = ['s3:GetObject', 's3:DeleteObject', 's3:DeleteObjectVersion'];
+/** What a probe looks at that no deploy needs; in a session policy it grants nothing that the role lacks. */
+const LOOKS = [
+    's3:ListBucket',
+    's3:ListAllMyBuckets',
+    's3:GetBucketVersioning',
+    's3:GetBucketObjectLockConfiguration',
+    's3:GetBucketNotification',
+];
 /**
  * The smallest policy for these actions at this destination. Uploads in parts are aborted after a failure, which some
  * stores allow only to those who hold s3:AbortMultipartUpload, so it comes with s3:PutObject.
- * @param within the keys it is about, as a pattern.
  */
-function permissionPolicy(actions, destination, partition, within = keyPattern(destination.prefix)) {
+function permissionPolicy(actions, destination, partition, { within = keyPattern(destination.prefix), key, probeObjects, looks } = {}) {
     const bucket = bucketArn(destination, partition);
-    const objects = actions
-        .filter((action) => action !== 's3:ListBucket')
-        .flatMap((action) => (action === 's3:PutObject' ? [action, 's3:AbortMultipartUpload'] : [action]));
+    const all = actions.includes('s3:PutObject') ? [...actions, 's3:AbortMultipartUpload'] : actions;
+    const objects = ORDER.filter((action) => all.includes(action));
+    const keys = ['kms:GenerateDataKey', 'kms:Decrypt'].filter((action) => actions.includes(action));
     const statements = [];
+    const allow = (Sid, Action, Resource, Condition) => {
+        if (Action.length > 0)
+            statements.push({ Sid, Effect: 'Allow', Action, Resource, ...(Condition && { Condition }) });
+    };
     if (actions.includes('s3:ListBucket')) {
-        const limited = within === '*' ? {} : { Condition: { StringLike: { 's3:prefix': within } } };
-        statements.push({ Sid: 'ListSite', Effect: 'Allow', Action: ['s3:ListBucket'], Resource: bucket, ...limited });
+        const limited = within === '*' ? undefined : { StringLike: { 's3:prefix': within } };
+        allow('ListSite', ['s3:ListBucket'], bucket, limited);
     }
-    if (objects.length > 0) {
-        statements.push({ Sid: 'DeploySite', Effect: 'Allow', Action: objects, Resource: `${bucket}/${within}` });
-    }
+    allow('DeploySite', objects, `${bucket}/${within}`);
+    allow('EncryptSite', keys, key?.arn ?? '*', key?.condition);
+    allow('ProbeSite', probeObjects ?? [], `${bucket}/${probePattern(destination, within)}`);
+    if (looks)
+        allow('LookAround', LOOKS, '*');
     return { Version: '2012-10-17', Statement: statements };
+}
+/** The actions on objects, as a reader of the policy expects them. */
+const ORDER = [
+    's3:GetObject',
+    's3:PutObject',
+    's3:PutObjectAcl',
+    's3:PutObjectTagging',
+    's3:AbortMultipartUpload',
+    's3:DeleteObject',
+];
+/** Where a probe puts its objects; the whole pattern where that had to be cut. */
+function probePattern({ prefix }, within) {
+    return within === keyPattern(prefix) ? keyPattern(probeFolder(prefix)) : within;
+}
+/**
+ * The key of `sse-kms-key-id`, which may be an id, an alias or an ARN of either. Policies name keys by id alone; an alias
+ * is a condition. https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+ */
+function kmsKeyOf(id, place) {
+    const { partition, region = '*', account = '*' } = place;
+    const arn = id.startsWith('arn:') ? id : `arn:${partition}:kms:${region}:${account}:${toKeyPath(id)}`;
+    const [, key = '', alias] = /^(.*:)(alias\/.*)$/.exec(arn) ?? [];
+    if (alias === undefined)
+        return { arn };
+    return { arn: `${key}key/*`, condition: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': alias } } };
+}
+function toKeyPath(id) {
+    return /^(alias|key)\//.test(id) ? id : `key/${id}`;
 }
 /** What STS takes as a session policy: 2,048 characters up to U+00FF. API reference of AssumeRole, `Policy`. */
 const SESSION_POLICY_CHARACTERS = 2048;
@@ -66567,9 +66896,10 @@ const SESSION_POLICY_CHARACTERS = 2048;
  * The policy, as STS takes it, that narrows a session to these actions at this destination. A prefix that is too long
  * for it is cut: the session then reaches neighbours that begin alike, and nothing else.
  */
-function sessionPolicy(actions, destination, partition) {
+function sessionPolicy(actions, destination, partition, scope = {}) {
     for (let prefix = destination.prefix;; prefix = prefix.slice(0, Math.floor(prefix.length * 0.9)).toWellFormed()) {
-        const policy = permissionPolicy(actions, destination, partition, keyPattern(prefix.replace(/\ufffd$/, '')));
+        const within = keyPattern(prefix.replace(/\ufffd$/, ''));
+        const policy = permissionPolicy(actions, destination, partition, { ...scope, within });
         const text = JSON.stringify(policy).replace(/[^\x20-\x7e]/g, escapeUnicode);
         if (text.length <= SESSION_POLICY_CHARACTERS)
             return text;
@@ -66579,12 +66909,15 @@ function escapeUnicode(unit) {
     return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 /** The ARN that a policy must name to allow an action at this destination. */
-function resourceFor(action, destination, partition) {
+function resourceFor(action, destination, partition, key) {
+    if (action.startsWith('kms:'))
+        return key?.arn ?? `arn:${partition}:kms:*:*:key/*`;
     return action === 's3:ListBucket' ? bucketArn(destination, partition) : objectsArn(destination, partition);
 }
 function bucketArn({ bucket }, partition) {
     return `arn:${partition}:s3:::${bucket}`;
 }
+/** The ARN of every key below a prefix. */
 function objectsArn(destination, partition) {
     return `${bucketArn(destination, partition)}/${keyPattern(destination.prefix)}`;
 }
@@ -66612,173 +66945,316 @@ function homeRegion(partition) {
     return PARTITIONS.find((one) => one.partition === partition)?.home ?? 'us-east-1';
 }
 
-;// CONCATENATED MODULE: ./build/aws/probe.js
+;// CONCATENATED MODULE: ./build/core/probe-form.js
+/**
+ * How a probe proves that it can write. `auto` writes only where all traces go with the object: not under Object Lock, not
+ * where something listens, not without the right to delete, and of a bucket that keeps versions, or does not say, not
+ * without the right to delete those. `full` insists, but for Object Lock, which would keep the object for years, and for
+ * a right to delete that is known to be missing.
+ */
+function probeForm(asked, facts) {
+    const none = (why) => ({ form: 'no-residue', why });
+    if (asked === 'no-residue')
+        return none('as asked');
+    if (!facts.mayPut)
+        return none('nothing can be written');
+    if (facts.objectLock)
+        return none('Object Lock would keep the object');
+    if (!facts.mayDelete)
+        return none('the object could not be deleted again');
+    if (asked === 'full')
+        return { form: 'full', why: 'as asked' };
+    if (facts.isPullRequest)
+        return none('the run is of a pull request');
+    if (facts.notifies)
+        return none('something listens to the events of the bucket');
+    if (facts.mayDeleteVersions || facts.versioned === false)
+        return { form: 'full', why: 'nothing of it stays' };
+    return none(facts.versioned
+        ? 'the bucket keeps versions, which could not be deleted'
+        : 'nothing tells whether the bucket keeps versions (s3:GetBucketVersioning would)');
+}
 
+;// CONCATENATED MODULE: ./build/aws/probe/features.js
 
+/** The target of a redirect that no object is served with for longer than the probe lasts. */
+const REDIRECT = '/s3-deploy-probe';
+/**
+ * Finds out what a store can do that is not AWS, with an object of the probe's own, which is removed again. What cannot
+ * be told stays unknown.
+ * @param mayAbort whether an upload in parts that is begun can be aborted again.
+ */
+async function findFeatures(prober, mayAbort) {
+    const Key = prober.ownKey('feature.html');
+    const target = { ...prober.bucket, Key };
+    const versions = new Set();
+    const put = async (more) => {
+        const command = new dist_cjs/* PutObjectCommand */.wKZ({ ...target, Body: '.', ContentType: 'text/html', ...more });
+        const trial = await prober.try('PutObject', (options) => prober.s3.send(command, options), {
+            allowing: ['PreconditionFailed', 'BadDigest', 'InvalidDigest', 'XAmzContentChecksumMismatch'],
+            uncancelled: true,
+        });
+        if (trial.answer !== undefined)
+            versions.add(trial.answer.VersionId);
+        // No answer at all: it may be there, or not.
+        else if (trial.verdict.status === undefined)
+            versions.add(undefined);
+        return trial;
+    };
+    try {
+        const first = await put({ WebsiteRedirectLocation: REDIRECT });
+        if (first.answer === undefined)
+            return {};
+        const redirects = await prober.try('HeadObject', (options) => prober.s3.send(new dist_cjs/* HeadObjectCommand */.l81(target), options));
+        const condition = await put({ IfNoneMatch: '*' });
+        const checksum = await put({ ChecksumCRC32: 'AAAAAA==' });
+        return {
+            conditionalWrites: refuses(condition),
+            crcChecksums: refuses(checksum),
+            ...(redirects.answer !== undefined && {
+                websiteRedirects: redirects.answer.WebsiteRedirectLocation === REDIRECT,
+            }),
+            ...(mayAbort && { multipart: await hasMultipart(prober) }),
+        };
+    }
+    finally {
+        for (const VersionId of versions) {
+            const remove = new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, ...(VersionId !== undefined && { VersionId }) });
+            await prober.takeBack('DeleteObject', `the object ${Key}`, (options) => prober.s3.send(remove, options));
+        }
+    }
+}
+/** True: the store looked and refused. False: it took it, or does not know what it was asked. */
+function refuses({ verdict, answer }) {
+    if (answer !== undefined)
+        return false;
+    if (verdict.result === 'allowed')
+        return true;
+    return verdict.status === 400 || verdict.status === 501 ? false : undefined;
+}
+async function hasMultipart(prober) {
+    const target = { ...prober.bucket, Key: prober.ownKey('feature-parts') };
+    const start = await prober.try('CreateMultipartUpload', (options) => prober.s3.send(new dist_cjs/* CreateMultipartUploadCommand */.nG4(target), options), { uncancelled: true });
+    const { UploadId } = start.answer ?? {};
+    if (UploadId === undefined)
+        return start.verdict.result === 'unknown' ? false : undefined;
+    await prober.takeBack('AbortMultipartUpload', `the open upload of ${target.Key}`, (options) => prober.s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId }), options));
+    return true;
+}
 
-
+;// CONCATENATED MODULE: ./build/aws/probe/ownership.js
 
 
 /**
- * Tries each action under the very prefix of the deploy, with calls that leave no object, version or event behind:
- *
- * | action          | call                                             | allowed                | denied |
- * | --------------- | ------------------------------------------------ | ---------------------- | ------ |
- * | s3:ListBucket   | ListObjectsV2 with the prefix                    | 200                    | 403    |
- * | s3:GetObject    | GetObject of one byte of a listed object, or of  | 200, 206, 416, 404     | 403    |
- * |                 | a missing one                                    |                        |        |
- * | s3:PutObject    | on AWS a multipart start, aborted                | 200                    | 403    |
- * |                 | elsewhere PutObject with a Content-MD5 that lies | 400 BadDigest          | 403    |
- * | s3:DeleteObject | DeleteObject of a missing key, `If-Match: *`     | 404, 412, 204          | 403    |
- *
- * Multipart starts prove encryption with KMS as well; on stores that let nobody but holders of s3:AbortMultipartUpload
- * abort (Ceph), one would stay behind.
- * @throws DeployError when the bucket is missing or in another region, the keys are wrong, or the store is silent.
+ * Tells the two reasons apart for which a store says "Access Denied" and no more, by asking again with one thing changed.
+ * @param unowned a client that does not say whom the bucket should belong to.
+ * @throws DeployError BUCKET_WRONG_OWNER, or PERMISSION_DENIED for a bucket whose requester pays.
  */
-async function probe(s3, caller, target, actions) {
-    const prober = new Prober(s3, caller, target);
-    const findings = await prober.findAll(actions);
-    return actions.map((action, index) => {
-        const finding = findings[index] ?? { result: 'unknown', evidence: 'not tried' };
-        return { action, resource: resourceFor(action, target.destination, target.partition), ...finding };
-    });
+async function explainBareDenial(prober, unowned, expectedOwner) {
+    const { bucket } = prober.destination;
+    if (expectedOwner !== undefined && isMore(await listAs(prober, unowned))) {
+        throw new DeployError('BUCKET_WRONG_OWNER', `The bucket ${bucket} does not belong to account ${expectedOwner}.`, {
+            hint: 'Check the name of the bucket, and expected-bucket-owner: another account has a bucket of this name.',
+        });
+    }
+    if (isMore(await listAs(prober, prober.s3, { RequestPayer: 'requester' }))) {
+        throw new DeployError('PERMISSION_DENIED', `Whoever asks the bucket ${bucket} for something has to pay for it.`, {
+            hint: 'Deploy with credentials of the account that owns the bucket, or turn off Requester Pays in its properties.',
+        });
+    }
 }
+/** Whether a store that should refuse a wrong `expected-bucket-owner` does not look at it. */
+async function ignoresOwner(prober, nobodys) {
+    return (await listAs(prober, nobodys)).answer !== undefined;
+}
+function listAs(prober, s3, more = {}) {
+    const command = new dist_cjs/* ListObjectsV2Command */.u6x({
+        ...prober.bucket,
+        Prefix: prober.destination.prefix,
+        MaxKeys: 1,
+        ...more,
+    });
+    return prober.try('ListObjectsV2', (options) => s3.send(command, options));
+}
+/** Something else than a bare denial: an answer, or a denial that says of what. */
+function isMore({ answer, denial }) {
+    return answer !== undefined || denial?.action !== undefined;
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/prober.js
+
+
+
+/** Makes the calls of one probe below one prefix, and keeps what could not be taken back. */
 class Prober {
-    #s3;
+    s3;
+    destination;
+    /** What stays behind: `the object docs/.s3-deploy-probe/… (DeleteObject 403 AccessDenied)`. */
+    leftovers = [];
     #caller;
-    #target;
-    constructor(s3, caller, target) {
-        this.#s3 = s3;
+    #runId;
+    #onLeftover;
+    /** @param onLeftover hears of a leftover at once: the run may be over before the probe is. */
+    constructor(s3, caller, { destination, runId }, onLeftover) {
+        this.s3 = s3;
+        this.destination = destination;
         this.#caller = caller;
-        this.#target = target;
+        this.#runId = runId;
+        this.#onLeftover = onLeftover;
     }
-    async findAll(actions) {
-        const listed = this.#list();
-        const tried = await Promise.allSettled(actions.map(async (action) => {
-            switch (action) {
-                case 's3:ListBucket':
-                    return (await listed).finding;
-                case 's3:GetObject':
-                    return this.#read((await listed).key);
-                case 's3:PutObject':
-                    return this.#target.isAws ? this.#beginUpload() : this.#putWithWrongDigest();
-                case 's3:DeleteObject':
-                    return this.#deleteNothing();
-                case 's3:AbortMultipartUpload':
-                    return { result: 'unknown', evidence: 'not tried' };
-            }
-        }));
-        // Only now, when each check has taken back what it had to leave: the run ends with the first that throws.
-        return tried.map((one) => {
-            if (one.status === 'rejected')
-                throw one.reason;
-            return one.value;
-        });
+    get bucket() {
+        return { Bucket: this.destination.bucket };
     }
-    get #bucket() {
-        return { Bucket: this.#target.destination.bucket };
-    }
-    #ownKey(name) {
-        return `${this.#target.destination.prefix}.s3-deploy-probe/${this.#target.runId}-${name}`;
-    }
-    async #list() {
-        const command = new dist_cjs/* ListObjectsV2Command */.u6x({ ...this.#bucket, Prefix: this.#target.destination.prefix, MaxKeys: 2 });
-        const { finding, answer } = await this.#try('s3:ListBucket', 'ListObjectsV2', (options) => this.#s3.send(command, options).then(having('Name', 'ListObjectsV2')));
-        // A folder marker may be there that nobody can read; any other object says whether reading is allowed.
-        const key = answer?.Contents?.map(({ Key }) => Key).find((Key) => Key !== undefined && !Key.endsWith('/'));
-        return key === undefined ? { finding } : { finding, key };
-    }
-    async #read(listedKey) {
-        const Key = listedKey ?? this.#ownKey('read');
-        const command = new dist_cjs/* GetObjectCommand */.jLs({ ...this.#bucket, Key, Range: 'bytes=0-0' });
-        const { finding, answer } = await this.#try('s3:GetObject', 'GetObject', (options) => this.#s3.send(command, options), {
-            NoSuchKey: 'allowed',
-            NotFound: 'allowed',
-            InvalidRange: 'allowed',
-            InvalidObjectState: 'allowed', // archived: readable, not now
-        });
-        await answer?.Body?.transformToByteArray();
-        if (finding.result === 'denied' && listedKey === undefined && finding.why === undefined) {
-            // Where the listing is limited to a prefix, a missing key is denied as well, and not every store says why.
-            return {
-                ...finding,
-                result: 'unknown',
-                why: 'nothing is there yet to read, and the store does not say who denied',
-            };
-        }
-        return finding;
-    }
-    async #beginUpload() {
-        const target = { ...this.#bucket, Key: this.#ownKey('write') };
-        const { finding, answer } = await this.#try('s3:PutObject', 'CreateMultipartUpload', (options) => this.#s3
-            .send(new dist_cjs/* CreateMultipartUploadCommand */.nG4(target), options)
-            .then(having('UploadId', 'CreateMultipartUpload')), {}, 'hear');
-        if (answer?.UploadId === undefined)
-            return finding;
-        const abort = new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId: answer.UploadId });
-        return this.#cleanUp(finding, 'AbortMultipartUpload', `the open upload of ${target.Key}`, (options) => this.#s3.send(abort, options).then(deleted));
-    }
-    async #putWithWrongDigest() {
-        const target = { ...this.#bucket, Key: this.#ownKey('write') };
-        const ContentMD5 = (0,external_node_crypto_.createHash)('md5').update('another content').digest('base64');
-        const { finding, answer } = await this.#try('s3:PutObject', 'PutObject', (options) => this.#s3.send(new dist_cjs/* PutObjectCommand */.wKZ({ ...target, Body: 's3-deploy probe', ContentMD5 }), options), { BadDigest: 'allowed', InvalidDigest: 'allowed', XAmzContentSHA256Mismatch: 'allowed' }, 'hear');
-        if (answer === undefined)
-            return finding;
-        // The store does not look at Content-MD5, so the object is there.
-        const remove = new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, ...(answer.VersionId && { VersionId: answer.VersionId }) });
-        return this.#cleanUp(finding, 'DeleteObject', `the object ${target.Key}`, (options) => this.#s3.send(remove, options).then(deleted));
-    }
-    async #deleteNothing() {
-        const target = { ...this.#bucket, Key: this.#ownKey('delete') };
-        const { finding, answer } = await this.#try('s3:DeleteObject', 'DeleteObject', (options) => this.#s3.send(new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, IfMatch: '*' }), options), { PreconditionFailed: 'allowed', NoSuchKey: 'allowed', NotFound: 'allowed' });
-        if (answer?.DeleteMarker !== true || answer.VersionId === undefined)
-            return finding;
-        // A versioned bucket of a store that does not know the condition.
-        const remove = new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, VersionId: answer.VersionId });
-        return this.#cleanUp(finding, 'DeleteObject', `a delete marker at ${target.Key}`, (options) => this.#s3.send(remove, options).then(deleted));
-    }
-    /** Takes back what a check had to leave, also when the run is being cancelled; what stays is named. */
-    async #cleanUp(finding, operation, leftover, send) {
-        try {
-            await this.#caller.call(operation, send, { whenCancelled: 'go on' });
-            return finding;
-        }
-        catch (error) {
-            if (!(error instanceof ServiceError))
-                throw error;
-            return { ...finding, why: `${leftover} stays behind: ${describe(error.failure)}` };
-        }
+    /** A key that no other run touches. */
+    ownKey(name) {
+        return `${probeFolder(this.destination.prefix)}${this.#runId}-${name}`;
     }
     /**
      * Makes one call and judges its answer.
-     * @param verdicts error codes that tell that the action itself is allowed.
+     * @throws DeployError when it tells of more than a permission: no bucket, wrong keys, a silent store.
      */
-    async #try(action, operation, send, verdicts = {}, whenCancelled = 'end') {
+    async try(operation, send, { allowing = [], uncancelled = false } = {}) {
         try {
-            const answer = await this.#caller.call(operation, send, { expect: Object.keys(verdicts), whenCancelled });
-            const { httpStatusCode, requestId } = answer.$metadata;
-            return {
-                finding: { result: 'allowed', evidence: `${operation} ${httpStatusCode}`, ...(requestId && { requestId }) },
-                answer,
-            };
+            const answer = await this.#caller.call(operation, send, { expect: allowing, uncancelled });
+            const { httpStatusCode: status, requestId } = answer.$metadata;
+            const evidence = `${operation} ${status}`;
+            return { verdict: { result: 'allowed', evidence, ...told(status, requestId) }, answer };
         }
         catch (error) {
             if (!(error instanceof ServiceError))
                 throw error;
-            const { failure } = error;
-            const evidence = `${operation} ${failure.status} ${failure.code}`;
-            const found = { evidence, ...(failure.requestId && { requestId: failure.requestId }) };
-            if (verdicts[failure.code] === 'allowed')
-                return { finding: { result: 'allowed', ...found } };
-            if (kindOf(failure) === 'denied')
-                return { finding: { ...found, ...judgeDenial(action, failure.message) } };
-            if (kindOf(failure) === 'refused')
-                return {
-                    finding: { result: 'unknown', ...found, why: failure.message || 'the store does not know this call' },
-                };
-            throw explain(failure, this.#target.destination);
+            return this.#judge(error.failure, allowing);
         }
     }
+    /** Takes back what a check had to leave, also when the run is being cancelled; what stays is remembered. */
+    async takeBack(operation, leftover, send) {
+        try {
+            const gone = ['NoSuchKey', 'NoSuchUpload', 'NotFound'];
+            const trial = await this.try(operation, send, { uncancelled: true, allowing: gone });
+            if (trial.verdict.result !== 'allowed')
+                this.#leaves(`${leftover} (${trial.verdict.evidence})`);
+            return trial;
+        }
+        catch (error) {
+            // A store that is gone keeps what it has; the run ends for a better reason.
+            const { message } = error;
+            this.#leaves(`${leftover} (${message})`);
+            return { verdict: { result: 'unknown', evidence: operation, why: message } };
+        }
+    }
+    #leaves(what) {
+        this.leftovers.push(what);
+        this.#onLeftover(what);
+    }
+    #judge(failure, allowing) {
+        const evidence = `${failure.operation} ${failure.status ?? ''} ${failure.code}`;
+        const found = { evidence, ...told(failure.status, failure.requestId) };
+        if (allowing.includes(failure.code))
+            return { verdict: { result: 'allowed', ...found }, failure };
+        const kind = kindOf(failure);
+        if (kind === 'denied') {
+            const denial = denialOf(failure.message);
+            return { verdict: { result: 'denied', ...found, ...whose(denial) }, failure, denial };
+        }
+        if (kind !== 'refused')
+            throw explain(failure, this.destination);
+        const why = failure.message || 'the store does not know this call';
+        return { verdict: { result: 'unknown', ...found, why }, failure };
+    }
+}
+/** Who denied, as far as the denial says. */
+function whose({ by, policy, explicit }) {
+    return { ...(by !== undefined && { why: by }), ...(policy !== undefined && { deniedBy: { policy, explicit } }) };
+}
+function told(status, requestId) {
+    return { ...(status !== undefined && { status }), ...(requestId !== undefined && { requestId }) };
+}
+/** What is to be said of an action that a call never came to. */
+function notReached(first) {
+    return { result: 'unknown', evidence: 'not tried', why: `${first} was denied before it` };
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/reading.js
+
+
+
+
+/** Lists the first objects below the very prefix, as the deploy does. */
+async function list(prober) {
+    const trial = await prober.try('ListObjectsV2', (options) => prober.s3
+        .send(new dist_cjs/* ListObjectsV2Command */.u6x({
+        ...prober.bucket,
+        Prefix: prober.destination.prefix,
+        MaxKeys: 2,
+        EncodingType: 'url',
+    }), options)
+        .then(having('Name', 'ListObjectsV2')));
+    const { answer, denial } = trial;
+    return {
+        verdict: trial.verdict,
+        key: answer === undefined ? undefined : someObject(answer),
+        urlEncoded: answer === undefined ? undefined : answer.EncodingType === 'url',
+        bare: denial !== undefined && denial.action === undefined,
+    };
+}
+/** A folder marker may be there that nobody can read; any other object says whether reading is allowed. */
+function someObject({ Contents = [], EncodingType }) {
+    const keys = Contents.map(({ Key = '' }) => (EncodingType === 'url' ? decode(Key) : Key));
+    return keys.find((key) => key !== '' && !key.endsWith('/'));
+}
+function decode(key) {
+    try {
+        return decodeURIComponent(key.replaceAll('+', ' '));
+    }
+    catch {
+        return '';
+    }
+}
+/** Reads the first byte of a listed object, or of one that is not there. */
+async function readByte(prober, listedKey, isAws) {
+    const Key = listedKey ?? prober.ownKey('read');
+    const trial = await prober.try('GetObject', (options) => prober.s3.send(new dist_cjs/* GetObjectCommand */.jLs({ ...prober.bucket, Key, Range: 'bytes=0-0' }), options), 
+    // An archived object may be read, though not now; an empty one has no first byte.
+    { allowing: ['NoSuchKey', 'NotFound', 'InvalidRange', 'InvalidObjectState'] });
+    const { answer, failure } = trial;
+    await answer?.Body?.transformToByteArray();
+    const version = answer?.VersionId;
+    return {
+        ...(failure?.status === 404 && !isAws ? { verdict: undecided(trial.verdict) } : judgeRead(trial, listedKey)),
+        // S3 answers the version of an object wherever versioning ever was; of other stores nobody knows.
+        versioned: version !== undefined ? true : isAws && answer !== undefined ? false : undefined,
+        objectLock: answer?.ObjectLockMode === undefined ? undefined : true,
+    };
+}
+/** AWS looks at the permission before it looks for the key; Ceph says 404 to whoever may list. */
+function undecided(verdict) {
+    return { ...verdict, result: 'unknown', why: 'nothing is there yet to read' };
+}
+/**
+ * A missing key is denied for want of s3:ListBucket only to those who may read. Where the listing is limited to a prefix,
+ * it is denied as well, and not every store says why.
+ */
+function judgeRead({ verdict, denial }, listedKey) {
+    if (denial === undefined)
+        return { verdict };
+    if (denial.action === 's3:ListBucket') {
+        const { deniedBy: _, ...rest } = verdict;
+        return {
+            verdict: { ...rest, result: 'allowed', why: 'only s3:ListBucket was denied, to say that the key is missing' },
+        };
+    }
+    if (denial.action?.startsWith('kms:')) {
+        const { deniedBy: _, ...rest } = verdict;
+        return {
+            verdict: { ...rest, result: 'allowed', why: `only ${denial.action} was denied` },
+            decrypt: { verdict, resource: denial.resource },
+        };
+    }
+    if (denial.action === undefined && listedKey === undefined) {
+        const why = 'nothing is there yet to read, and the store does not say who denied';
+        return { verdict: { ...verdict, result: 'unknown', why } };
+    }
+    return { verdict: { ...verdict, ...whose(denial) } };
 }
 /** Lets an answer pass that has what S3 always answers; HTML with 200 has nothing of it. */
 function having(member, operation) {
@@ -66788,21 +67264,680 @@ function having(member, operation) {
         return answer;
     };
 }
-/**
- * A missing key is denied for want of s3:ListBucket only to those who may do what they asked. Any other action that is
- * named instead (kms:GenerateDataKey) stands in the way of this one.
- */
-function judgeDenial(action, message) {
-    const { action: denied, by } = denialOf(message);
-    if (denied === undefined)
-        return { result: 'denied' };
-    if (denied === 's3:ListBucket' && action !== 's3:ListBucket')
-        return { result: 'allowed', why: 'only s3:ListBucket was denied' };
-    const why = [denied === action ? undefined : `${denied} was denied`, by]
-        .filter((part) => part !== undefined)
-        .join(', ');
-    return why === '' ? { result: 'denied' } : { result: 'denied', why };
+
+;// CONCATENATED MODULE: ./build/aws/probe/removing.js
+
+/** Deletes a key that is not there, on the condition that it is: nothing happens, and a denial comes first. */
+async function deleteNothing(prober) {
+    const target = { ...prober.bucket, Key: prober.ownKey('delete') };
+    const { verdict, answer } = await prober.try('DeleteObject', (options) => prober.s3.send(new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, IfMatch: '*' }), options), { allowing: ['PreconditionFailed', 'NoSuchKey', 'NotFound'], uncancelled: true });
+    if (answer?.DeleteMarker === true && answer.VersionId !== undefined) {
+        // A versioned bucket of a store that does not know the condition.
+        const remove = new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, VersionId: answer.VersionId });
+        await prober.takeBack('DeleteObject', `a delete marker at ${target.Key}`, (options) => prober.s3.send(remove, options));
+    }
+    return verdict;
 }
+/** Deletes a version that is not there: 204, and no marker, for those who may delete versions. */
+async function deleteNoVersion(prober) {
+    const target = { ...prober.bucket, Key: prober.ownKey('version'), VersionId: 'null' };
+    const { verdict } = await prober.try('DeleteObject', (options) => prober.s3.send(new dist_cjs/* DeleteObjectCommand */.k4j(target), options), { allowing: ['NoSuchVersion', 'NoSuchKey', 'NotFound'] });
+    return verdict;
+}
+/** Aborts an upload that nobody began. */
+async function abortNothing(prober) {
+    // Stores look at the form of an id: this one is of Ceph's, which is a base64 of nothing elsewhere.
+    const target = { ...prober.bucket, Key: prober.ownKey('abort'), UploadId: '2~s3deployprobe00000000000000000' };
+    const { verdict } = await prober.try('AbortMultipartUpload', (options) => prober.s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP(target), options), { allowing: ['NoSuchUpload', 'NotFound'] });
+    return verdict;
+}
+
+;// CONCATENATED MODULE: ./build/core/input-refusals.js
+
+
+/** What a store says to every PUT when the bucket, or the store, has not what an input asks for. */
+const REFUSALS = [
+    {
+        codes: /^AccessControlListNotSupported$/,
+        input: 'acl',
+        given: ({ acl }) => acl !== undefined,
+        problem: 'the bucket has ACLs disabled, as every bucket made since 2023',
+        hint: 'Leave acl out: a bucket policy says who may read. Or enable ACLs (Object Ownership: bucket owner preferred).',
+    },
+    {
+        codes: /^InvalidStorageClass$/,
+        input: 'storage-class',
+        given: ({ storageClass }) => storageClass !== undefined,
+        problem: 'the store does not know this storage class',
+        hint: "Leave storage-class out, or give one that the store has, such as 'STANDARD'.",
+    },
+    {
+        codes: /^KMS\.(NotFound|Disabled|KMSInvalidState|InvalidKeyUsage)Exception$|^KMS\.NotFound$/,
+        input: 'sse-kms-key-id',
+        given: () => true,
+        problem: 'the KMS key does not exist in the region of the bucket, or is not enabled',
+        hint: 'Give the ARN of a key in the region of the bucket; the console of KMS says whether it is enabled.',
+    },
+    {
+        codes: /^InvalidTag$/,
+        input: 'tags',
+        given: ({ tags }) => tags !== undefined,
+        problem: 'the store refuses these tags',
+        hint: 'Check their characters and number; names that begin with aws: are reserved.',
+    },
+    {
+        codes: /^(InvalidArgument|InvalidEncryptionAlgorithmError|NotImplemented|InvalidRequest)$/,
+        input: 'sse',
+        given: ({ encryption }) => encryption !== undefined,
+        words: /^$|encrypt|kms|sse/i,
+        problem: 'the store refuses this encryption',
+        hint: 'Leave sse and sse-kms-key-id out, so that the default of the bucket applies.',
+    },
+];
+/** The error of a write that will be refused for each object, because of an input; undefined for any other failure. */
+function inputRefusal(failure, storage) {
+    const refusal = REFUSALS.find(({ codes, given, words }) => codes.test(failure.code) && given(storage) && (words?.test(failure.message) ?? true));
+    if (refusal === undefined)
+        return undefined;
+    const { input, problem, hint } = refusal;
+    return new DeployError('INPUT_INVALID', `${input}: ${problem}: ${describe(failure)}.`, { hint, cause: failure });
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/writing.js
+
+
+
+
+
+/** The headers that need a permission of their own. */
+const GROUPS = [
+    { action: 's3:PutObjectAcl', names: ['ACL'] },
+    { action: 's3:PutObjectTagging', names: ['Tagging'] },
+    { action: 'kms:GenerateDataKey', names: ['ServerSideEncryption', 'SSEKMSKeyId'] },
+];
+/**
+ * Finds out which of the permissions are there that a write with these headers needs. It is tried as the deploy does it,
+ * all headers at once. A denial that names another action than s3:PutObject is put to that action's account, and the
+ * write is tried again without its headers; one that names nothing is narrowed down, header by header.
+ */
+async function judgeWrite(tryWrite, headers) {
+    const verdicts = new Map();
+    let groups = GROUPS.filter(({ names }) => names.some((name) => headers[name] !== undefined));
+    for (;;) {
+        const { verdict, denial } = await tryWrite(only(headers, groups));
+        if (verdict.result !== 'denied') {
+            for (const action of ['s3:PutObject', ...groups.map((group) => group.action)])
+                verdicts.set(action, verdict);
+            return { verdicts };
+        }
+        const named = groups.find(({ action }) => action === denial?.action);
+        if (named !== undefined) {
+            verdicts.set(named.action, verdict);
+            groups = groups.filter((group) => group !== named);
+            continue;
+        }
+        if (denial?.action?.startsWith('kms:')) {
+            // The bucket's own key, which no header asked for: with S3's the write shows what S3 itself has to say.
+            const without = await tryWrite({ ...only(headers, groups), ServerSideEncryption: 'AES256' });
+            verdicts.set('kms:GenerateDataKey', verdict);
+            const s3 = without.verdict;
+            verdicts.set('s3:PutObject', s3.result === 'allowed' ? s3 : { ...s3, result: 'unknown', why: 'KMS denied first' });
+            for (const { action } of groups)
+                verdicts.set(action, s3.result === 'allowed' ? s3 : notReached('KMS'));
+            return { verdicts, ...(denial.resource !== undefined && { kmsKey: denial.resource }) };
+        }
+        if (denial?.action !== undefined || groups.length === 0) {
+            verdicts.set('s3:PutObject', verdict);
+            for (const { action } of groups)
+                verdicts.set(action, notReached('s3:PutObject'));
+            return { verdicts };
+        }
+        return { verdicts: await narrow(tryWrite, headers, groups, verdict, verdicts) };
+    }
+}
+/** For a store that does not say what it denied. */
+async function narrow(tryWrite, headers, groups, together, verdicts) {
+    const plain = (await tryWrite(only(headers, []))).verdict;
+    verdicts.set('s3:PutObject', plain);
+    if (plain.result !== 'allowed') {
+        for (const { action } of groups)
+            verdicts.set(action, notReached('s3:PutObject'));
+        return verdicts;
+    }
+    const alone = await Promise.all(groups.map((group) => tryWrite(only(headers, [group]))));
+    for (const [index, { action }] of groups.entries())
+        verdicts.set(action, alone[index].verdict);
+    // Each alone is allowed, but not all together, as the deploy puts them.
+    if (alone.every(({ verdict }) => verdict.result === 'allowed'))
+        verdicts.set('s3:PutObject', together);
+    return verdicts;
+}
+/** The headers that need no permission of their own, and those of some groups. */
+function only(headers, groups) {
+    const left = new Set(groups.flatMap(({ names }) => names));
+    const special = new Set(GROUPS.flatMap(({ names }) => names));
+    const keeps = (name) => !special.has(name) || left.has(name);
+    return Object.fromEntries(Object.entries(headers).filter(([name]) => keeps(name)));
+}
+/**
+ * Begins an upload in parts and aborts it: no object, no version, no event. With KMS a part of one byte shows whether
+ * the key may be used to decrypt, which uploads in parts need.
+ * @param also gets what came to light about aborting and decrypting.
+ */
+function multipartWrite(prober, storage, also) {
+    let number = 0;
+    return async (headers) => {
+        const target = { ...prober.bucket, Key: prober.ownKey(`write-${++number}`) };
+        let tries = 0;
+        const trial = await prober.try('CreateMultipartUpload', (options) => {
+            tries++;
+            return prober.s3
+                .send(new dist_cjs/* CreateMultipartUploadCommand */.nG4({ ...target, ...headers }), options)
+                .then(having('UploadId', 'CreateMultipartUpload'));
+        }, { uncancelled: true });
+        if (trial.failure !== undefined)
+            throwIfInput(trial.failure, storage);
+        const { UploadId } = trial.answer ?? {};
+        if (UploadId !== undefined) {
+            if (headers.SSEKMSKeyId !== undefined) {
+                const part = new dist_cjs/* UploadPartCommand */.iVK({ ...target, UploadId, PartNumber: 1, Body: '.' });
+                const { verdict } = await prober.try('UploadPart', (options) => prober.s3.send(part, options), {
+                    uncancelled: true,
+                });
+                also.set('kms:Decrypt', verdict);
+            }
+            also.set('s3:AbortMultipartUpload', await abort(prober, target.Key, UploadId));
+        }
+        // An answer that was lost on the way may have been of an upload that is open now.
+        if (tries > 1)
+            await sweep(prober, target.Key);
+        return trial;
+    };
+}
+async function abort(prober, Key, UploadId) {
+    const command = new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...prober.bucket, Key, UploadId });
+    const send = (options) => prober.s3.send(command, options);
+    return (await prober.takeBack('AbortMultipartUpload', `the open upload of ${Key}`, send)).verdict;
+}
+async function sweep(prober, key) {
+    const { answer } = await prober.takeBack('ListMultipartUploads', `perhaps an open upload of ${key}`, (options) => prober.s3.send(new dist_cjs/* ListMultipartUploadsCommand */.mo2({ ...prober.bucket, Prefix: key }), options));
+    for (const { Key, UploadId } of answer?.Uploads ?? []) {
+        if (Key === key && UploadId !== undefined)
+            await abort(prober, Key, UploadId);
+    }
+}
+/**
+ * Puts an object whose Content-MD5 is of something else: a store refuses it, after it has looked at the permissions.
+ * @param onStored hears of a store that took it all the same.
+ */
+function lyingWrite(prober, storage, onStored) {
+    let number = 0;
+    return async (headers) => {
+        const target = { ...prober.bucket, Key: prober.ownKey(`write-${++number}`) };
+        const ContentMD5 = (0,external_node_crypto_.createHash)('md5').update('another content').digest('base64');
+        const trial = await prober.try('PutObject', (options) => prober.s3.send(new dist_cjs/* PutObjectCommand */.wKZ({ ...target, ...headers, Body: 's3-deploy probe', ContentMD5 }), options), { allowing: ['BadDigest', 'InvalidDigest', 'XAmzContentSHA256Mismatch'], uncancelled: true });
+        if (trial.verdict.result === 'unknown' && trial.failure !== undefined)
+            throwIfInput(trial.failure, storage);
+        if (trial.verdict.result === 'allowed')
+            onStored(trial.answer !== undefined);
+        if (trial.answer !== undefined) {
+            // The store does not look at Content-MD5, so the object is there.
+            const { VersionId } = trial.answer;
+            const remove = new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, ...(VersionId !== undefined && { VersionId }) });
+            await prober.takeBack('DeleteObject', `the object ${target.Key}`, (options) => prober.s3.send(remove, options));
+        }
+        return trial;
+    };
+}
+/** A bucket that refuses the headers of every object: the deploy need not begin. */
+function throwIfInput(failure, storage) {
+    const refusal = inputRefusal(failure, storage);
+    if (refusal !== undefined)
+        throw refusal;
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/roundtrip.js
+
+
+
+
+/**
+ * Puts an object as the deploy would, reads it back, compares, and removes it: whatever happens in between, also when
+ * the job is cancelled. The PUT itself is finished first, or what it left could come after its removal.
+ * @param while_ is told the key while the object is there.
+ */
+async function roundtrip(prober, headers, storage, while_) {
+    const target = { ...prober.bucket, Key: prober.ownKey('object.html') };
+    const content = Buffer.from('<!doctype html><title>s3-deploy probe</title>\n');
+    const ContentMD5 = (0,external_node_crypto_.createHash)('md5').update(content).digest('base64');
+    const command = new dist_cjs/* PutObjectCommand */.wKZ({ ...target, ...headers, Body: content, ContentMD5 });
+    let removed;
+    let put;
+    let read;
+    let differences = [];
+    let tries = 0;
+    try {
+        put = await prober.try('PutObject', (options) => {
+            tries++;
+            return prober.s3.send(command, options);
+        }, { uncancelled: true });
+        if (put.failure !== undefined)
+            throwIfInput(put.failure, storage);
+        if (put.answer !== undefined) {
+            [read] = await Promise.all([readBack(prober, target), while_(target.Key)]);
+            if (read.answer !== undefined)
+                differences = await compare(prober, headers, content, read.answer);
+        }
+    }
+    finally {
+        // A denial leaves nothing. Any other end, an answer that never came included, may have.
+        if (put?.denial === undefined)
+            removed = await remove(prober, target.Key, put?.answer?.VersionId, tries > 1);
+    }
+    return {
+        put: put.verdict,
+        read,
+        removed: removed?.verdict,
+        differences,
+        batchDelete: removed?.batch,
+    };
+}
+function readBack(prober, target) {
+    return prober.try('GetObject', (options) => prober.s3.send(new dist_cjs/* GetObjectCommand */.jLs(target), options), {
+        allowing: ['InvalidObjectState'],
+    });
+}
+/** Removes the object with the call that a deploy deletes with, and by itself where that does not do it. */
+async function remove(prober, Key, VersionId, twice) {
+    const one = { Key, ...(VersionId !== undefined && { VersionId }) };
+    const batch = await removeByBatch(prober, one);
+    let { verdict, marker } = batch;
+    if (!batch.done) {
+        const command = new dist_cjs/* DeleteObjectCommand */.k4j({ ...prober.bucket, ...one });
+        const trial = await prober.takeBack('DeleteObject', `the object ${Key}`, (options) => prober.s3.send(command, options));
+        verdict = trial.verdict;
+        marker = trial.answer?.DeleteMarker === true;
+    }
+    // Where versions are kept, a PUT whose answer was lost has left one, and a delete without a version a marker.
+    if (VersionId === undefined ? marker : twice)
+        await removeVersions(prober, Key);
+    return { verdict, batch: batch.capable };
+}
+async function removeByBatch(prober, one) {
+    // Content-MD5 instead of CRC32: older stores know nothing else.
+    const input = { ...prober.bucket, Delete: { Objects: [one] }, ChecksumAlgorithm: 'MD5' };
+    try {
+        const { verdict, answer, failure } = await prober.try('DeleteObjects', (options) => prober.s3.send(new dist_cjs/* DeleteObjectsCommand */.xvx(input), options), { uncancelled: true });
+        const [deleted] = answer?.Deleted ?? [];
+        const done = deleted !== undefined && (answer?.Errors ?? []).length === 0;
+        // Refused as a whole (Ceph wants s3:DeleteObject on the bucket for it): a deploy goes key by key there.
+        const capable = done ? true : failure?.status === undefined ? undefined : false;
+        // A marker that was deleted by its version is gone; one that a delete made is there.
+        return { done, capable, verdict, marker: one.VersionId === undefined && deleted?.DeleteMarker === true };
+    }
+    catch {
+        return {
+            done: false,
+            capable: undefined,
+            verdict: { result: 'unknown', evidence: 'DeleteObjects' },
+            marker: false,
+        };
+    }
+}
+async function removeVersions(prober, key) {
+    const { answer } = await prober.takeBack('ListObjectVersions', `perhaps versions of ${key}`, (options) => prober.s3.send(new dist_cjs/* ListObjectVersionsCommand */.uc$({ ...prober.bucket, Prefix: key }), options));
+    for (const { Key, VersionId } of [...(answer?.Versions ?? []), ...(answer?.DeleteMarkers ?? [])]) {
+        if (Key !== key || VersionId === undefined)
+            continue;
+        await prober.takeBack('DeleteObject', `a version of ${key}`, (options) => prober.s3.send(new dist_cjs/* DeleteObjectCommand */.k4j({ ...prober.bucket, Key, VersionId }), options));
+    }
+}
+/** What a store must give back as it got it. Tags are counted; an ACL is not answered with the object. */
+const KEPT = {
+    ContentType: 'Content-Type',
+    CacheControl: 'Cache-Control',
+    StorageClass: 'x-amz-storage-class',
+    ServerSideEncryption: 'x-amz-server-side-encryption',
+};
+async function compare(prober, headers, content, answer) {
+    const body = await answer.Body?.transformToByteArray();
+    if (body === undefined || !content.equals(body)) {
+        throw explain(misbehaved('GetObject', 'an object comes back with other content'), prober.destination);
+    }
+    const names = Object.keys(KEPT);
+    return names
+        .filter((name) => headers[name] !== undefined && (answer[name] ?? standard(name)) !== headers[name])
+        .map((name) => `${KEPT[name]}: ${headers[name]} → ${answer[name] ?? 'nothing'}`);
+}
+/** The default storage class is not answered. */
+function standard(name) {
+    return name === 'StorageClass' ? 'STANDARD' : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/settings.js
+
+/** Asks the bucket what it would keep of a probe. */
+async function readSettings(prober) {
+    const { s3, bucket } = prober;
+    const [versioning, lock, notification] = await Promise.all([
+        prober.try('GetBucketVersioning', (options) => s3.send(new dist_cjs/* GetBucketVersioningCommand */._rj(bucket), options)),
+        prober.try('GetObjectLockConfiguration', (options) => s3.send(new dist_cjs/* GetObjectLockConfigurationCommand */.mU1(bucket), options), { allowing: ['ObjectLockConfigurationNotFoundError', 'ObjectLockConfigurationNotFound'] }),
+        prober.try('GetBucketNotificationConfiguration', (options) => s3.send(new dist_cjs/* GetBucketNotificationConfigurationCommand */.zP$(bucket), options)),
+    ]);
+    const { TopicConfigurations = [], QueueConfigurations = [], LambdaFunctionConfigurations = [], EventBridgeConfiguration, } = notification.answer ?? {};
+    const listeners = TopicConfigurations.length + QueueConfigurations.length + LambdaFunctionConfigurations.length;
+    return {
+        // Suspended versioning keeps a marker of what is deleted.
+        versioned: versioning.answer === undefined ? undefined : versioning.answer.Status !== undefined,
+        objectLock: lock.verdict.result !== 'allowed'
+            ? undefined
+            : lock.answer?.ObjectLockConfiguration?.Rule?.DefaultRetention !== undefined,
+        notifies: notification.answer === undefined ? undefined : listeners > 0 || EventBridgeConfiguration !== undefined,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/surroundings.js
+
+
+/** Other buckets that a look goes into: one that may be listed is enough to know. */
+const OTHERS = 3;
+/** Looks how much further than the prefix these credentials see. Only ever lists one key at a time. */
+async function lookAround(prober, unowned) {
+    const { bucket, prefix } = prober.destination;
+    const [outsidePrefix, names] = await Promise.all([
+        prefix === '' ? false : mayList(prober, prober.s3, bucket),
+        otherBuckets(prober, unowned),
+    ]);
+    const some = (names ?? []).slice(0, OTHERS);
+    const listed = await Promise.all(some.map((name) => mayList(prober, unowned, name)));
+    return { outsidePrefix, buckets: names, listed: some.find((_, index) => listed[index]) };
+}
+async function mayList(prober, s3, Bucket) {
+    const command = new dist_cjs/* ListObjectsV2Command */.u6x({ Bucket, MaxKeys: 1 });
+    try {
+        return (await prober.try('ListObjectsV2', (options) => s3.send(command, options))).answer?.Name !== undefined;
+    }
+    catch {
+        // A bucket of another region, or one that is gone by now: nothing to be seen there from here.
+        return false;
+    }
+}
+async function otherBuckets(prober, s3) {
+    try {
+        const trial = await prober.try('ListBuckets', (options) => s3.send(new dist_cjs/* ListBucketsCommand */.$Lo({}), options));
+        return trial.answer?.Buckets?.map(({ Name = '' }) => Name).filter((name) => name !== prober.destination.bucket);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** Whether anybody can read a key. A missing key is denied to those who may not list, so it has to be there. */
+async function exposureOf(caller, anonymous, Bucket, Key) {
+    const command = new dist_cjs/* GetObjectCommand */.jLs({ Bucket, Key, Range: 'bytes=0-0' });
+    try {
+        const answer = await caller.call('GetObject', (options) => anonymous.send(command, options), { budgetMs: 1000 });
+        await answer.Body?.transformToByteArray();
+        return 'public';
+    }
+    catch (error) {
+        if (!(error instanceof ServiceError))
+            throw error;
+        const { code, status } = error.failure;
+        if (code === 'InvalidRange')
+            return 'public';
+        return status === 401 || status === 403 ? 'private' : 'unknown';
+    }
+}
+/** Whether a key is there; undefined where that may not be known. */
+async function exists(prober, Key) {
+    const command = new dist_cjs/* HeadObjectCommand */.l81({ ...prober.bucket, Key });
+    const trial = await prober.try('HeadObject', (options) => prober.s3.send(command, options), {
+        allowing: ['NotFound', 'NoSuchKey'],
+    });
+    return trial.answer !== undefined ? true : trial.verdict.result === 'allowed' ? false : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/probe.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Tries each action under the very prefix of the deploy, first with calls that leave no object, version or event behind:
+ *
+ * | action            | call                                             | allowed                | denied |
+ * | ----------------- | ------------------------------------------------ | ---------------------- | ------ |
+ * | list              | ListObjectsV2 with the prefix                    | 200                    | 403    |
+ * | get               | GetObject of one byte of a listed object, or of  | 200, 206, 416, 404     | 403    |
+ * |                   | a missing one                                    |                        |        |
+ * | put, ACL, tagging | on AWS a multipart start, aborted                | 200                    | 403    |
+ * |                   | elsewhere PutObject with a Content-MD5 that lies | 400 BadDigest          | 403    |
+ * | KMS               | the same, and a part of one byte                 | 200                    | 403    |
+ * | abort multipart   | of what was started; elsewhere of nothing        | 204, 404               | 403    |
+ * | delete            | DeleteObject of a missing key, `If-Match: *`     | 404, 412, 204          | 403    |
+ *
+ * On stores that let nobody but holders of s3:AbortMultipartUpload abort (Ceph), a multipart start would stay behind.
+ * Then, in the form `full`, an object goes the whole way.
+ * @param onLeftover hears at once of what could not be taken back.
+ * @throws DeployError when the bucket is missing, of somebody else or in another region, the keys are wrong, the store is
+ * silent, or it refuses what an input asks for.
+ */
+async function probe(target, clients, caller, onLeftover) {
+    const prober = new Prober(clients.s3, caller, target, onLeftover);
+    const first = await look(prober, target, clients);
+    if (first.listed.bare && target.isAws)
+        await explainBareDenial(prober, clients.unowned(), target.expectedBucketOwner);
+    const { form, why } = formOf(target, first);
+    const second = form === 'full' ? await write(prober, target, clients, caller, first) : undefined;
+    const key = first.listed.key;
+    const site = second?.exposure ??
+        (target.thorough && key !== undefined
+            ? await exposureOf(caller, clients.anonymous(), target.destination.bucket, key)
+            : 'missing');
+    const manifest = target.thorough ? await exposureOfManifest(prober, target, clients, caller) : 'unknown';
+    const checks = checksOf(target, first, second?.round);
+    const capabilities = { ...target.known, ...first.capabilities, ...second?.capabilities };
+    const findings = [
+        ...(target.thorough && first.written !== undefined
+            ? [info('probe-form', FORMS[form] + (why === 'as asked' ? '.' : `: ${why}.`))]
+            : []),
+        ...prober.leftovers.map((leftover) => warning('leftover', `The probe could not take back ${leftover}.`, LEFTOVER)),
+        ...storedOtherwise(second?.round),
+        ...(first.ownerIgnored ? [warning('owner-ignored', 'The store does not look at expected-bucket-owner.')] : []),
+        ...withoutWanted(checks),
+        ...(first.settings?.objectLock ? [info('object-lock', OBJECT_LOCK)] : []),
+        ...(first.breadth === undefined ? [] : breadthFindings(first.breadth, target.destination.prefix)),
+        ...(target.thorough ? exposureFindings(site, manifest, objectsArn(manifestScope(target), target.partition)) : []),
+        ...(target.thorough
+            ? missingCapabilities(capabilities).map((line) => info('missing-capability', `No ${line}.`))
+            : []),
+    ];
+    return { checks, findings, capabilities, versioned: first.settings?.versioned ?? first.read?.versioned };
+}
+const FORMS = {
+    full: 'An object was written, read back and removed',
+    'no-residue': 'Nothing was written',
+};
+const LEFTOVER = 'Delete it by hand; a lifecycle rule with AbortIncompleteMultipartUpload takes open uploads.';
+const OBJECT_LOCK = 'The bucket has Object Lock: what a deploy overwrites or deletes stays as a version until its retention ends.';
+/** Everything that needs nothing else goes at once. */
+async function look(prober, target, clients) {
+    const actions = [...target.needs.required, ...target.needs.wanted];
+    const needs = (action) => actions.includes(action);
+    const writes = needs('s3:PutObject');
+    const mayWrite = writes && target.asked !== 'no-residue';
+    const also = new Map();
+    let contentMd5;
+    const tryWrite = target.isAws
+        ? multipartWrite(prober, target.storage, also)
+        : lyingWrite(prober, target.storage, (stored) => {
+            contentMd5 = !stored;
+        });
+    const listing = list(prober);
+    const [listed, read, written, abortion, deletion, versionDeletion, settings, breadth, ownerIgnored] = await together([
+        listing,
+        when(needs('s3:GetObject'), async () => readByte(prober, (await listing).key, target.isAws)),
+        when(writes, () => judgeWrite(tryWrite, target.headers)),
+        when(needs('s3:AbortMultipartUpload') && !target.isAws, () => abortNothing(prober)),
+        when(needs('s3:DeleteObject') || mayWrite, () => deleteNothing(prober)),
+        when(mayWrite, () => deleteNoVersion(prober)),
+        when(target.thorough || mayWrite, () => readSettings(prober)),
+        when(target.thorough, () => lookAround(prober, clients.unowned())),
+        when(!target.isAws && target.expectedBucketOwner !== undefined, () => ignoresOwner(prober, clients.nobodys())),
+    ]);
+    if (abortion !== undefined)
+        also.set('s3:AbortMultipartUpload', abortion);
+    return {
+        listed,
+        read,
+        written,
+        also,
+        deletion,
+        versionDeletion,
+        settings,
+        breadth,
+        ownerIgnored: ownerIgnored ?? false,
+        capabilities: {
+            ...(contentMd5 !== undefined && { contentMd5 }),
+            ...(listed.urlEncoded !== undefined && { urlEncodedListing: listed.urlEncoded }),
+        },
+    };
+}
+async function when(wanted, work) {
+    return wanted ? work() : undefined;
+}
+/** Waits for all, also when one fails: another may have something to take back. */
+async function together(work) {
+    const settled = await Promise.allSettled(work);
+    return settled.map((one) => {
+        if (one.status === 'rejected')
+            throw one.reason;
+        return one.value;
+    });
+}
+function formOf(target, first) {
+    const { settings, read } = first;
+    const put = first.written?.verdicts;
+    return probeForm(target.asked, {
+        isPullRequest: target.isPullRequest,
+        mayPut: put !== undefined && [...put.values()].every(({ result }) => result === 'allowed'),
+        mayDelete: first.deletion?.result === 'allowed',
+        mayDeleteVersions: first.versionDeletion?.result === 'allowed',
+        versioned: settings?.versioned ?? read?.versioned,
+        objectLock: settings?.objectLock ?? read?.objectLock,
+        notifies: settings?.notifies,
+    });
+}
+/** The object goes the whole way, and where the store is not AWS, another shows what that can do. */
+async function write(prober, target, { anonymous }, caller, first) {
+    let exposure;
+    const lookAt = async (key) => {
+        if (target.thorough)
+            exposure = await exposureOf(caller, anonymous(), target.destination.bucket, key);
+    };
+    const mayAbort = first.also.get('s3:AbortMultipartUpload')?.result === 'allowed';
+    const [round, features] = await together([
+        roundtrip(prober, target.headers, target.storage, lookAt),
+        when(target.thorough && !target.isAws, () => findFeatures(prober, mayAbort)),
+    ]);
+    const batch = round.batchDelete === undefined || target.isAws ? {} : { batchDelete: round.batchDelete };
+    return { round, exposure, capabilities: { ...features, ...batch } };
+}
+async function exposureOfManifest(prober, { destination }, { anonymous }, caller) {
+    const key = manifestKey(destination.prefix);
+    const [there, exposure] = await together([
+        exists(prober, key),
+        exposureOf(caller, anonymous(), destination.bucket, key),
+    ]);
+    if (exposure === 'public')
+        return exposure;
+    return there === false ? 'missing' : there === undefined ? 'unknown' : exposure;
+}
+function manifestScope({ destination }) {
+    return { ...destination, prefix: `${destination.prefix}.s3-deploy` };
+}
+/** One check per action, the strongest proof of each. */
+function checksOf(target, first, round) {
+    const { needs, destination, partition, kmsKey } = target;
+    const verdicts = new Map([...(first.written?.verdicts ?? []), ...first.also]);
+    const { read, deletion } = first;
+    verdicts.set('s3:ListBucket', first.listed.verdict);
+    if (read !== undefined)
+        verdicts.set('s3:GetObject', read.verdict);
+    if (deletion !== undefined)
+        verdicts.set('s3:DeleteObject', deletion);
+    if (read?.decrypt !== undefined)
+        verdicts.set('kms:Decrypt', read.decrypt.verdict);
+    for (const [action, verdict] of round === undefined ? [] : proofsOf(round, verdicts))
+        verdicts.set(action, verdict);
+    const check = (action, required, resource = resourceFor(action, destination, partition, kmsKey)) => ({
+        action,
+        resource,
+        required,
+        ...(verdicts.get(action) ?? notReached(action.startsWith('kms:') ? 'kms:GenerateDataKey' : 's3:PutObject')),
+    });
+    const asked = [...needs.required, ...needs.wanted];
+    const keyNamed = first.written?.kmsKey ?? read?.decrypt?.resource;
+    const discovered = ['kms:GenerateDataKey', 'kms:Decrypt'].filter((action) => !asked.includes(action) && verdicts.get(action)?.result === 'denied');
+    const removal = target.asked === 'full' && asked.includes('s3:PutObject') && !asked.includes('s3:DeleteObject');
+    return [
+        ...needs.required.map((action) => check(action, true)),
+        ...discovered.map((action) => check(action, true, keyNamed)),
+        ...(removal ? [check('s3:DeleteObject', true, probeArn(target))] : []),
+        ...needs.wanted.map((action) => check(action, false)),
+    ];
+}
+function probeArn({ destination, partition }) {
+    return objectsArn({ ...destination, prefix: probeFolder(destination.prefix) }, partition);
+}
+/** What the whole way of an object has proved of each action. */
+function proofsOf({ put, read, removed }, before) {
+    const proofs = new Map([['s3:PutObject', put]]);
+    if (put.result === 'allowed') {
+        for (const action of ['s3:PutObjectAcl', 's3:PutObjectTagging', 'kms:GenerateDataKey'])
+            if (before.has(action))
+                proofs.set(action, put);
+    }
+    if (read?.verdict.result === 'allowed') {
+        proofs.set('s3:GetObject', { ...read.verdict, why: 'the same content came back' });
+        if (before.has('kms:Decrypt'))
+            proofs.set('kms:Decrypt', read.verdict);
+    }
+    else if (read?.denial !== undefined) {
+        proofs.set(read.denial.action?.startsWith('kms:') ? 'kms:Decrypt' : 's3:GetObject', read.verdict);
+    }
+    if (removed !== undefined && removed.result !== 'unknown')
+        proofs.set('s3:DeleteObject', removed);
+    return proofs;
+}
+function storedOtherwise(round) {
+    return (round?.differences ?? []).map((line) => warning('stored-otherwise', `The store keeps other headers: ${line}.`));
+}
+/** What a deploy does without the permissions that it only makes use of. */
+function withoutWanted(checks) {
+    const denied = new Set(checks.filter((one) => !one.required && one.result === 'denied').map(({ action }) => action));
+    const findings = [];
+    if (denied.has('s3:ListBucket'))
+        findings.push(info('append-only', WITHOUT_LIST));
+    if (denied.has('s3:GetObject'))
+        findings.push(info('append-only', WITHOUT_GET));
+    if (denied.has('s3:AbortMultipartUpload'))
+        findings.push(info('cannot-abort', WITHOUT_ABORT));
+    return findings;
+}
+const WITHOUT_LIST = 'Without s3:ListBucket nothing is compared and nothing can be deleted: each file is put on the condition that it is not there yet.';
+const WITHOUT_GET = 'Without s3:GetObject there is no manifest to read: headers that changed are not seen.';
+const WITHOUT_ABORT = 'Without s3:AbortMultipartUpload the parts of an upload that fails may stay: a lifecycle rule with AbortIncompleteMultipartUpload takes them.';
 
 ;// CONCATENATED MODULE: ./build/aws/region.js
 
@@ -66823,7 +67958,7 @@ async function findRegion(inputs, credentials, caller) {
     const asked = given ?? homeRegion(partitionOf(inputs.role));
     const s3 = createS3({ region: asked, endpoint: inputs.endpoint, forcePathStyle: inputs.forcePathStyle }, credentials, 1);
     const Bucket = inputs.destination.bucket;
-    const actual = await regionAnswered(inputs.destination, [
+    const actual = await regionAnswered(inputs.destination, inputs.endpoint !== undefined, [
         () => caller.call('HeadBucket', async (options) => {
             const answer = await s3.send(new dist_cjs/* HeadBucketCommand */.kuI({ Bucket }), options);
             // AWS always tells it; a proxy's page does not.
@@ -66843,7 +67978,7 @@ async function findRegion(inputs, credentials, caller) {
     return actual ?? asked;
 }
 /** Asks until one answer, or refusal, tells a region. */
-async function regionAnswered(destination, calls) {
+async function regionAnswered(destination, compatible, calls) {
     for (const call of calls) {
         try {
             return (await call()).BucketRegion;
@@ -66852,18 +67987,1337 @@ async function regionAnswered(destination, calls) {
             if (!(error instanceof ServiceError))
                 throw error;
             const { failure } = error;
-            if (failure.status === 404)
-                throw explain({ ...failure, code: 'NoSuchBucket' }, destination);
+            const isHead = failure.operation === 'HeadBucket';
+            if (failure.status === 404 && !(isHead && compatible))
+                throw explain(region_named(failure), destination);
             if (failure.region !== undefined)
                 return failure.region;
             // Denied without a region: the probe asks with calls that say what is denied.
             if (kindOf(failure) === 'denied')
                 return undefined;
-            if (failure.status !== 400 && failure.status !== 301)
+            if (![301, 400, 404].includes(failure.status ?? 0))
                 throw explain(failure, destination);
         }
     }
     return undefined;
+}
+/** A HEAD has no code: AWS means the bucket by 404. Any web server says 404 to what it does not know, and no code with it. */
+function region_named(failure) {
+    const code = failure.operation === 'HeadBucket' || failure.code === 'NoSuchBucket' ? 'NoSuchBucket' : MISBEHAVED;
+    return { ...failure, code };
+}
+
+;// CONCATENATED MODULE: ./node_modules/mime/dist/types/other.js
+const types = {
+    'application/prs.cww': ['cww'],
+    'application/prs.xsf+xml': ['xsf'],
+    'application/vnd.1000minds.decision-model+xml': ['1km'],
+    'application/vnd.3gpp.pic-bw-large': ['plb'],
+    'application/vnd.3gpp.pic-bw-small': ['psb'],
+    'application/vnd.3gpp.pic-bw-var': ['pvb'],
+    'application/vnd.3gpp2.tcap': ['tcap'],
+    'application/vnd.3m.post-it-notes': ['pwn'],
+    'application/vnd.accpac.simply.aso': ['aso'],
+    'application/vnd.accpac.simply.imp': ['imp'],
+    'application/vnd.acucobol': ['acu'],
+    'application/vnd.acucorp': ['atc', 'acutc'],
+    'application/vnd.adobe.air-application-installer-package+zip': ['air'],
+    'application/vnd.adobe.formscentral.fcdt': ['fcdt'],
+    'application/vnd.adobe.fxp': ['fxp', 'fxpl'],
+    'application/vnd.adobe.xdp+xml': ['xdp'],
+    'application/vnd.adobe.xfdf': ['*xfdf'],
+    'application/vnd.age': ['age'],
+    'application/vnd.ahead.space': ['ahead'],
+    'application/vnd.airzip.filesecure.azf': ['azf'],
+    'application/vnd.airzip.filesecure.azs': ['azs'],
+    'application/vnd.amazon.ebook': ['azw'],
+    'application/vnd.americandynamics.acc': ['acc'],
+    'application/vnd.amiga.ami': ['ami'],
+    'application/vnd.android.package-archive': ['apk'],
+    'application/vnd.anser-web-certificate-issue-initiation': ['cii'],
+    'application/vnd.anser-web-funds-transfer-initiation': ['fti'],
+    'application/vnd.antix.game-component': ['atx'],
+    'application/vnd.apple.installer+xml': ['mpkg'],
+    'application/vnd.apple.keynote': ['key'],
+    'application/vnd.apple.mpegurl': ['m3u8'],
+    'application/vnd.apple.numbers': ['numbers'],
+    'application/vnd.apple.pages': ['pages'],
+    'application/vnd.apple.pkpass': ['pkpass'],
+    'application/vnd.aristanetworks.swi': ['swi'],
+    'application/vnd.astraea-software.iota': ['iota'],
+    'application/vnd.audiograph': ['aep'],
+    'application/vnd.autodesk.fbx': ['fbx'],
+    'application/vnd.balsamiq.bmml+xml': ['bmml'],
+    'application/vnd.blueice.multipass': ['mpm'],
+    'application/vnd.bmi': ['bmi'],
+    'application/vnd.businessobjects': ['rep'],
+    'application/vnd.chemdraw+xml': ['cdxml'],
+    'application/vnd.chipnuts.karaoke-mmd': ['mmd'],
+    'application/vnd.cinderella': ['cdy'],
+    'application/vnd.citationstyles.style+xml': ['csl'],
+    'application/vnd.claymore': ['cla'],
+    'application/vnd.cloanto.rp9': ['rp9'],
+    'application/vnd.clonk.c4group': ['c4g', 'c4d', 'c4f', 'c4p', 'c4u'],
+    'application/vnd.cluetrust.cartomobile-config': ['c11amc'],
+    'application/vnd.cluetrust.cartomobile-config-pkg': ['c11amz'],
+    'application/vnd.commonspace': ['csp'],
+    'application/vnd.contact.cmsg': ['cdbcmsg'],
+    'application/vnd.cosmocaller': ['cmc'],
+    'application/vnd.crick.clicker': ['clkx'],
+    'application/vnd.crick.clicker.keyboard': ['clkk'],
+    'application/vnd.crick.clicker.palette': ['clkp'],
+    'application/vnd.crick.clicker.template': ['clkt'],
+    'application/vnd.crick.clicker.wordbank': ['clkw'],
+    'application/vnd.criticaltools.wbs+xml': ['wbs'],
+    'application/vnd.ctc-posml': ['pml'],
+    'application/vnd.cups-ppd': ['ppd'],
+    'application/vnd.curl.car': ['car'],
+    'application/vnd.curl.pcurl': ['pcurl'],
+    'application/vnd.dart': ['dart'],
+    'application/vnd.data-vision.rdz': ['rdz'],
+    'application/vnd.dbf': ['dbf'],
+    'application/vnd.dcmp+xml': ['dcmp'],
+    'application/vnd.dece.data': ['uvf', 'uvvf', 'uvd', 'uvvd'],
+    'application/vnd.dece.ttml+xml': ['uvt', 'uvvt'],
+    'application/vnd.dece.unspecified': ['uvx', 'uvvx'],
+    'application/vnd.dece.zip': ['uvz', 'uvvz'],
+    'application/vnd.denovo.fcselayout-link': ['fe_launch'],
+    'application/vnd.dna': ['dna'],
+    'application/vnd.dolby.mlp': ['mlp'],
+    'application/vnd.dpgraph': ['dpg'],
+    'application/vnd.dreamfactory': ['dfac'],
+    'application/vnd.ds-keypoint': ['kpxx'],
+    'application/vnd.dvb.ait': ['ait'],
+    'application/vnd.dvb.service': ['svc'],
+    'application/vnd.dynageo': ['geo'],
+    'application/vnd.ecowin.chart': ['mag'],
+    'application/vnd.enliven': ['nml'],
+    'application/vnd.epson.esf': ['esf'],
+    'application/vnd.epson.msf': ['msf'],
+    'application/vnd.epson.quickanime': ['qam'],
+    'application/vnd.epson.salt': ['slt'],
+    'application/vnd.epson.ssf': ['ssf'],
+    'application/vnd.eszigno3+xml': ['es3', 'et3'],
+    'application/vnd.ezpix-album': ['ez2'],
+    'application/vnd.ezpix-package': ['ez3'],
+    'application/vnd.fdf': ['*fdf'],
+    'application/vnd.fdsn.mseed': ['mseed'],
+    'application/vnd.fdsn.seed': ['seed', 'dataless'],
+    'application/vnd.flographit': ['gph'],
+    'application/vnd.fluxtime.clip': ['ftc'],
+    'application/vnd.framemaker': ['fm', 'frame', 'maker', 'book'],
+    'application/vnd.frogans.fnc': ['fnc'],
+    'application/vnd.frogans.ltf': ['ltf'],
+    'application/vnd.fsc.weblaunch': ['fsc'],
+    'application/vnd.fujitsu.oasys': ['oas'],
+    'application/vnd.fujitsu.oasys2': ['oa2'],
+    'application/vnd.fujitsu.oasys3': ['oa3'],
+    'application/vnd.fujitsu.oasysgp': ['fg5'],
+    'application/vnd.fujitsu.oasysprs': ['bh2'],
+    'application/vnd.fujixerox.ddd': ['ddd'],
+    'application/vnd.fujixerox.docuworks': ['xdw'],
+    'application/vnd.fujixerox.docuworks.binder': ['xbd'],
+    'application/vnd.fuzzysheet': ['fzs'],
+    'application/vnd.genomatix.tuxedo': ['txd'],
+    'application/vnd.geogebra.file': ['ggb'],
+    'application/vnd.geogebra.slides': ['ggs'],
+    'application/vnd.geogebra.tool': ['ggt'],
+    'application/vnd.geometry-explorer': ['gex', 'gre'],
+    'application/vnd.geonext': ['gxt'],
+    'application/vnd.geoplan': ['g2w'],
+    'application/vnd.geospace': ['g3w'],
+    'application/vnd.gmx': ['gmx'],
+    'application/vnd.google-apps.document': ['gdoc'],
+    'application/vnd.google-apps.drawing': ['gdraw'],
+    'application/vnd.google-apps.form': ['gform'],
+    'application/vnd.google-apps.jam': ['gjam'],
+    'application/vnd.google-apps.map': ['gmap'],
+    'application/vnd.google-apps.presentation': ['gslides'],
+    'application/vnd.google-apps.script': ['gscript'],
+    'application/vnd.google-apps.site': ['gsite'],
+    'application/vnd.google-apps.spreadsheet': ['gsheet'],
+    'application/vnd.google-earth.kml+xml': ['kml'],
+    'application/vnd.google-earth.kmz': ['kmz'],
+    'application/vnd.gov.sk.xmldatacontainer+xml': ['xdcf'],
+    'application/vnd.grafeq': ['gqf', 'gqs'],
+    'application/vnd.groove-account': ['gac'],
+    'application/vnd.groove-help': ['ghf'],
+    'application/vnd.groove-identity-message': ['gim'],
+    'application/vnd.groove-injector': ['grv'],
+    'application/vnd.groove-tool-message': ['gtm'],
+    'application/vnd.groove-tool-template': ['tpl'],
+    'application/vnd.groove-vcard': ['vcg'],
+    'application/vnd.hal+xml': ['hal'],
+    'application/vnd.handheld-entertainment+xml': ['zmm'],
+    'application/vnd.hbci': ['hbci'],
+    'application/vnd.hhe.lesson-player': ['les'],
+    'application/vnd.hp-hpgl': ['hpgl'],
+    'application/vnd.hp-hpid': ['hpid'],
+    'application/vnd.hp-hps': ['hps'],
+    'application/vnd.hp-jlyt': ['jlt'],
+    'application/vnd.hp-pcl': ['pcl'],
+    'application/vnd.hp-pclxl': ['pclxl'],
+    'application/vnd.hydrostatix.sof-data': ['sfd-hdstx'],
+    'application/vnd.ibm.minipay': ['mpy'],
+    'application/vnd.ibm.modcap': ['afp', 'listafp', 'list3820'],
+    'application/vnd.ibm.rights-management': ['irm'],
+    'application/vnd.ibm.secure-container': ['sc'],
+    'application/vnd.iccprofile': ['icc', 'icm'],
+    'application/vnd.igloader': ['igl'],
+    'application/vnd.immervision-ivp': ['ivp'],
+    'application/vnd.immervision-ivu': ['ivu'],
+    'application/vnd.insors.igm': ['igm'],
+    'application/vnd.intercon.formnet': ['xpw', 'xpx'],
+    'application/vnd.intergeo': ['i2g'],
+    'application/vnd.intu.qbo': ['qbo'],
+    'application/vnd.intu.qfx': ['qfx'],
+    'application/vnd.ipunplugged.rcprofile': ['rcprofile'],
+    'application/vnd.irepository.package+xml': ['irp'],
+    'application/vnd.is-xpr': ['xpr'],
+    'application/vnd.isac.fcs': ['fcs'],
+    'application/vnd.jam': ['jam'],
+    'application/vnd.jcp.javame.midlet-rms': ['rms'],
+    'application/vnd.jisp': ['jisp'],
+    'application/vnd.joost.joda-archive': ['joda'],
+    'application/vnd.kahootz': ['ktz', 'ktr'],
+    'application/vnd.kde.karbon': ['karbon'],
+    'application/vnd.kde.kchart': ['chrt'],
+    'application/vnd.kde.kformula': ['kfo'],
+    'application/vnd.kde.kivio': ['flw'],
+    'application/vnd.kde.kontour': ['kon'],
+    'application/vnd.kde.kpresenter': ['kpr', 'kpt'],
+    'application/vnd.kde.kspread': ['ksp'],
+    'application/vnd.kde.kword': ['kwd', 'kwt'],
+    'application/vnd.kenameaapp': ['htke'],
+    'application/vnd.kidspiration': ['kia'],
+    'application/vnd.kinar': ['kne', 'knp'],
+    'application/vnd.koan': ['skp', 'skd', 'skt', 'skm'],
+    'application/vnd.kodak-descriptor': ['sse'],
+    'application/vnd.las.las+xml': ['lasxml'],
+    'application/vnd.llamagraphics.life-balance.desktop': ['lbd'],
+    'application/vnd.llamagraphics.life-balance.exchange+xml': ['lbe'],
+    'application/vnd.lotus-1-2-3': ['123'],
+    'application/vnd.lotus-approach': ['apr'],
+    'application/vnd.lotus-freelance': ['pre'],
+    'application/vnd.lotus-notes': ['nsf'],
+    'application/vnd.lotus-organizer': ['org'],
+    'application/vnd.lotus-screencam': ['scm'],
+    'application/vnd.lotus-wordpro': ['lwp'],
+    'application/vnd.macports.portpkg': ['portpkg'],
+    'application/vnd.mapbox-vector-tile': ['mvt'],
+    'application/vnd.mcd': ['mcd'],
+    'application/vnd.medcalcdata': ['mc1'],
+    'application/vnd.mediastation.cdkey': ['cdkey'],
+    'application/vnd.mfer': ['mwf'],
+    'application/vnd.mfmp': ['mfm'],
+    'application/vnd.micrografx.flo': ['flo'],
+    'application/vnd.micrografx.igx': ['igx'],
+    'application/vnd.mif': ['mif'],
+    'application/vnd.mobius.daf': ['daf'],
+    'application/vnd.mobius.dis': ['dis'],
+    'application/vnd.mobius.mbk': ['mbk'],
+    'application/vnd.mobius.mqy': ['mqy'],
+    'application/vnd.mobius.msl': ['msl'],
+    'application/vnd.mobius.plc': ['plc'],
+    'application/vnd.mobius.txf': ['txf'],
+    'application/vnd.mophun.application': ['mpn'],
+    'application/vnd.mophun.certificate': ['mpc'],
+    'application/vnd.mozilla.xul+xml': ['xul'],
+    'application/vnd.ms-artgalry': ['cil'],
+    'application/vnd.ms-cab-compressed': ['cab'],
+    'application/vnd.ms-excel': ['xls', 'xlm', 'xla', 'xlc', 'xlt', 'xlw'],
+    'application/vnd.ms-excel.addin.macroenabled.12': ['xlam'],
+    'application/vnd.ms-excel.sheet.binary.macroenabled.12': ['xlsb'],
+    'application/vnd.ms-excel.sheet.macroenabled.12': ['xlsm'],
+    'application/vnd.ms-excel.template.macroenabled.12': ['xltm'],
+    'application/vnd.ms-fontobject': ['eot'],
+    'application/vnd.ms-htmlhelp': ['chm'],
+    'application/vnd.ms-ims': ['ims'],
+    'application/vnd.ms-lrm': ['lrm'],
+    'application/vnd.ms-officetheme': ['thmx'],
+    'application/vnd.ms-outlook': ['msg'],
+    'application/vnd.ms-pki.seccat': ['cat'],
+    'application/vnd.ms-pki.stl': ['*stl'],
+    'application/vnd.ms-powerpoint': ['ppt', 'pps', 'pot'],
+    'application/vnd.ms-powerpoint.addin.macroenabled.12': ['ppam'],
+    'application/vnd.ms-powerpoint.presentation.macroenabled.12': ['pptm'],
+    'application/vnd.ms-powerpoint.slide.macroenabled.12': ['sldm'],
+    'application/vnd.ms-powerpoint.slideshow.macroenabled.12': ['ppsm'],
+    'application/vnd.ms-powerpoint.template.macroenabled.12': ['potm'],
+    'application/vnd.ms-project': ['*mpp', 'mpt'],
+    'application/vnd.ms-visio.viewer': ['vdx'],
+    'application/vnd.ms-word.document.macroenabled.12': ['docm'],
+    'application/vnd.ms-word.template.macroenabled.12': ['dotm'],
+    'application/vnd.ms-works': ['wps', 'wks', 'wcm', 'wdb'],
+    'application/vnd.ms-wpl': ['wpl'],
+    'application/vnd.ms-xpsdocument': ['xps'],
+    'application/vnd.mseq': ['mseq'],
+    'application/vnd.musician': ['mus'],
+    'application/vnd.muvee.style': ['msty'],
+    'application/vnd.mynfc': ['taglet'],
+    'application/vnd.nato.bindingdataobject+xml': ['bdo'],
+    'application/vnd.neurolanguage.nlu': ['nlu'],
+    'application/vnd.nitf': ['ntf', 'nitf'],
+    'application/vnd.noblenet-directory': ['nnd'],
+    'application/vnd.noblenet-sealer': ['nns'],
+    'application/vnd.noblenet-web': ['nnw'],
+    'application/vnd.nokia.n-gage.ac+xml': ['*ac'],
+    'application/vnd.nokia.n-gage.data': ['ngdat'],
+    'application/vnd.nokia.n-gage.symbian.install': ['n-gage'],
+    'application/vnd.nokia.radio-preset': ['rpst'],
+    'application/vnd.nokia.radio-presets': ['rpss'],
+    'application/vnd.novadigm.edm': ['edm'],
+    'application/vnd.novadigm.edx': ['edx'],
+    'application/vnd.novadigm.ext': ['ext'],
+    'application/vnd.oasis.opendocument.chart': ['odc'],
+    'application/vnd.oasis.opendocument.chart-template': ['otc'],
+    'application/vnd.oasis.opendocument.database': ['odb'],
+    'application/vnd.oasis.opendocument.formula': ['odf'],
+    'application/vnd.oasis.opendocument.formula-template': ['odft'],
+    'application/vnd.oasis.opendocument.graphics': ['odg'],
+    'application/vnd.oasis.opendocument.graphics-template': ['otg'],
+    'application/vnd.oasis.opendocument.image': ['odi'],
+    'application/vnd.oasis.opendocument.image-template': ['oti'],
+    'application/vnd.oasis.opendocument.presentation': ['odp'],
+    'application/vnd.oasis.opendocument.presentation-template': ['otp'],
+    'application/vnd.oasis.opendocument.spreadsheet': ['ods'],
+    'application/vnd.oasis.opendocument.spreadsheet-template': ['ots'],
+    'application/vnd.oasis.opendocument.text': ['odt'],
+    'application/vnd.oasis.opendocument.text-master': ['odm'],
+    'application/vnd.oasis.opendocument.text-template': ['ott'],
+    'application/vnd.oasis.opendocument.text-web': ['oth'],
+    'application/vnd.olpc-sugar': ['xo'],
+    'application/vnd.oma.dd2+xml': ['dd2'],
+    'application/vnd.openblox.game+xml': ['obgx'],
+    'application/vnd.openofficeorg.extension': ['oxt'],
+    'application/vnd.openstreetmap.data+xml': ['osm'],
+    'application/vnd.openxmlformats-officedocument.presentationml.presentation': [
+        'pptx',
+    ],
+    'application/vnd.openxmlformats-officedocument.presentationml.slide': [
+        'sldx',
+    ],
+    'application/vnd.openxmlformats-officedocument.presentationml.slideshow': [
+        'ppsx',
+    ],
+    'application/vnd.openxmlformats-officedocument.presentationml.template': [
+        'potx',
+    ],
+    'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': ['xlsx'],
+    'application/vnd.openxmlformats-officedocument.spreadsheetml.template': [
+        'xltx',
+    ],
+    'application/vnd.openxmlformats-officedocument.wordprocessingml.document': [
+        'docx',
+    ],
+    'application/vnd.openxmlformats-officedocument.wordprocessingml.template': [
+        'dotx',
+    ],
+    'application/vnd.osgeo.mapguide.package': ['mgp'],
+    'application/vnd.osgi.dp': ['dp'],
+    'application/vnd.osgi.subsystem': ['esa'],
+    'application/vnd.palm': ['pdb', 'pqa', 'oprc'],
+    'application/vnd.pawaafile': ['paw'],
+    'application/vnd.pg.format': ['str'],
+    'application/vnd.pg.osasli': ['ei6'],
+    'application/vnd.picsel': ['efif'],
+    'application/vnd.pmi.widget': ['wg'],
+    'application/vnd.pocketlearn': ['plf'],
+    'application/vnd.powerbuilder6': ['pbd'],
+    'application/vnd.previewsystems.box': ['box'],
+    'application/vnd.procrate.brushset': ['brushset'],
+    'application/vnd.procreate.brush': ['brush'],
+    'application/vnd.procreate.dream': ['drm'],
+    'application/vnd.proteus.magazine': ['mgz'],
+    'application/vnd.publishare-delta-tree': ['qps'],
+    'application/vnd.pvi.ptid1': ['ptid'],
+    'application/vnd.pwg-xhtml-print+xml': ['xhtm'],
+    'application/vnd.quark.quarkxpress': [
+        'qxd',
+        'qxt',
+        'qwd',
+        'qwt',
+        'qxl',
+        'qxb',
+    ],
+    'application/vnd.rar': ['rar'],
+    'application/vnd.realvnc.bed': ['bed'],
+    'application/vnd.recordare.musicxml': ['mxl'],
+    'application/vnd.recordare.musicxml+xml': ['musicxml'],
+    'application/vnd.rig.cryptonote': ['cryptonote'],
+    'application/vnd.rim.cod': ['cod'],
+    'application/vnd.rn-realmedia': ['rm'],
+    'application/vnd.rn-realmedia-vbr': ['rmvb'],
+    'application/vnd.route66.link66+xml': ['link66'],
+    'application/vnd.sailingtracker.track': ['st'],
+    'application/vnd.seemail': ['see'],
+    'application/vnd.sema': ['sema'],
+    'application/vnd.semd': ['semd'],
+    'application/vnd.semf': ['semf'],
+    'application/vnd.shana.informed.formdata': ['ifm'],
+    'application/vnd.shana.informed.formtemplate': ['itp'],
+    'application/vnd.shana.informed.interchange': ['iif'],
+    'application/vnd.shana.informed.package': ['ipk'],
+    'application/vnd.simtech-mindmapper': ['twd', 'twds'],
+    'application/vnd.smaf': ['mmf'],
+    'application/vnd.smart.teacher': ['teacher'],
+    'application/vnd.software602.filler.form+xml': ['fo'],
+    'application/vnd.solent.sdkm+xml': ['sdkm', 'sdkd'],
+    'application/vnd.spotfire.dxp': ['dxp'],
+    'application/vnd.spotfire.sfs': ['sfs'],
+    'application/vnd.stardivision.calc': ['sdc'],
+    'application/vnd.stardivision.draw': ['sda'],
+    'application/vnd.stardivision.impress': ['sdd'],
+    'application/vnd.stardivision.math': ['smf'],
+    'application/vnd.stardivision.writer': ['sdw', 'vor'],
+    'application/vnd.stardivision.writer-global': ['sgl'],
+    'application/vnd.stepmania.package': ['smzip'],
+    'application/vnd.stepmania.stepchart': ['sm'],
+    'application/vnd.sun.wadl+xml': ['wadl'],
+    'application/vnd.sun.xml.calc': ['sxc'],
+    'application/vnd.sun.xml.calc.template': ['stc'],
+    'application/vnd.sun.xml.draw': ['sxd'],
+    'application/vnd.sun.xml.draw.template': ['std'],
+    'application/vnd.sun.xml.impress': ['sxi'],
+    'application/vnd.sun.xml.impress.template': ['sti'],
+    'application/vnd.sun.xml.math': ['sxm'],
+    'application/vnd.sun.xml.writer': ['sxw'],
+    'application/vnd.sun.xml.writer.global': ['sxg'],
+    'application/vnd.sun.xml.writer.template': ['stw'],
+    'application/vnd.sus-calendar': ['sus', 'susp'],
+    'application/vnd.svd': ['svd'],
+    'application/vnd.symbian.install': ['sis', 'sisx'],
+    'application/vnd.syncml+xml': ['xsm'],
+    'application/vnd.syncml.dm+wbxml': ['bdm'],
+    'application/vnd.syncml.dm+xml': ['xdm'],
+    'application/vnd.syncml.dmddf+xml': ['ddf'],
+    'application/vnd.tao.intent-module-archive': ['tao'],
+    'application/vnd.tcpdump.pcap': ['pcap', 'cap', 'dmp'],
+    'application/vnd.tmobile-livetv': ['tmo'],
+    'application/vnd.trid.tpt': ['tpt'],
+    'application/vnd.triscape.mxs': ['mxs'],
+    'application/vnd.trueapp': ['tra'],
+    'application/vnd.ufdl': ['ufd', 'ufdl'],
+    'application/vnd.uiq.theme': ['utz'],
+    'application/vnd.umajin': ['umj'],
+    'application/vnd.unity': ['unityweb'],
+    'application/vnd.uoml+xml': ['uoml', 'uo'],
+    'application/vnd.vcx': ['vcx'],
+    'application/vnd.visio': ['vsd', 'vst', 'vss', 'vsw', 'vsdx', 'vtx'],
+    'application/vnd.visionary': ['vis'],
+    'application/vnd.vsf': ['vsf'],
+    'application/vnd.wap.wbxml': ['wbxml'],
+    'application/vnd.wap.wmlc': ['wmlc'],
+    'application/vnd.wap.wmlscriptc': ['wmlsc'],
+    'application/vnd.webturbo': ['wtb'],
+    'application/vnd.wolfram.player': ['nbp'],
+    'application/vnd.wordperfect': ['wpd'],
+    'application/vnd.wqd': ['wqd'],
+    'application/vnd.wt.stf': ['stf'],
+    'application/vnd.xara': ['xar'],
+    'application/vnd.xfdl': ['xfdl'],
+    'application/vnd.yamaha.hv-dic': ['hvd'],
+    'application/vnd.yamaha.hv-script': ['hvs'],
+    'application/vnd.yamaha.hv-voice': ['hvp'],
+    'application/vnd.yamaha.openscoreformat': ['osf'],
+    'application/vnd.yamaha.openscoreformat.osfpvg+xml': ['osfpvg'],
+    'application/vnd.yamaha.smaf-audio': ['saf'],
+    'application/vnd.yamaha.smaf-phrase': ['spf'],
+    'application/vnd.yellowriver-custom-menu': ['cmp'],
+    'application/vnd.zul': ['zir', 'zirz'],
+    'application/vnd.zzazz.deck+xml': ['zaz'],
+    'application/x-7z-compressed': ['7z'],
+    'application/x-abiword': ['abw'],
+    'application/x-ace-compressed': ['ace'],
+    'application/x-apple-diskimage': ['*dmg'],
+    'application/x-arj': ['arj'],
+    'application/x-authorware-bin': ['aab', 'x32', 'u32', 'vox'],
+    'application/x-authorware-map': ['aam'],
+    'application/x-authorware-seg': ['aas'],
+    'application/x-bcpio': ['bcpio'],
+    'application/x-bdoc': ['*bdoc'],
+    'application/x-bittorrent': ['torrent'],
+    'application/x-blender': ['blend'],
+    'application/x-blorb': ['blb', 'blorb'],
+    'application/x-bzip': ['bz'],
+    'application/x-bzip2': ['bz2', 'boz'],
+    'application/x-cbr': ['cbr', 'cba', 'cbt', 'cbz', 'cb7'],
+    'application/x-cdlink': ['vcd'],
+    'application/x-cfs-compressed': ['cfs'],
+    'application/x-chat': ['chat'],
+    'application/x-chess-pgn': ['pgn'],
+    'application/x-chrome-extension': ['crx'],
+    'application/x-cocoa': ['cco'],
+    'application/x-compressed': ['*rar'],
+    'application/x-conference': ['nsc'],
+    'application/x-cpio': ['cpio'],
+    'application/x-csh': ['csh'],
+    'application/x-debian-package': ['*deb', 'udeb'],
+    'application/x-dgc-compressed': ['dgc'],
+    'application/x-director': [
+        'dir',
+        'dcr',
+        'dxr',
+        'cst',
+        'cct',
+        'cxt',
+        'w3d',
+        'fgd',
+        'swa',
+    ],
+    'application/x-doom': ['wad'],
+    'application/x-dtbncx+xml': ['ncx'],
+    'application/x-dtbook+xml': ['dtb'],
+    'application/x-dtbresource+xml': ['res'],
+    'application/x-dvi': ['dvi'],
+    'application/x-envoy': ['evy'],
+    'application/x-eva': ['eva'],
+    'application/x-font-bdf': ['bdf'],
+    'application/x-font-ghostscript': ['gsf'],
+    'application/x-font-linux-psf': ['psf'],
+    'application/x-font-pcf': ['pcf'],
+    'application/x-font-snf': ['snf'],
+    'application/x-font-type1': ['pfa', 'pfb', 'pfm', 'afm'],
+    'application/x-freearc': ['arc'],
+    'application/x-futuresplash': ['spl'],
+    'application/x-gca-compressed': ['gca'],
+    'application/x-glulx': ['ulx'],
+    'application/x-gnumeric': ['gnumeric'],
+    'application/x-gramps-xml': ['gramps'],
+    'application/x-gtar': ['gtar'],
+    'application/x-hdf': ['hdf'],
+    'application/x-httpd-php': ['php'],
+    'application/x-install-instructions': ['install'],
+    'application/x-ipynb+json': ['ipynb'],
+    'application/x-iso9660-image': ['*iso'],
+    'application/x-iwork-keynote-sffkey': ['*key'],
+    'application/x-iwork-numbers-sffnumbers': ['*numbers'],
+    'application/x-iwork-pages-sffpages': ['*pages'],
+    'application/x-java-archive-diff': ['jardiff'],
+    'application/x-java-jnlp-file': ['jnlp'],
+    'application/x-keepass2': ['kdbx'],
+    'application/x-latex': ['latex'],
+    'application/x-lua-bytecode': ['luac'],
+    'application/x-lzh-compressed': ['lzh', 'lha'],
+    'application/x-makeself': ['run'],
+    'application/x-mie': ['mie'],
+    'application/x-mobipocket-ebook': ['*prc', 'mobi'],
+    'application/x-ms-application': ['application'],
+    'application/x-ms-shortcut': ['lnk'],
+    'application/x-ms-wmd': ['wmd'],
+    'application/x-ms-wmz': ['wmz'],
+    'application/x-ms-xbap': ['xbap'],
+    'application/x-msaccess': ['mdb'],
+    'application/x-msbinder': ['obd'],
+    'application/x-mscardfile': ['crd'],
+    'application/x-msclip': ['clp'],
+    'application/x-msdos-program': ['*exe'],
+    'application/x-msdownload': ['*exe', '*dll', 'com', 'bat', '*msi'],
+    'application/x-msmediaview': ['mvb', 'm13', 'm14'],
+    'application/x-msmetafile': ['*wmf', '*wmz', '*emf', 'emz'],
+    'application/x-msmoney': ['mny'],
+    'application/x-mspublisher': ['pub'],
+    'application/x-msschedule': ['scd'],
+    'application/x-msterminal': ['trm'],
+    'application/x-mswrite': ['wri'],
+    'application/x-netcdf': ['nc', 'cdf'],
+    'application/x-ns-proxy-autoconfig': ['pac'],
+    'application/x-nzb': ['nzb'],
+    'application/x-perl': ['pl', 'pm'],
+    'application/x-pilot': ['*prc', '*pdb'],
+    'application/x-pkcs12': ['p12', 'pfx'],
+    'application/x-pkcs7-certificates': ['p7b', 'spc'],
+    'application/x-pkcs7-certreqresp': ['p7r'],
+    'application/x-rar-compressed': ['*rar'],
+    'application/x-redhat-package-manager': ['rpm'],
+    'application/x-research-info-systems': ['ris'],
+    'application/x-sea': ['sea'],
+    'application/x-sh': ['sh'],
+    'application/x-shar': ['shar'],
+    'application/x-shockwave-flash': ['swf'],
+    'application/x-silverlight-app': ['xap'],
+    'application/x-sql': ['*sql'],
+    'application/x-stuffit': ['sit'],
+    'application/x-stuffitx': ['sitx'],
+    'application/x-subrip': ['srt'],
+    'application/x-sv4cpio': ['sv4cpio'],
+    'application/x-sv4crc': ['sv4crc'],
+    'application/x-t3vm-image': ['t3'],
+    'application/x-tads': ['gam'],
+    'application/x-tar': ['tar'],
+    'application/x-tcl': ['tcl', 'tk'],
+    'application/x-tex': ['tex'],
+    'application/x-tex-tfm': ['tfm'],
+    'application/x-texinfo': ['texinfo', 'texi'],
+    'application/x-tgif': ['*obj'],
+    'application/x-ustar': ['ustar'],
+    'application/x-virtualbox-hdd': ['hdd'],
+    'application/x-virtualbox-ova': ['ova'],
+    'application/x-virtualbox-ovf': ['ovf'],
+    'application/x-virtualbox-vbox': ['vbox'],
+    'application/x-virtualbox-vbox-extpack': ['vbox-extpack'],
+    'application/x-virtualbox-vdi': ['vdi'],
+    'application/x-virtualbox-vhd': ['vhd'],
+    'application/x-virtualbox-vmdk': ['vmdk'],
+    'application/x-wais-source': ['src'],
+    'application/x-web-app-manifest+json': ['webapp'],
+    'application/x-x509-ca-cert': ['der', 'crt', 'pem'],
+    'application/x-xfig': ['fig'],
+    'application/x-xliff+xml': ['*xlf'],
+    'application/x-xpinstall': ['xpi'],
+    'application/x-xz': ['xz'],
+    'application/x-zip-compressed': ['*zip'],
+    'application/x-zmachine': ['z1', 'z2', 'z3', 'z4', 'z5', 'z6', 'z7', 'z8'],
+    'audio/vnd.dece.audio': ['uva', 'uvva'],
+    'audio/vnd.digital-winds': ['eol'],
+    'audio/vnd.dra': ['dra'],
+    'audio/vnd.dts': ['dts'],
+    'audio/vnd.dts.hd': ['dtshd'],
+    'audio/vnd.lucent.voice': ['lvp'],
+    'audio/vnd.ms-playready.media.pya': ['pya'],
+    'audio/vnd.nuera.ecelp4800': ['ecelp4800'],
+    'audio/vnd.nuera.ecelp7470': ['ecelp7470'],
+    'audio/vnd.nuera.ecelp9600': ['ecelp9600'],
+    'audio/vnd.rip': ['rip'],
+    'audio/x-aac': ['*aac'],
+    'audio/x-aiff': ['aif', 'aiff', 'aifc'],
+    'audio/x-caf': ['caf'],
+    'audio/x-flac': ['flac'],
+    'audio/x-m4a': ['*m4a'],
+    'audio/x-matroska': ['mka'],
+    'audio/x-mpegurl': ['m3u'],
+    'audio/x-ms-wax': ['wax'],
+    'audio/x-ms-wma': ['wma'],
+    'audio/x-pn-realaudio': ['ram', 'ra'],
+    'audio/x-pn-realaudio-plugin': ['rmp'],
+    'audio/x-realaudio': ['*ra'],
+    'audio/x-wav': ['*wav'],
+    'chemical/x-cdx': ['cdx'],
+    'chemical/x-cif': ['cif'],
+    'chemical/x-cmdf': ['cmdf'],
+    'chemical/x-cml': ['cml'],
+    'chemical/x-csml': ['csml'],
+    'chemical/x-xyz': ['xyz'],
+    'image/prs.btif': ['btif', 'btf'],
+    'image/prs.pti': ['pti'],
+    'image/vnd.adobe.photoshop': ['psd'],
+    'image/vnd.airzip.accelerator.azv': ['azv'],
+    'image/vnd.blockfact.facti': ['facti'],
+    'image/vnd.dece.graphic': ['uvi', 'uvvi', 'uvg', 'uvvg'],
+    'image/vnd.djvu': ['djvu', 'djv'],
+    'image/vnd.dvb.subtitle': ['*sub'],
+    'image/vnd.dwg': ['dwg'],
+    'image/vnd.dxf': ['dxf'],
+    'image/vnd.fastbidsheet': ['fbs'],
+    'image/vnd.fpx': ['fpx'],
+    'image/vnd.fst': ['fst'],
+    'image/vnd.fujixerox.edmics-mmr': ['mmr'],
+    'image/vnd.fujixerox.edmics-rlc': ['rlc'],
+    'image/vnd.microsoft.icon': ['ico'],
+    'image/vnd.ms-dds': ['dds'],
+    'image/vnd.ms-modi': ['mdi'],
+    'image/vnd.ms-photo': ['wdp'],
+    'image/vnd.net-fpx': ['npx'],
+    'image/vnd.pco.b16': ['b16'],
+    'image/vnd.tencent.tap': ['tap'],
+    'image/vnd.valve.source.texture': ['vtf'],
+    'image/vnd.wap.wbmp': ['wbmp'],
+    'image/vnd.xiff': ['xif'],
+    'image/vnd.zbrush.pcx': ['pcx'],
+    'image/x-3ds': ['3ds'],
+    'image/x-adobe-dng': ['dng'],
+    'image/x-cmu-raster': ['ras'],
+    'image/x-cmx': ['cmx'],
+    'image/x-freehand': ['fh', 'fhc', 'fh4', 'fh5', 'fh7'],
+    'image/x-icon': ['*ico'],
+    'image/x-jng': ['jng'],
+    'image/x-mrsid-image': ['sid'],
+    'image/x-ms-bmp': ['*bmp'],
+    'image/x-pcx': ['*pcx'],
+    'image/x-pict': ['pic', 'pct'],
+    'image/x-portable-anymap': ['pnm'],
+    'image/x-portable-bitmap': ['pbm'],
+    'image/x-portable-graymap': ['pgm'],
+    'image/x-portable-pixmap': ['ppm'],
+    'image/x-rgb': ['rgb'],
+    'image/x-tga': ['tga'],
+    'image/x-xbitmap': ['xbm'],
+    'image/x-xpixmap': ['xpm'],
+    'image/x-xwindowdump': ['xwd'],
+    'message/vnd.wfa.wsc': ['wsc'],
+    'model/vnd.bary': ['bary'],
+    'model/vnd.cld': ['cld'],
+    'model/vnd.collada+xml': ['dae'],
+    'model/vnd.dwf': ['dwf'],
+    'model/vnd.gdl': ['gdl'],
+    'model/vnd.gtw': ['gtw'],
+    'model/vnd.mts': ['*mts'],
+    'model/vnd.opengex': ['ogex'],
+    'model/vnd.parasolid.transmit.binary': ['x_b'],
+    'model/vnd.parasolid.transmit.text': ['x_t'],
+    'model/vnd.pytha.pyox': ['pyo', 'pyox'],
+    'model/vnd.sap.vds': ['vds'],
+    'model/vnd.usda': ['usda'],
+    'model/vnd.usdz+zip': ['usdz'],
+    'model/vnd.valve.source.compiled-map': ['bsp'],
+    'model/vnd.vtu': ['vtu'],
+    'text/prs.lines.tag': ['dsc'],
+    'text/vnd.curl': ['curl'],
+    'text/vnd.curl.dcurl': ['dcurl'],
+    'text/vnd.curl.mcurl': ['mcurl'],
+    'text/vnd.curl.scurl': ['scurl'],
+    'text/vnd.dvb.subtitle': ['sub'],
+    'text/vnd.familysearch.gedcom': ['ged'],
+    'text/vnd.fly': ['fly'],
+    'text/vnd.fmi.flexstor': ['flx'],
+    'text/vnd.graphviz': ['gv'],
+    'text/vnd.in3d.3dml': ['3dml'],
+    'text/vnd.in3d.spot': ['spot'],
+    'text/vnd.sun.j2me.app-descriptor': ['jad'],
+    'text/vnd.wap.wml': ['wml'],
+    'text/vnd.wap.wmlscript': ['wmls'],
+    'text/x-asm': ['s', 'asm'],
+    'text/x-c': ['c', 'cc', 'cxx', 'cpp', 'h', 'hh', 'dic'],
+    'text/x-component': ['htc'],
+    'text/x-fortran': ['f', 'for', 'f77', 'f90'],
+    'text/x-handlebars-template': ['hbs'],
+    'text/x-java-source': ['java'],
+    'text/x-lua': ['lua'],
+    'text/x-markdown': ['mkd'],
+    'text/x-nfo': ['nfo'],
+    'text/x-opml': ['opml'],
+    'text/x-org': ['*org'],
+    'text/x-pascal': ['p', 'pas'],
+    'text/x-processing': ['pde'],
+    'text/x-sass': ['sass'],
+    'text/x-scss': ['scss'],
+    'text/x-setext': ['etx'],
+    'text/x-sfv': ['sfv'],
+    'text/x-suse-ymp': ['ymp'],
+    'text/x-uuencode': ['uu'],
+    'text/x-vcalendar': ['vcs'],
+    'text/x-vcard': ['vcf'],
+    'video/vnd.dece.hd': ['uvh', 'uvvh'],
+    'video/vnd.dece.mobile': ['uvm', 'uvvm'],
+    'video/vnd.dece.pd': ['uvp', 'uvvp'],
+    'video/vnd.dece.sd': ['uvs', 'uvvs'],
+    'video/vnd.dece.video': ['uvv', 'uvvv'],
+    'video/vnd.dvb.file': ['dvb'],
+    'video/vnd.fvt': ['fvt'],
+    'video/vnd.mpegurl': ['mxu', 'm4u'],
+    'video/vnd.ms-playready.media.pyv': ['pyv'],
+    'video/vnd.uvvu.mp4': ['uvu', 'uvvu'],
+    'video/vnd.vivo': ['viv'],
+    'video/x-f4v': ['f4v'],
+    'video/x-fli': ['fli'],
+    'video/x-flv': ['flv'],
+    'video/x-m4v': ['m4v'],
+    'video/x-matroska': ['mkv', 'mk3d', 'mks'],
+    'video/x-mng': ['mng'],
+    'video/x-ms-asf': ['asf', 'asx'],
+    'video/x-ms-vob': ['vob'],
+    'video/x-ms-wm': ['wm'],
+    'video/x-ms-wmv': ['wmv'],
+    'video/x-ms-wmx': ['wmx'],
+    'video/x-ms-wvx': ['wvx'],
+    'video/x-msvideo': ['avi'],
+    'video/x-sgi-movie': ['movie'],
+    'video/x-smv': ['smv'],
+    'x-conference/x-cooltalk': ['ice'],
+};
+Object.freeze(types);
+/* harmony default export */ const other = (types);
+
+;// CONCATENATED MODULE: ./node_modules/mime/dist/types/standard.js
+const standard_types = {
+    'application/andrew-inset': ['ez'],
+    'application/appinstaller': ['appinstaller'],
+    'application/applixware': ['aw'],
+    'application/appx': ['appx'],
+    'application/appxbundle': ['appxbundle'],
+    'application/atom+xml': ['atom'],
+    'application/atomcat+xml': ['atomcat'],
+    'application/atomdeleted+xml': ['atomdeleted'],
+    'application/atomsvc+xml': ['atomsvc'],
+    'application/atsc-dwd+xml': ['dwd'],
+    'application/atsc-held+xml': ['held'],
+    'application/atsc-rsat+xml': ['rsat'],
+    'application/automationml-aml+xml': ['aml'],
+    'application/automationml-amlx+zip': ['amlx'],
+    'application/bdoc': ['bdoc'],
+    'application/calendar+xml': ['xcs'],
+    'application/ccxml+xml': ['ccxml'],
+    'application/cdfx+xml': ['cdfx'],
+    'application/cdmi-capability': ['cdmia'],
+    'application/cdmi-container': ['cdmic'],
+    'application/cdmi-domain': ['cdmid'],
+    'application/cdmi-object': ['cdmio'],
+    'application/cdmi-queue': ['cdmiq'],
+    'application/cpl+xml': ['cpl'],
+    'application/cu-seeme': ['cu'],
+    'application/cwl': ['cwl'],
+    'application/dash+xml': ['mpd'],
+    'application/dash-patch+xml': ['mpp'],
+    'application/davmount+xml': ['davmount'],
+    'application/dicom': ['dcm'],
+    'application/docbook+xml': ['dbk'],
+    'application/dssc+der': ['dssc'],
+    'application/dssc+xml': ['xdssc'],
+    'application/ecmascript': ['ecma'],
+    'application/emma+xml': ['emma'],
+    'application/emotionml+xml': ['emotionml'],
+    'application/epub+zip': ['epub'],
+    'application/exi': ['exi'],
+    'application/express': ['exp'],
+    'application/fdf': ['fdf'],
+    'application/fdt+xml': ['fdt'],
+    'application/font-tdpfr': ['pfr'],
+    'application/geo+json': ['geojson'],
+    'application/gml+xml': ['gml'],
+    'application/gpx+xml': ['gpx'],
+    'application/gxf': ['gxf'],
+    'application/gzip': ['gz'],
+    'application/hjson': ['hjson'],
+    'application/hyperstudio': ['stk'],
+    'application/inkml+xml': ['ink', 'inkml'],
+    'application/ipfix': ['ipfix'],
+    'application/its+xml': ['its'],
+    'application/java-archive': ['jar', 'war', 'ear'],
+    'application/java-serialized-object': ['ser'],
+    'application/java-vm': ['class'],
+    'application/javascript': ['*js'],
+    'application/json': ['json', 'map'],
+    'application/json5': ['json5'],
+    'application/jsonml+json': ['jsonml'],
+    'application/ld+json': ['jsonld'],
+    'application/lgr+xml': ['lgr'],
+    'application/lost+xml': ['lostxml'],
+    'application/mac-binhex40': ['hqx'],
+    'application/mac-compactpro': ['cpt'],
+    'application/mads+xml': ['mads'],
+    'application/manifest+json': ['webmanifest'],
+    'application/marc': ['mrc'],
+    'application/marcxml+xml': ['mrcx'],
+    'application/mathematica': ['ma', 'nb', 'mb'],
+    'application/mathml+xml': ['mathml'],
+    'application/mbox': ['mbox'],
+    'application/media-policy-dataset+xml': ['mpf'],
+    'application/mediaservercontrol+xml': ['mscml'],
+    'application/metalink+xml': ['metalink'],
+    'application/metalink4+xml': ['meta4'],
+    'application/mets+xml': ['mets'],
+    'application/mmt-aei+xml': ['maei'],
+    'application/mmt-usd+xml': ['musd'],
+    'application/mods+xml': ['mods'],
+    'application/mp21': ['m21', 'mp21'],
+    'application/mp4': ['*mp4', '*mpg4', 'mp4s', 'm4p'],
+    'application/msix': ['msix'],
+    'application/msixbundle': ['msixbundle'],
+    'application/msword': ['doc', 'dot'],
+    'application/mxf': ['mxf'],
+    'application/n-quads': ['nq'],
+    'application/n-triples': ['nt'],
+    'application/node': ['cjs'],
+    'application/octet-stream': [
+        'bin',
+        'dms',
+        'lrf',
+        'mar',
+        'so',
+        'dist',
+        'distz',
+        'pkg',
+        'bpk',
+        'dump',
+        'elc',
+        'deploy',
+        'exe',
+        'dll',
+        'deb',
+        'dmg',
+        'iso',
+        'img',
+        'msi',
+        'msp',
+        'msm',
+        'buffer',
+    ],
+    'application/oda': ['oda'],
+    'application/oebps-package+xml': ['opf'],
+    'application/ogg': ['ogx'],
+    'application/omdoc+xml': ['omdoc'],
+    'application/onenote': [
+        'onetoc',
+        'onetoc2',
+        'onetmp',
+        'onepkg',
+        'one',
+        'onea',
+    ],
+    'application/oxps': ['oxps'],
+    'application/p2p-overlay+xml': ['relo'],
+    'application/patch-ops-error+xml': ['xer'],
+    'application/pdf': ['pdf'],
+    'application/pgp-encrypted': ['pgp'],
+    'application/pgp-keys': ['asc'],
+    'application/pgp-signature': ['sig', '*asc'],
+    'application/pics-rules': ['prf'],
+    'application/pkcs10': ['p10'],
+    'application/pkcs7-mime': ['p7m', 'p7c'],
+    'application/pkcs7-signature': ['p7s'],
+    'application/pkcs8': ['p8'],
+    'application/pkix-attr-cert': ['ac'],
+    'application/pkix-cert': ['cer'],
+    'application/pkix-crl': ['crl'],
+    'application/pkix-pkipath': ['pkipath'],
+    'application/pkixcmp': ['pki'],
+    'application/pls+xml': ['pls'],
+    'application/postscript': ['ai', 'eps', 'ps'],
+    'application/provenance+xml': ['provx'],
+    'application/pskc+xml': ['pskcxml'],
+    'application/raml+yaml': ['raml'],
+    'application/rdf+xml': ['rdf', 'owl'],
+    'application/reginfo+xml': ['rif'],
+    'application/relax-ng-compact-syntax': ['rnc'],
+    'application/resource-lists+xml': ['rl'],
+    'application/resource-lists-diff+xml': ['rld'],
+    'application/rls-services+xml': ['rs'],
+    'application/route-apd+xml': ['rapd'],
+    'application/route-s-tsid+xml': ['sls'],
+    'application/route-usd+xml': ['rusd'],
+    'application/rpki-ghostbusters': ['gbr'],
+    'application/rpki-manifest': ['mft'],
+    'application/rpki-roa': ['roa'],
+    'application/rsd+xml': ['rsd'],
+    'application/rss+xml': ['rss'],
+    'application/rtf': ['rtf'],
+    'application/sbml+xml': ['sbml'],
+    'application/scvp-cv-request': ['scq'],
+    'application/scvp-cv-response': ['scs'],
+    'application/scvp-vp-request': ['spq'],
+    'application/scvp-vp-response': ['spp'],
+    'application/sdp': ['sdp'],
+    'application/senml+xml': ['senmlx'],
+    'application/sensml+xml': ['sensmlx'],
+    'application/set-payment-initiation': ['setpay'],
+    'application/set-registration-initiation': ['setreg'],
+    'application/shf+xml': ['shf'],
+    'application/sieve': ['siv', 'sieve'],
+    'application/smil+xml': ['smi', 'smil'],
+    'application/sparql-query': ['rq'],
+    'application/sparql-results+xml': ['srx'],
+    'application/sql': ['sql'],
+    'application/srgs': ['gram'],
+    'application/srgs+xml': ['grxml'],
+    'application/sru+xml': ['sru'],
+    'application/ssdl+xml': ['ssdl'],
+    'application/ssml+xml': ['ssml'],
+    'application/swid+xml': ['swidtag'],
+    'application/tei+xml': ['tei', 'teicorpus'],
+    'application/thraud+xml': ['tfi'],
+    'application/timestamped-data': ['tsd'],
+    'application/toml': ['toml'],
+    'application/trig': ['trig'],
+    'application/ttml+xml': ['ttml'],
+    'application/ubjson': ['ubj'],
+    'application/urc-ressheet+xml': ['rsheet'],
+    'application/urc-targetdesc+xml': ['td'],
+    'application/voicexml+xml': ['vxml'],
+    'application/wasm': ['wasm'],
+    'application/watcherinfo+xml': ['wif'],
+    'application/widget': ['wgt'],
+    'application/winhlp': ['hlp'],
+    'application/wsdl+xml': ['wsdl'],
+    'application/wspolicy+xml': ['wspolicy'],
+    'application/xaml+xml': ['xaml'],
+    'application/xcap-att+xml': ['xav'],
+    'application/xcap-caps+xml': ['xca'],
+    'application/xcap-diff+xml': ['xdf'],
+    'application/xcap-el+xml': ['xel'],
+    'application/xcap-ns+xml': ['xns'],
+    'application/xenc+xml': ['xenc'],
+    'application/xfdf': ['xfdf'],
+    'application/xhtml+xml': ['xhtml', 'xht'],
+    'application/xliff+xml': ['xlf'],
+    'application/xml': ['xml', 'xsl', 'xsd', 'rng'],
+    'application/xml-dtd': ['dtd'],
+    'application/xop+xml': ['xop'],
+    'application/xproc+xml': ['xpl'],
+    'application/xslt+xml': ['*xsl', 'xslt'],
+    'application/xspf+xml': ['xspf'],
+    'application/xv+xml': ['mxml', 'xhvml', 'xvml', 'xvm'],
+    'application/yang': ['yang'],
+    'application/yin+xml': ['yin'],
+    'application/zip': ['zip'],
+    'application/zip+dotlottie': ['lottie'],
+    'audio/3gpp': ['*3gpp'],
+    'audio/aac': ['adts', 'aac'],
+    'audio/adpcm': ['adp'],
+    'audio/amr': ['amr'],
+    'audio/basic': ['au', 'snd'],
+    'audio/midi': ['mid', 'midi', 'kar', 'rmi'],
+    'audio/mobile-xmf': ['mxmf'],
+    'audio/mp3': ['*mp3'],
+    'audio/mp4': ['m4a', 'mp4a', 'm4b'],
+    'audio/mpeg': ['mpga', 'mp2', 'mp2a', 'mp3', 'm2a', 'm3a'],
+    'audio/ogg': ['oga', 'ogg', 'spx', 'opus'],
+    'audio/s3m': ['s3m'],
+    'audio/silk': ['sil'],
+    'audio/wav': ['wav'],
+    'audio/wave': ['*wav'],
+    'audio/webm': ['weba'],
+    'audio/xm': ['xm'],
+    'font/collection': ['ttc'],
+    'font/otf': ['otf'],
+    'font/ttf': ['ttf'],
+    'font/woff': ['woff'],
+    'font/woff2': ['woff2'],
+    'image/aces': ['exr'],
+    'image/apng': ['apng'],
+    'image/avci': ['avci'],
+    'image/avcs': ['avcs'],
+    'image/avif': ['avif'],
+    'image/bmp': ['bmp', 'dib'],
+    'image/cgm': ['cgm'],
+    'image/dicom-rle': ['drle'],
+    'image/dpx': ['dpx'],
+    'image/emf': ['emf'],
+    'image/fits': ['fits'],
+    'image/g3fax': ['g3'],
+    'image/gif': ['gif'],
+    'image/heic': ['heic'],
+    'image/heic-sequence': ['heics'],
+    'image/heif': ['heif'],
+    'image/heif-sequence': ['heifs'],
+    'image/hej2k': ['hej2'],
+    'image/ief': ['ief'],
+    'image/jaii': ['jaii'],
+    'image/jais': ['jais'],
+    'image/jls': ['jls'],
+    'image/jp2': ['jp2', 'jpg2'],
+    'image/jpeg': ['jpg', 'jpeg', 'jpe'],
+    'image/jph': ['jph'],
+    'image/jphc': ['jhc'],
+    'image/jpm': ['jpm', 'jpgm'],
+    'image/jpx': ['jpx', 'jpf'],
+    'image/jxl': ['jxl'],
+    'image/jxr': ['jxr'],
+    'image/jxra': ['jxra'],
+    'image/jxrs': ['jxrs'],
+    'image/jxs': ['jxs'],
+    'image/jxsc': ['jxsc'],
+    'image/jxsi': ['jxsi'],
+    'image/jxss': ['jxss'],
+    'image/ktx': ['ktx'],
+    'image/ktx2': ['ktx2'],
+    'image/pjpeg': ['jfif'],
+    'image/png': ['png'],
+    'image/sgi': ['sgi'],
+    'image/svg+xml': ['svg', 'svgz'],
+    'image/t38': ['t38'],
+    'image/tiff': ['tif', 'tiff'],
+    'image/tiff-fx': ['tfx'],
+    'image/webp': ['webp'],
+    'image/wmf': ['wmf'],
+    'message/disposition-notification': ['disposition-notification'],
+    'message/global': ['u8msg'],
+    'message/global-delivery-status': ['u8dsn'],
+    'message/global-disposition-notification': ['u8mdn'],
+    'message/global-headers': ['u8hdr'],
+    'message/rfc822': ['eml', 'mime', 'mht', 'mhtml'],
+    'model/3mf': ['3mf'],
+    'model/gltf+json': ['gltf'],
+    'model/gltf-binary': ['glb'],
+    'model/iges': ['igs', 'iges'],
+    'model/jt': ['jt'],
+    'model/mesh': ['msh', 'mesh', 'silo'],
+    'model/mtl': ['mtl'],
+    'model/obj': ['obj'],
+    'model/prc': ['prc'],
+    'model/step': ['step', 'stp', 'stpnc', 'p21', '210'],
+    'model/step+xml': ['stpx'],
+    'model/step+zip': ['stpz'],
+    'model/step-xml+zip': ['stpxz'],
+    'model/stl': ['stl'],
+    'model/u3d': ['u3d'],
+    'model/vrml': ['wrl', 'vrml'],
+    'model/x3d+binary': ['*x3db', 'x3dbz'],
+    'model/x3d+fastinfoset': ['x3db'],
+    'model/x3d+vrml': ['*x3dv', 'x3dvz'],
+    'model/x3d+xml': ['x3d', 'x3dz'],
+    'model/x3d-vrml': ['x3dv'],
+    'text/cache-manifest': ['appcache', 'manifest'],
+    'text/calendar': ['ics', 'ifb'],
+    'text/coffeescript': ['coffee', 'litcoffee'],
+    'text/css': ['css'],
+    'text/csv': ['csv'],
+    'text/html': ['html', 'htm', 'shtml'],
+    'text/jade': ['jade'],
+    'text/javascript': ['js', 'mjs'],
+    'text/jsx': ['jsx'],
+    'text/less': ['less'],
+    'text/markdown': ['md', 'markdown'],
+    'text/mathml': ['mml'],
+    'text/mdx': ['mdx'],
+    'text/n3': ['n3'],
+    'text/plain': ['txt', 'text', 'conf', 'def', 'list', 'log', 'in', 'ini'],
+    'text/richtext': ['rtx'],
+    'text/rtf': ['*rtf'],
+    'text/sgml': ['sgml', 'sgm'],
+    'text/shex': ['shex'],
+    'text/slim': ['slim', 'slm'],
+    'text/spdx': ['spdx'],
+    'text/stylus': ['stylus', 'styl'],
+    'text/tab-separated-values': ['tsv'],
+    'text/troff': ['t', 'tr', 'roff', 'man', 'me', 'ms'],
+    'text/turtle': ['ttl'],
+    'text/uri-list': ['uri', 'uris', 'urls'],
+    'text/vcard': ['vcard'],
+    'text/vtt': ['vtt'],
+    'text/wgsl': ['wgsl'],
+    'text/xml': ['*xml'],
+    'text/yaml': ['yaml', 'yml'],
+    'video/3gpp': ['3gp', '3gpp'],
+    'video/3gpp2': ['3g2'],
+    'video/h261': ['h261'],
+    'video/h263': ['h263'],
+    'video/h264': ['h264'],
+    'video/iso.segment': ['m4s'],
+    'video/jpeg': ['jpgv'],
+    'video/jpm': ['*jpm', '*jpgm'],
+    'video/mj2': ['mj2', 'mjp2'],
+    'video/mp2t': ['ts', 'm2t', 'm2ts', 'mts'],
+    'video/mp4': ['mp4', 'mp4v', 'mpg4'],
+    'video/mpeg': ['mpeg', 'mpg', 'mpe', 'm1v', 'm2v'],
+    'video/ogg': ['ogv'],
+    'video/quicktime': ['qt', 'mov'],
+    'video/webm': ['webm'],
+};
+Object.freeze(standard_types);
+/* harmony default export */ const types_standard = (standard_types);
+
+;// CONCATENATED MODULE: ./node_modules/mime/dist/src/Mime.js
+var __classPrivateFieldGet = (undefined && undefined.__classPrivateFieldGet) || function (receiver, state, kind, f) {
+    if (kind === "a" && !f) throw new TypeError("Private accessor was defined without a getter");
+    if (typeof state === "function" ? receiver !== state || !f : !state.has(receiver)) throw new TypeError("Cannot read private member from an object whose class did not declare it");
+    return kind === "m" ? f : kind === "a" ? f.call(receiver) : f ? f.value : state.get(receiver);
+};
+var _Mime_extensionToType, _Mime_typeToExtension, _Mime_typeToExtensions;
+class Mime {
+    constructor(...args) {
+        _Mime_extensionToType.set(this, new Map());
+        _Mime_typeToExtension.set(this, new Map());
+        _Mime_typeToExtensions.set(this, new Map());
+        for (const arg of args) {
+            this.define(arg);
+        }
+    }
+    define(typeMap, force = false) {
+        for (let [type, extensions] of Object.entries(typeMap)) {
+            type = type.toLowerCase();
+            extensions = extensions.map((ext) => ext.toLowerCase());
+            let allExtensions = __classPrivateFieldGet(this, _Mime_typeToExtensions, "f").get(type);
+            if (!allExtensions) {
+                allExtensions = new Set();
+                __classPrivateFieldGet(this, _Mime_typeToExtensions, "f").set(type, allExtensions);
+            }
+            let first = true;
+            for (let extension of extensions) {
+                const starred = extension.startsWith('*');
+                extension = starred ? extension.slice(1) : extension;
+                allExtensions.add(extension);
+                if (first) {
+                    __classPrivateFieldGet(this, _Mime_typeToExtension, "f").set(type, extension);
+                }
+                first = false;
+                if (starred)
+                    continue;
+                const currentType = __classPrivateFieldGet(this, _Mime_extensionToType, "f").get(extension);
+                if (currentType && currentType != type && !force) {
+                    throw new Error(`"${type} -> ${extension}" conflicts with "${currentType} -> ${extension}". Pass \`force=true\` to override this definition.`);
+                }
+                __classPrivateFieldGet(this, _Mime_extensionToType, "f").set(extension, type);
+            }
+        }
+        return this;
+    }
+    getType(path) {
+        if (typeof path !== 'string')
+            return null;
+        const last = path.replace(/^.*[/\\]/s, '').toLowerCase();
+        const ext = last.replace(/^.*\./s, '').toLowerCase();
+        const hasPath = last.length < path.length;
+        const hasDot = ext.length < last.length - 1;
+        if (!hasDot && hasPath)
+            return null;
+        return __classPrivateFieldGet(this, _Mime_extensionToType, "f").get(ext) ?? null;
+    }
+    getExtension(type) {
+        if (typeof type !== 'string')
+            return null;
+        type = type?.split?.(';')[0];
+        return ((type && __classPrivateFieldGet(this, _Mime_typeToExtension, "f").get(type.trim().toLowerCase())) ?? null);
+    }
+    getAllExtensions(type) {
+        if (typeof type !== 'string')
+            return null;
+        type = type.split(';')[0].trim().toLowerCase();
+        const extensions = __classPrivateFieldGet(this, _Mime_typeToExtensions, "f").get(type);
+        return extensions ? new Set(extensions) : null;
+    }
+    _freeze() {
+        this.define = () => {
+            throw new Error('define() not allowed for built-in Mime objects. See https://github.com/broofa/mime/blob/main/README.md#custom-mime-instances');
+        };
+        Object.freeze(this);
+        return this;
+    }
+    _getTestState() {
+        return {
+            types: __classPrivateFieldGet(this, _Mime_extensionToType, "f"),
+            extensions: __classPrivateFieldGet(this, _Mime_typeToExtension, "f"),
+        };
+    }
+}
+_Mime_extensionToType = new WeakMap(), _Mime_typeToExtension = new WeakMap(), _Mime_typeToExtensions = new WeakMap();
+/* harmony default export */ const src_Mime = (Mime);
+
+;// CONCATENATED MODULE: ./node_modules/mime/dist/src/index.js
+
+
+
+
+/* harmony default export */ const src = (new src_Mime(types_standard, other)._freeze());
+
+;// CONCATENATED MODULE: ./build/core/headers.js
+
+/** Names whose type no extension tells. https://developer.apple.com/documentation/xcode/supporting-associated-domains */
+const TYPES_BY_NAME = new Map([
+    ['apple-app-site-association', 'application/json'],
+    ['cname', 'text/plain'],
+    ['license', 'text/plain'],
+    ['readme', 'text/plain'],
+    ['_headers', 'text/plain'],
+    ['_redirects', 'text/plain'],
+]);
+/** Where the registry of the `mime` package says something else than browsers expect of a site. */
+const TYPES_BY_EXTENSION = new Map([
+    ['js', 'text/javascript'], // RFC 9239
+    ['mjs', 'text/javascript'],
+    ['cjs', 'text/javascript'],
+    ['ico', 'image/x-icon'],
+    ['map', 'application/json'],
+    ['ts', 'video/mp2t'],
+]);
+const PAGE = /\.x?html?$/i;
+/** What is fetched by name again and again and leads to all the rest: replaced when everything it names is there. */
+const SERVICE_WORKER = /(^|[/._-])(service[-_]?worker|ngsw-worker|sw)\.m?js$/i;
+const MANIFEST = /(\.webmanifest|(^|\/)(manifest|asset-manifest|ngsw)\.json)$/i;
+const FEED = /((^|\/)((feed|rss|atom|sitemap[\w-]*)\.(xml|json)|index\.xml)|\.(rss|atom))$/i;
+const REVALIDATE = 'public, max-age=0, must-revalidate';
+const IMMUTABLE = 'public, max-age=31536000, immutable';
+/** The headers that a file is stored with. */
+function headersFor(path, { cacheControl, headerRules }) {
+    const headers = {
+        contentType: contentType(path),
+        cacheControl: cacheControlFor(path, cacheControl),
+    };
+    const metadata = {};
+    for (const rule of headerRules) {
+        if (!rule.matches(path))
+            continue;
+        Object.assign(headers, rule.headers);
+        Object.assign(metadata, rule.metadata);
+    }
+    const given = withoutAbsent(headers);
+    const meta = withoutAbsent(metadata);
+    const type = given.contentType ?? 'application/octet-stream';
+    return { ...given, contentType: type, ...(Object.keys(meta).length > 0 && { metadata: meta }) };
+}
+/**
+ * Whether an object that somebody else put is served as it should be. Metadata that nobody asked for is left alone: tools
+ * keep their own there.
+ */
+function sameHeaders(wanted, there) {
+    const { metadata: wantedMetadata = {}, ...headers } = wanted;
+    const names = Object.keys({ ...headers, ...there }).filter((name) => name !== 'metadata');
+    return (names.every((name) => normal(name, wanted[name]) === normal(name, there[name])) &&
+        Object.entries(wantedMetadata).every(([name, value]) => there.metadata?.[name] === value));
+}
+/** `text/html;charset=UTF-8` and `text/html; charset=utf-8` are the same; a file name in Content-Disposition is not. */
+function normal(name, value = '') {
+    if (name === 'contentDisposition')
+        return value;
+    return value
+        .toLowerCase()
+        .replace(/\s*([;,=])\s*/g, '$1')
+        .trim();
+}
+function withoutAbsent(record) {
+    return Object.fromEntries(Object.entries(record).filter((entry) => entry[1] !== undefined));
+}
+/** The Content-Type of a path, with a charset for text; `application/octet-stream` where nothing tells. */
+function contentType(path) {
+    const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
+    const extension = name.slice(name.lastIndexOf('.') + 1);
+    const type = TYPES_BY_NAME.get(name) ??
+        (name.includes('.') ? (TYPES_BY_EXTENSION.get(extension) ?? src.getType(name)) : null) ??
+        'application/octet-stream';
+    return isText(type) ? `${type}; charset=utf-8` : type;
+}
+function isText(type) {
+    return type.startsWith('text/') || type.endsWith('+xml') || type === 'application/xml';
+}
+/** The phase in which a file goes up: what others name first, what leads to everything last. */
+function phaseOf(path) {
+    if (path === 'index.html' || SERVICE_WORKER.test(path) || FEED.test(path))
+        return 'entry pages';
+    return PAGE.test(path) || MANIFEST.test(path) ? 'pages' : 'assets';
+}
+function cacheControlFor(path, input) {
+    if (input.kind === 'none')
+        return undefined;
+    if (input.kind === 'all')
+        return input.value;
+    if (phaseOf(path) !== 'assets')
+        return REVALIDATE;
+    return hasContentHash(path) ? IMMUTABLE : undefined;
+}
+/**
+ * Whether a file's name carries a hash of its content, as bundlers write it: `app.3f2a1b9c.js`, `index-BQz5v3aF.css`,
+ * `chunk-XGQ2Y7TW.js`, `d41d8cd98f00b204e980.png`. A file wrongly taken for one would be stale for a year, so a doubtful
+ * name is not one: words, dates, versions and UUIDs are no hashes.
+ */
+function hasContentHash(path) {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    if (UUID.test(name))
+        return false;
+    const [first = '', ...rest] = name.split(/[._-]/);
+    if (rest.length === 0)
+        return false;
+    const extension = name.includes('.') ? 1 : 0;
+    return (first.length >= 16 && isHash(first)) || rest.slice(0, rest.length - extension).some(isHash);
+}
+const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
+/** `cafe2024`, `20240131a` and `25dec2024` are hexadecimal too, `CHAPTER2` is base 32. */
+const WORD_AND_NUMBER = /^(\d+[a-z]+|[a-z]+\d+|\d+(dec|feb)\d+)$/i;
+function isHash(part) {
+    if (WORD_AND_NUMBER.test(part))
+        return false;
+    const digit = /\d/.test(part);
+    if (/^[0-9a-f]{8,64}$/.test(part))
+        return digit && /[a-f]/.test(part);
+    if (/^[A-Z2-7]{8}$/.test(part))
+        return digit && /[A-Z]/.test(part);
+    return digit && /^[A-Za-z0-9]{8,64}$/.test(part) && looksRandom(part);
+}
+/** Tells `BQz5v3aF` from `iPhone14`: random letters change between lower case, upper case and digits at every turn. */
+function looksRandom(part) {
+    const runs = part.match(/[a-z]+|[A-Z]+|\d+/g) ?? [];
+    return (runs.length >= 5 &&
+        runs.every((run) => run.length <= 3 || !/[a-z]/.test(run)) &&
+        /[a-z]/.test(part) &&
+        /[A-Z]/.test(part));
 }
 
 ;// CONCATENATED MODULE: ./build/core/site-url.js
@@ -68361,7 +70815,7 @@ function readlink(fsPath) {
 // See https://github.com/nodejs/node/blob/d0153aee367422d0858105abec186da4dff0a0c5/deps/uv/include/uv/win.h#L691
 const UV_FS_O_EXLOCK = 0x10000000;
 const READONLY = external_fs_.constants.O_RDONLY;
-function exists(fsPath) {
+function io_util_exists(fsPath) {
     return io_util_awaiter(this, void 0, void 0, function* () {
         try {
             yield stat(fsPath);
@@ -69156,7 +71610,7 @@ class ToolRunner extends external_events_.EventEmitter {
                 state.on('debug', (message) => {
                     this._debug(message);
                 });
-                if (this.options.cwd && !(yield exists(this.options.cwd))) {
+                if (this.options.cwd && !(yield io_util_exists(this.options.cwd))) {
                     return reject(new Error(`The cwd: ${this.options.cwd} does not exist!`));
                 }
                 const fileName = this._getSpawnFileName();
@@ -69723,7 +72177,7 @@ function error(message, properties = {}) {
  * @param message warning issue message. Errors will be converted to string via toString()
  * @param properties optional properties to add to the annotation.
  */
-function warning(message, properties = {}) {
+function core_warning(message, properties = {}) {
     command_issueCommand('warning', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
 }
 /**
@@ -69738,7 +72192,7 @@ function notice(message, properties = {}) {
  * Writes info to log with console.log.
  * @param message info message
  */
-function info(message) {
+function core_info(message) {
     process.stdout.write(message + external_os_.EOL);
 }
 /**
@@ -69833,12 +72287,12 @@ function getIDToken(aud) {
 const log = {
     /** Prints one line; a line feed in it, from a file's name say, is shown and not obeyed. */
     line(text) {
-        info(plain(text));
+        core_info(plain(text));
     },
     /** Prints text of our own that has several lines. */
     block(text) {
         for (const line of text.split('\n'))
-            info(plain(line));
+            core_info(plain(line));
     },
     /** Prints one line that only a debug log shows. */
     debug(text) {
@@ -69850,7 +72304,7 @@ const log = {
     },
     /** Prints a yellow line and makes an annotation. */
     warn(text) {
-        warning(plain(text));
+        core_warning(plain(text));
     },
     /** Prints a red line and makes an annotation. */
     error(title, text) {
@@ -69871,7 +72325,29 @@ const log = {
     },
 };
 
+;// CONCATENATED MODULE: ./build/suggested-policy.js
+
+/** The smallest policy for exactly these inputs, or for some of the actions that they need. */
+function suggestedPolicy(inputs, place, some) {
+    const { storage, destination, probe } = inputs;
+    const { partition, region = inputs.region, account, versioned, checks = [] } = place;
+    const discovered = checks.filter(({ action, required }) => required && action.startsWith('kms:'));
+    const all = new Set([...neededActions(inputs), ...discovered.map(({ action }) => action)]);
+    const actions = [...all].filter((action) => some === undefined || some.includes(action));
+    const named = discovered.map(({ resource }) => ({ arn: resource }))[0];
+    const key = storage.kmsKeyId === undefined ? named : kmsKeyOf(storage.kmsKeyId, { partition, region, account });
+    const removes = probe === 'full' && all.has('s3:PutObject') && !all.has('s3:DeleteObject');
+    const removal = removes ? ['s3:DeleteObject', ...(versioned ? ['s3:DeleteObjectVersion'] : [])] : [];
+    return permissionPolicy(actions, destination, partition, {
+        key,
+        probeObjects: removal.filter((action) => some === undefined || some.includes(action)),
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/bucket.js
+
+
+
 
 
 
@@ -69885,37 +72361,104 @@ const log = {
  * @throws DeployError PERMISSION_DENIED with the statement to paste, and whatever `findRegion` and `probe` throw.
  */
 async function openBucket(inputs, session, caller, report) {
-    const { destination, endpoint, forcePathStyle } = inputs;
+    const { destination, endpoint, forcePathStyle, expectedBucketOwner } = inputs;
     const region = await findRegion(inputs, session.credentials, caller);
-    const partition = partitionOf(region);
     report.opened(region, siteUrlOf({ ...inputs, region }));
-    log.line(`s3://${destination.bucket}/${destination.prefix} in ${region}${endpoint === undefined ? '' : ` at ${endpoint}`}`);
-    const s3 = createS3({ region, endpoint, forcePathStyle }, session.credentials, inputs.concurrency + 8, caller.clock);
-    const isAws = endpoint === undefined;
-    const actions = neededActions(inputs);
-    const policy = (needed) => permissionPolicy(needed, destination, partition);
-    const checks = await probe(s3, caller, { destination, partition, isAws, runId: crypto.randomUUID() }, actions);
-    const denied = checks.filter(({ result }) => result === 'denied');
-    report.checked(checks, denied.map(({ action }) => action), policy(actions));
-    if (denied.length > 0)
-        throw permissionDenied(denied, policy(denied.map(({ action }) => action)), session.holder);
-    return new S3ObjectStore(s3, caller, {
+    const at = endpoint === undefined ? '' : ` at ${endpoint}`;
+    log.line(`s3://${destination.bucket}/${destination.prefix} in ${region}${at}`);
+    const address = { region, endpoint, forcePathStyle };
+    const s3 = createS3({ ...address, expectedBucketOwner }, session.credentials, inputs.concurrency + 8, caller.clock);
+    const place = { partition: partitionOf(region), region, account: session.identity?.account };
+    const store = new S3ObjectStore(s3, caller, {
+        ...inputs,
         bucket: destination.bucket,
-        isAws,
-        sizes: inputs.sizes,
-        storage: inputs.storage,
+        isAws: endpoint === undefined,
+        capabilities: knownCapabilities(endpoint),
     });
+    if (inputs.probe === 'off') {
+        report.suggests(suggestedPolicy(inputs, place));
+        return { store, capabilities: knownCapabilities(endpoint), mayList: true, mayRead: true };
+    }
+    const clients = {
+        s3,
+        unowned: once(() => createS3(address, session.credentials, 4)),
+        nobodys: once(() => createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, 1)),
+        anonymous: once(() => createAnonymousS3(address)),
+    };
+    const outcome = await probe(targetOf(inputs, place), clients, caller, report.leftBehind);
+    const { checks, capabilities, versioned } = outcome;
+    const missing = checks.filter(({ required, result }) => required && result === 'denied');
+    report.suggests(suggestedPolicy(inputs, { ...place, versioned, checks }));
+    report.probed(outcome, missing.map(({ action }) => action));
+    if (missing.length > 0)
+        throw permissionDenied(missing, grantFor(inputs, { ...place, versioned }, outcome), session);
+    const may = (action) => !checks.some((one) => one.action === action && one.result === 'denied');
+    return { store, capabilities, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
 }
-function permissionDenied(denied, policy, who) {
+/** A client that only some probes need. */
+function once(make) {
+    let made;
+    return () => {
+        made ??= make();
+        return made;
+    };
+}
+function targetOf(inputs, { partition, region, account }) {
+    const { storage, mode, endpoint } = inputs;
+    const thorough = mode === 'probe';
+    // Before a deploy nothing is written unless that is asked for.
+    const asked = inputs.probe === 'off' || (inputs.probe === 'auto' && !thorough) ? 'no-residue' : inputs.probe;
+    return {
+        ...inputs,
+        partition,
+        isAws: endpoint === undefined,
+        needs: needsOf(inputs),
+        headers: objectHeaders(headersFor('index.html', inputs), storage),
+        kmsKey: storage.kmsKeyId === undefined ? undefined : kmsKeyOf(storage.kmsKeyId, { partition, region, account }),
+        asked,
+        thorough,
+        known: knownCapabilities(endpoint),
+        runId: crypto.randomUUID(),
+    };
+}
+/** What to add: what was denied, and what could not be tried because of that. */
+function grantFor(inputs, place, { checks }) {
+    const lacking = checks.filter((one) => one.result === 'denied' || one.evidence === 'not tried');
+    return suggestedPolicy(inputs, { ...place, checks }, lacking.map(({ action }) => action));
+}
+function permissionDenied(denied, policy, { holder }) {
     const what = denied.map(({ action, resource }) => `${action} on ${resource}`).join(', ');
     const because = denied.map(({ why }) => why).find((why) => why !== undefined);
     return new DeployError('PERMISSION_DENIED', `Denied: ${what}${because === undefined ? '' : ` (${because})`}.`, {
         hint: [
-            `Add this to the permission policy of ${who}:`,
+            `Add this to the permission policy of ${holder}:`,
             JSON.stringify(policy.Statement, null, 2),
-            'If it is there already, look for a Deny in the bucket policy, a permissions boundary or the session policy.',
+            ...remedies(denied),
         ].join('\n'),
     });
+}
+/** Where else to look: AWS says whose policy it was, and nothing at all about buckets of other organizations. */
+function remedies(denied) {
+    const policies = new Set(denied.flatMap(({ deniedBy }) => (deniedBy === undefined ? [] : [deniedBy])));
+    const key = denied.find(({ action }) => action.startsWith('kms:'));
+    const lines = [...new Set([...policies].map(remedyOf))].filter((line) => line !== '');
+    if (key !== undefined) {
+        lines.push(`The policy of the key must let the holder use it as well. If the bucket encrypts with it by default, set`);
+        lines.push(`sse-kms-key-id: ${key.resource}, so that the session may use it.`);
+    }
+    if (policies.size === 0) {
+        lines.push('If it is there already, look for a Deny in the bucket policy, a permissions boundary or the session policy. A bucket', 'of another account must grant it in its own bucket policy too: check that the name is of the bucket that you mean.');
+    }
+    return lines;
+}
+function remedyOf({ policy, explicit }) {
+    if (explicit)
+        return `A statement with "Effect": "Deny" forbids it, in the ${policy}: no grant helps until it is gone.`;
+    if (policy === 'identity-based policy')
+        return '';
+    if (policy === 'session policy')
+        return 'The session policy must allow it as well: see inline-session-policy.';
+    return `The ${policy} must allow it as well.`;
 }
 
 ;// CONCATENATED MODULE: ./node_modules/js-yaml/dist/js-yaml.mjs
@@ -73771,1402 +76314,6 @@ function likeness(a, b) {
     return start + end;
 }
 
-;// CONCATENATED MODULE: ./node_modules/mime/dist/types/other.js
-const types = {
-    'application/prs.cww': ['cww'],
-    'application/prs.xsf+xml': ['xsf'],
-    'application/vnd.1000minds.decision-model+xml': ['1km'],
-    'application/vnd.3gpp.pic-bw-large': ['plb'],
-    'application/vnd.3gpp.pic-bw-small': ['psb'],
-    'application/vnd.3gpp.pic-bw-var': ['pvb'],
-    'application/vnd.3gpp2.tcap': ['tcap'],
-    'application/vnd.3m.post-it-notes': ['pwn'],
-    'application/vnd.accpac.simply.aso': ['aso'],
-    'application/vnd.accpac.simply.imp': ['imp'],
-    'application/vnd.acucobol': ['acu'],
-    'application/vnd.acucorp': ['atc', 'acutc'],
-    'application/vnd.adobe.air-application-installer-package+zip': ['air'],
-    'application/vnd.adobe.formscentral.fcdt': ['fcdt'],
-    'application/vnd.adobe.fxp': ['fxp', 'fxpl'],
-    'application/vnd.adobe.xdp+xml': ['xdp'],
-    'application/vnd.adobe.xfdf': ['*xfdf'],
-    'application/vnd.age': ['age'],
-    'application/vnd.ahead.space': ['ahead'],
-    'application/vnd.airzip.filesecure.azf': ['azf'],
-    'application/vnd.airzip.filesecure.azs': ['azs'],
-    'application/vnd.amazon.ebook': ['azw'],
-    'application/vnd.americandynamics.acc': ['acc'],
-    'application/vnd.amiga.ami': ['ami'],
-    'application/vnd.android.package-archive': ['apk'],
-    'application/vnd.anser-web-certificate-issue-initiation': ['cii'],
-    'application/vnd.anser-web-funds-transfer-initiation': ['fti'],
-    'application/vnd.antix.game-component': ['atx'],
-    'application/vnd.apple.installer+xml': ['mpkg'],
-    'application/vnd.apple.keynote': ['key'],
-    'application/vnd.apple.mpegurl': ['m3u8'],
-    'application/vnd.apple.numbers': ['numbers'],
-    'application/vnd.apple.pages': ['pages'],
-    'application/vnd.apple.pkpass': ['pkpass'],
-    'application/vnd.aristanetworks.swi': ['swi'],
-    'application/vnd.astraea-software.iota': ['iota'],
-    'application/vnd.audiograph': ['aep'],
-    'application/vnd.autodesk.fbx': ['fbx'],
-    'application/vnd.balsamiq.bmml+xml': ['bmml'],
-    'application/vnd.blueice.multipass': ['mpm'],
-    'application/vnd.bmi': ['bmi'],
-    'application/vnd.businessobjects': ['rep'],
-    'application/vnd.chemdraw+xml': ['cdxml'],
-    'application/vnd.chipnuts.karaoke-mmd': ['mmd'],
-    'application/vnd.cinderella': ['cdy'],
-    'application/vnd.citationstyles.style+xml': ['csl'],
-    'application/vnd.claymore': ['cla'],
-    'application/vnd.cloanto.rp9': ['rp9'],
-    'application/vnd.clonk.c4group': ['c4g', 'c4d', 'c4f', 'c4p', 'c4u'],
-    'application/vnd.cluetrust.cartomobile-config': ['c11amc'],
-    'application/vnd.cluetrust.cartomobile-config-pkg': ['c11amz'],
-    'application/vnd.commonspace': ['csp'],
-    'application/vnd.contact.cmsg': ['cdbcmsg'],
-    'application/vnd.cosmocaller': ['cmc'],
-    'application/vnd.crick.clicker': ['clkx'],
-    'application/vnd.crick.clicker.keyboard': ['clkk'],
-    'application/vnd.crick.clicker.palette': ['clkp'],
-    'application/vnd.crick.clicker.template': ['clkt'],
-    'application/vnd.crick.clicker.wordbank': ['clkw'],
-    'application/vnd.criticaltools.wbs+xml': ['wbs'],
-    'application/vnd.ctc-posml': ['pml'],
-    'application/vnd.cups-ppd': ['ppd'],
-    'application/vnd.curl.car': ['car'],
-    'application/vnd.curl.pcurl': ['pcurl'],
-    'application/vnd.dart': ['dart'],
-    'application/vnd.data-vision.rdz': ['rdz'],
-    'application/vnd.dbf': ['dbf'],
-    'application/vnd.dcmp+xml': ['dcmp'],
-    'application/vnd.dece.data': ['uvf', 'uvvf', 'uvd', 'uvvd'],
-    'application/vnd.dece.ttml+xml': ['uvt', 'uvvt'],
-    'application/vnd.dece.unspecified': ['uvx', 'uvvx'],
-    'application/vnd.dece.zip': ['uvz', 'uvvz'],
-    'application/vnd.denovo.fcselayout-link': ['fe_launch'],
-    'application/vnd.dna': ['dna'],
-    'application/vnd.dolby.mlp': ['mlp'],
-    'application/vnd.dpgraph': ['dpg'],
-    'application/vnd.dreamfactory': ['dfac'],
-    'application/vnd.ds-keypoint': ['kpxx'],
-    'application/vnd.dvb.ait': ['ait'],
-    'application/vnd.dvb.service': ['svc'],
-    'application/vnd.dynageo': ['geo'],
-    'application/vnd.ecowin.chart': ['mag'],
-    'application/vnd.enliven': ['nml'],
-    'application/vnd.epson.esf': ['esf'],
-    'application/vnd.epson.msf': ['msf'],
-    'application/vnd.epson.quickanime': ['qam'],
-    'application/vnd.epson.salt': ['slt'],
-    'application/vnd.epson.ssf': ['ssf'],
-    'application/vnd.eszigno3+xml': ['es3', 'et3'],
-    'application/vnd.ezpix-album': ['ez2'],
-    'application/vnd.ezpix-package': ['ez3'],
-    'application/vnd.fdf': ['*fdf'],
-    'application/vnd.fdsn.mseed': ['mseed'],
-    'application/vnd.fdsn.seed': ['seed', 'dataless'],
-    'application/vnd.flographit': ['gph'],
-    'application/vnd.fluxtime.clip': ['ftc'],
-    'application/vnd.framemaker': ['fm', 'frame', 'maker', 'book'],
-    'application/vnd.frogans.fnc': ['fnc'],
-    'application/vnd.frogans.ltf': ['ltf'],
-    'application/vnd.fsc.weblaunch': ['fsc'],
-    'application/vnd.fujitsu.oasys': ['oas'],
-    'application/vnd.fujitsu.oasys2': ['oa2'],
-    'application/vnd.fujitsu.oasys3': ['oa3'],
-    'application/vnd.fujitsu.oasysgp': ['fg5'],
-    'application/vnd.fujitsu.oasysprs': ['bh2'],
-    'application/vnd.fujixerox.ddd': ['ddd'],
-    'application/vnd.fujixerox.docuworks': ['xdw'],
-    'application/vnd.fujixerox.docuworks.binder': ['xbd'],
-    'application/vnd.fuzzysheet': ['fzs'],
-    'application/vnd.genomatix.tuxedo': ['txd'],
-    'application/vnd.geogebra.file': ['ggb'],
-    'application/vnd.geogebra.slides': ['ggs'],
-    'application/vnd.geogebra.tool': ['ggt'],
-    'application/vnd.geometry-explorer': ['gex', 'gre'],
-    'application/vnd.geonext': ['gxt'],
-    'application/vnd.geoplan': ['g2w'],
-    'application/vnd.geospace': ['g3w'],
-    'application/vnd.gmx': ['gmx'],
-    'application/vnd.google-apps.document': ['gdoc'],
-    'application/vnd.google-apps.drawing': ['gdraw'],
-    'application/vnd.google-apps.form': ['gform'],
-    'application/vnd.google-apps.jam': ['gjam'],
-    'application/vnd.google-apps.map': ['gmap'],
-    'application/vnd.google-apps.presentation': ['gslides'],
-    'application/vnd.google-apps.script': ['gscript'],
-    'application/vnd.google-apps.site': ['gsite'],
-    'application/vnd.google-apps.spreadsheet': ['gsheet'],
-    'application/vnd.google-earth.kml+xml': ['kml'],
-    'application/vnd.google-earth.kmz': ['kmz'],
-    'application/vnd.gov.sk.xmldatacontainer+xml': ['xdcf'],
-    'application/vnd.grafeq': ['gqf', 'gqs'],
-    'application/vnd.groove-account': ['gac'],
-    'application/vnd.groove-help': ['ghf'],
-    'application/vnd.groove-identity-message': ['gim'],
-    'application/vnd.groove-injector': ['grv'],
-    'application/vnd.groove-tool-message': ['gtm'],
-    'application/vnd.groove-tool-template': ['tpl'],
-    'application/vnd.groove-vcard': ['vcg'],
-    'application/vnd.hal+xml': ['hal'],
-    'application/vnd.handheld-entertainment+xml': ['zmm'],
-    'application/vnd.hbci': ['hbci'],
-    'application/vnd.hhe.lesson-player': ['les'],
-    'application/vnd.hp-hpgl': ['hpgl'],
-    'application/vnd.hp-hpid': ['hpid'],
-    'application/vnd.hp-hps': ['hps'],
-    'application/vnd.hp-jlyt': ['jlt'],
-    'application/vnd.hp-pcl': ['pcl'],
-    'application/vnd.hp-pclxl': ['pclxl'],
-    'application/vnd.hydrostatix.sof-data': ['sfd-hdstx'],
-    'application/vnd.ibm.minipay': ['mpy'],
-    'application/vnd.ibm.modcap': ['afp', 'listafp', 'list3820'],
-    'application/vnd.ibm.rights-management': ['irm'],
-    'application/vnd.ibm.secure-container': ['sc'],
-    'application/vnd.iccprofile': ['icc', 'icm'],
-    'application/vnd.igloader': ['igl'],
-    'application/vnd.immervision-ivp': ['ivp'],
-    'application/vnd.immervision-ivu': ['ivu'],
-    'application/vnd.insors.igm': ['igm'],
-    'application/vnd.intercon.formnet': ['xpw', 'xpx'],
-    'application/vnd.intergeo': ['i2g'],
-    'application/vnd.intu.qbo': ['qbo'],
-    'application/vnd.intu.qfx': ['qfx'],
-    'application/vnd.ipunplugged.rcprofile': ['rcprofile'],
-    'application/vnd.irepository.package+xml': ['irp'],
-    'application/vnd.is-xpr': ['xpr'],
-    'application/vnd.isac.fcs': ['fcs'],
-    'application/vnd.jam': ['jam'],
-    'application/vnd.jcp.javame.midlet-rms': ['rms'],
-    'application/vnd.jisp': ['jisp'],
-    'application/vnd.joost.joda-archive': ['joda'],
-    'application/vnd.kahootz': ['ktz', 'ktr'],
-    'application/vnd.kde.karbon': ['karbon'],
-    'application/vnd.kde.kchart': ['chrt'],
-    'application/vnd.kde.kformula': ['kfo'],
-    'application/vnd.kde.kivio': ['flw'],
-    'application/vnd.kde.kontour': ['kon'],
-    'application/vnd.kde.kpresenter': ['kpr', 'kpt'],
-    'application/vnd.kde.kspread': ['ksp'],
-    'application/vnd.kde.kword': ['kwd', 'kwt'],
-    'application/vnd.kenameaapp': ['htke'],
-    'application/vnd.kidspiration': ['kia'],
-    'application/vnd.kinar': ['kne', 'knp'],
-    'application/vnd.koan': ['skp', 'skd', 'skt', 'skm'],
-    'application/vnd.kodak-descriptor': ['sse'],
-    'application/vnd.las.las+xml': ['lasxml'],
-    'application/vnd.llamagraphics.life-balance.desktop': ['lbd'],
-    'application/vnd.llamagraphics.life-balance.exchange+xml': ['lbe'],
-    'application/vnd.lotus-1-2-3': ['123'],
-    'application/vnd.lotus-approach': ['apr'],
-    'application/vnd.lotus-freelance': ['pre'],
-    'application/vnd.lotus-notes': ['nsf'],
-    'application/vnd.lotus-organizer': ['org'],
-    'application/vnd.lotus-screencam': ['scm'],
-    'application/vnd.lotus-wordpro': ['lwp'],
-    'application/vnd.macports.portpkg': ['portpkg'],
-    'application/vnd.mapbox-vector-tile': ['mvt'],
-    'application/vnd.mcd': ['mcd'],
-    'application/vnd.medcalcdata': ['mc1'],
-    'application/vnd.mediastation.cdkey': ['cdkey'],
-    'application/vnd.mfer': ['mwf'],
-    'application/vnd.mfmp': ['mfm'],
-    'application/vnd.micrografx.flo': ['flo'],
-    'application/vnd.micrografx.igx': ['igx'],
-    'application/vnd.mif': ['mif'],
-    'application/vnd.mobius.daf': ['daf'],
-    'application/vnd.mobius.dis': ['dis'],
-    'application/vnd.mobius.mbk': ['mbk'],
-    'application/vnd.mobius.mqy': ['mqy'],
-    'application/vnd.mobius.msl': ['msl'],
-    'application/vnd.mobius.plc': ['plc'],
-    'application/vnd.mobius.txf': ['txf'],
-    'application/vnd.mophun.application': ['mpn'],
-    'application/vnd.mophun.certificate': ['mpc'],
-    'application/vnd.mozilla.xul+xml': ['xul'],
-    'application/vnd.ms-artgalry': ['cil'],
-    'application/vnd.ms-cab-compressed': ['cab'],
-    'application/vnd.ms-excel': ['xls', 'xlm', 'xla', 'xlc', 'xlt', 'xlw'],
-    'application/vnd.ms-excel.addin.macroenabled.12': ['xlam'],
-    'application/vnd.ms-excel.sheet.binary.macroenabled.12': ['xlsb'],
-    'application/vnd.ms-excel.sheet.macroenabled.12': ['xlsm'],
-    'application/vnd.ms-excel.template.macroenabled.12': ['xltm'],
-    'application/vnd.ms-fontobject': ['eot'],
-    'application/vnd.ms-htmlhelp': ['chm'],
-    'application/vnd.ms-ims': ['ims'],
-    'application/vnd.ms-lrm': ['lrm'],
-    'application/vnd.ms-officetheme': ['thmx'],
-    'application/vnd.ms-outlook': ['msg'],
-    'application/vnd.ms-pki.seccat': ['cat'],
-    'application/vnd.ms-pki.stl': ['*stl'],
-    'application/vnd.ms-powerpoint': ['ppt', 'pps', 'pot'],
-    'application/vnd.ms-powerpoint.addin.macroenabled.12': ['ppam'],
-    'application/vnd.ms-powerpoint.presentation.macroenabled.12': ['pptm'],
-    'application/vnd.ms-powerpoint.slide.macroenabled.12': ['sldm'],
-    'application/vnd.ms-powerpoint.slideshow.macroenabled.12': ['ppsm'],
-    'application/vnd.ms-powerpoint.template.macroenabled.12': ['potm'],
-    'application/vnd.ms-project': ['*mpp', 'mpt'],
-    'application/vnd.ms-visio.viewer': ['vdx'],
-    'application/vnd.ms-word.document.macroenabled.12': ['docm'],
-    'application/vnd.ms-word.template.macroenabled.12': ['dotm'],
-    'application/vnd.ms-works': ['wps', 'wks', 'wcm', 'wdb'],
-    'application/vnd.ms-wpl': ['wpl'],
-    'application/vnd.ms-xpsdocument': ['xps'],
-    'application/vnd.mseq': ['mseq'],
-    'application/vnd.musician': ['mus'],
-    'application/vnd.muvee.style': ['msty'],
-    'application/vnd.mynfc': ['taglet'],
-    'application/vnd.nato.bindingdataobject+xml': ['bdo'],
-    'application/vnd.neurolanguage.nlu': ['nlu'],
-    'application/vnd.nitf': ['ntf', 'nitf'],
-    'application/vnd.noblenet-directory': ['nnd'],
-    'application/vnd.noblenet-sealer': ['nns'],
-    'application/vnd.noblenet-web': ['nnw'],
-    'application/vnd.nokia.n-gage.ac+xml': ['*ac'],
-    'application/vnd.nokia.n-gage.data': ['ngdat'],
-    'application/vnd.nokia.n-gage.symbian.install': ['n-gage'],
-    'application/vnd.nokia.radio-preset': ['rpst'],
-    'application/vnd.nokia.radio-presets': ['rpss'],
-    'application/vnd.novadigm.edm': ['edm'],
-    'application/vnd.novadigm.edx': ['edx'],
-    'application/vnd.novadigm.ext': ['ext'],
-    'application/vnd.oasis.opendocument.chart': ['odc'],
-    'application/vnd.oasis.opendocument.chart-template': ['otc'],
-    'application/vnd.oasis.opendocument.database': ['odb'],
-    'application/vnd.oasis.opendocument.formula': ['odf'],
-    'application/vnd.oasis.opendocument.formula-template': ['odft'],
-    'application/vnd.oasis.opendocument.graphics': ['odg'],
-    'application/vnd.oasis.opendocument.graphics-template': ['otg'],
-    'application/vnd.oasis.opendocument.image': ['odi'],
-    'application/vnd.oasis.opendocument.image-template': ['oti'],
-    'application/vnd.oasis.opendocument.presentation': ['odp'],
-    'application/vnd.oasis.opendocument.presentation-template': ['otp'],
-    'application/vnd.oasis.opendocument.spreadsheet': ['ods'],
-    'application/vnd.oasis.opendocument.spreadsheet-template': ['ots'],
-    'application/vnd.oasis.opendocument.text': ['odt'],
-    'application/vnd.oasis.opendocument.text-master': ['odm'],
-    'application/vnd.oasis.opendocument.text-template': ['ott'],
-    'application/vnd.oasis.opendocument.text-web': ['oth'],
-    'application/vnd.olpc-sugar': ['xo'],
-    'application/vnd.oma.dd2+xml': ['dd2'],
-    'application/vnd.openblox.game+xml': ['obgx'],
-    'application/vnd.openofficeorg.extension': ['oxt'],
-    'application/vnd.openstreetmap.data+xml': ['osm'],
-    'application/vnd.openxmlformats-officedocument.presentationml.presentation': [
-        'pptx',
-    ],
-    'application/vnd.openxmlformats-officedocument.presentationml.slide': [
-        'sldx',
-    ],
-    'application/vnd.openxmlformats-officedocument.presentationml.slideshow': [
-        'ppsx',
-    ],
-    'application/vnd.openxmlformats-officedocument.presentationml.template': [
-        'potx',
-    ],
-    'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': ['xlsx'],
-    'application/vnd.openxmlformats-officedocument.spreadsheetml.template': [
-        'xltx',
-    ],
-    'application/vnd.openxmlformats-officedocument.wordprocessingml.document': [
-        'docx',
-    ],
-    'application/vnd.openxmlformats-officedocument.wordprocessingml.template': [
-        'dotx',
-    ],
-    'application/vnd.osgeo.mapguide.package': ['mgp'],
-    'application/vnd.osgi.dp': ['dp'],
-    'application/vnd.osgi.subsystem': ['esa'],
-    'application/vnd.palm': ['pdb', 'pqa', 'oprc'],
-    'application/vnd.pawaafile': ['paw'],
-    'application/vnd.pg.format': ['str'],
-    'application/vnd.pg.osasli': ['ei6'],
-    'application/vnd.picsel': ['efif'],
-    'application/vnd.pmi.widget': ['wg'],
-    'application/vnd.pocketlearn': ['plf'],
-    'application/vnd.powerbuilder6': ['pbd'],
-    'application/vnd.previewsystems.box': ['box'],
-    'application/vnd.procrate.brushset': ['brushset'],
-    'application/vnd.procreate.brush': ['brush'],
-    'application/vnd.procreate.dream': ['drm'],
-    'application/vnd.proteus.magazine': ['mgz'],
-    'application/vnd.publishare-delta-tree': ['qps'],
-    'application/vnd.pvi.ptid1': ['ptid'],
-    'application/vnd.pwg-xhtml-print+xml': ['xhtm'],
-    'application/vnd.quark.quarkxpress': [
-        'qxd',
-        'qxt',
-        'qwd',
-        'qwt',
-        'qxl',
-        'qxb',
-    ],
-    'application/vnd.rar': ['rar'],
-    'application/vnd.realvnc.bed': ['bed'],
-    'application/vnd.recordare.musicxml': ['mxl'],
-    'application/vnd.recordare.musicxml+xml': ['musicxml'],
-    'application/vnd.rig.cryptonote': ['cryptonote'],
-    'application/vnd.rim.cod': ['cod'],
-    'application/vnd.rn-realmedia': ['rm'],
-    'application/vnd.rn-realmedia-vbr': ['rmvb'],
-    'application/vnd.route66.link66+xml': ['link66'],
-    'application/vnd.sailingtracker.track': ['st'],
-    'application/vnd.seemail': ['see'],
-    'application/vnd.sema': ['sema'],
-    'application/vnd.semd': ['semd'],
-    'application/vnd.semf': ['semf'],
-    'application/vnd.shana.informed.formdata': ['ifm'],
-    'application/vnd.shana.informed.formtemplate': ['itp'],
-    'application/vnd.shana.informed.interchange': ['iif'],
-    'application/vnd.shana.informed.package': ['ipk'],
-    'application/vnd.simtech-mindmapper': ['twd', 'twds'],
-    'application/vnd.smaf': ['mmf'],
-    'application/vnd.smart.teacher': ['teacher'],
-    'application/vnd.software602.filler.form+xml': ['fo'],
-    'application/vnd.solent.sdkm+xml': ['sdkm', 'sdkd'],
-    'application/vnd.spotfire.dxp': ['dxp'],
-    'application/vnd.spotfire.sfs': ['sfs'],
-    'application/vnd.stardivision.calc': ['sdc'],
-    'application/vnd.stardivision.draw': ['sda'],
-    'application/vnd.stardivision.impress': ['sdd'],
-    'application/vnd.stardivision.math': ['smf'],
-    'application/vnd.stardivision.writer': ['sdw', 'vor'],
-    'application/vnd.stardivision.writer-global': ['sgl'],
-    'application/vnd.stepmania.package': ['smzip'],
-    'application/vnd.stepmania.stepchart': ['sm'],
-    'application/vnd.sun.wadl+xml': ['wadl'],
-    'application/vnd.sun.xml.calc': ['sxc'],
-    'application/vnd.sun.xml.calc.template': ['stc'],
-    'application/vnd.sun.xml.draw': ['sxd'],
-    'application/vnd.sun.xml.draw.template': ['std'],
-    'application/vnd.sun.xml.impress': ['sxi'],
-    'application/vnd.sun.xml.impress.template': ['sti'],
-    'application/vnd.sun.xml.math': ['sxm'],
-    'application/vnd.sun.xml.writer': ['sxw'],
-    'application/vnd.sun.xml.writer.global': ['sxg'],
-    'application/vnd.sun.xml.writer.template': ['stw'],
-    'application/vnd.sus-calendar': ['sus', 'susp'],
-    'application/vnd.svd': ['svd'],
-    'application/vnd.symbian.install': ['sis', 'sisx'],
-    'application/vnd.syncml+xml': ['xsm'],
-    'application/vnd.syncml.dm+wbxml': ['bdm'],
-    'application/vnd.syncml.dm+xml': ['xdm'],
-    'application/vnd.syncml.dmddf+xml': ['ddf'],
-    'application/vnd.tao.intent-module-archive': ['tao'],
-    'application/vnd.tcpdump.pcap': ['pcap', 'cap', 'dmp'],
-    'application/vnd.tmobile-livetv': ['tmo'],
-    'application/vnd.trid.tpt': ['tpt'],
-    'application/vnd.triscape.mxs': ['mxs'],
-    'application/vnd.trueapp': ['tra'],
-    'application/vnd.ufdl': ['ufd', 'ufdl'],
-    'application/vnd.uiq.theme': ['utz'],
-    'application/vnd.umajin': ['umj'],
-    'application/vnd.unity': ['unityweb'],
-    'application/vnd.uoml+xml': ['uoml', 'uo'],
-    'application/vnd.vcx': ['vcx'],
-    'application/vnd.visio': ['vsd', 'vst', 'vss', 'vsw', 'vsdx', 'vtx'],
-    'application/vnd.visionary': ['vis'],
-    'application/vnd.vsf': ['vsf'],
-    'application/vnd.wap.wbxml': ['wbxml'],
-    'application/vnd.wap.wmlc': ['wmlc'],
-    'application/vnd.wap.wmlscriptc': ['wmlsc'],
-    'application/vnd.webturbo': ['wtb'],
-    'application/vnd.wolfram.player': ['nbp'],
-    'application/vnd.wordperfect': ['wpd'],
-    'application/vnd.wqd': ['wqd'],
-    'application/vnd.wt.stf': ['stf'],
-    'application/vnd.xara': ['xar'],
-    'application/vnd.xfdl': ['xfdl'],
-    'application/vnd.yamaha.hv-dic': ['hvd'],
-    'application/vnd.yamaha.hv-script': ['hvs'],
-    'application/vnd.yamaha.hv-voice': ['hvp'],
-    'application/vnd.yamaha.openscoreformat': ['osf'],
-    'application/vnd.yamaha.openscoreformat.osfpvg+xml': ['osfpvg'],
-    'application/vnd.yamaha.smaf-audio': ['saf'],
-    'application/vnd.yamaha.smaf-phrase': ['spf'],
-    'application/vnd.yellowriver-custom-menu': ['cmp'],
-    'application/vnd.zul': ['zir', 'zirz'],
-    'application/vnd.zzazz.deck+xml': ['zaz'],
-    'application/x-7z-compressed': ['7z'],
-    'application/x-abiword': ['abw'],
-    'application/x-ace-compressed': ['ace'],
-    'application/x-apple-diskimage': ['*dmg'],
-    'application/x-arj': ['arj'],
-    'application/x-authorware-bin': ['aab', 'x32', 'u32', 'vox'],
-    'application/x-authorware-map': ['aam'],
-    'application/x-authorware-seg': ['aas'],
-    'application/x-bcpio': ['bcpio'],
-    'application/x-bdoc': ['*bdoc'],
-    'application/x-bittorrent': ['torrent'],
-    'application/x-blender': ['blend'],
-    'application/x-blorb': ['blb', 'blorb'],
-    'application/x-bzip': ['bz'],
-    'application/x-bzip2': ['bz2', 'boz'],
-    'application/x-cbr': ['cbr', 'cba', 'cbt', 'cbz', 'cb7'],
-    'application/x-cdlink': ['vcd'],
-    'application/x-cfs-compressed': ['cfs'],
-    'application/x-chat': ['chat'],
-    'application/x-chess-pgn': ['pgn'],
-    'application/x-chrome-extension': ['crx'],
-    'application/x-cocoa': ['cco'],
-    'application/x-compressed': ['*rar'],
-    'application/x-conference': ['nsc'],
-    'application/x-cpio': ['cpio'],
-    'application/x-csh': ['csh'],
-    'application/x-debian-package': ['*deb', 'udeb'],
-    'application/x-dgc-compressed': ['dgc'],
-    'application/x-director': [
-        'dir',
-        'dcr',
-        'dxr',
-        'cst',
-        'cct',
-        'cxt',
-        'w3d',
-        'fgd',
-        'swa',
-    ],
-    'application/x-doom': ['wad'],
-    'application/x-dtbncx+xml': ['ncx'],
-    'application/x-dtbook+xml': ['dtb'],
-    'application/x-dtbresource+xml': ['res'],
-    'application/x-dvi': ['dvi'],
-    'application/x-envoy': ['evy'],
-    'application/x-eva': ['eva'],
-    'application/x-font-bdf': ['bdf'],
-    'application/x-font-ghostscript': ['gsf'],
-    'application/x-font-linux-psf': ['psf'],
-    'application/x-font-pcf': ['pcf'],
-    'application/x-font-snf': ['snf'],
-    'application/x-font-type1': ['pfa', 'pfb', 'pfm', 'afm'],
-    'application/x-freearc': ['arc'],
-    'application/x-futuresplash': ['spl'],
-    'application/x-gca-compressed': ['gca'],
-    'application/x-glulx': ['ulx'],
-    'application/x-gnumeric': ['gnumeric'],
-    'application/x-gramps-xml': ['gramps'],
-    'application/x-gtar': ['gtar'],
-    'application/x-hdf': ['hdf'],
-    'application/x-httpd-php': ['php'],
-    'application/x-install-instructions': ['install'],
-    'application/x-ipynb+json': ['ipynb'],
-    'application/x-iso9660-image': ['*iso'],
-    'application/x-iwork-keynote-sffkey': ['*key'],
-    'application/x-iwork-numbers-sffnumbers': ['*numbers'],
-    'application/x-iwork-pages-sffpages': ['*pages'],
-    'application/x-java-archive-diff': ['jardiff'],
-    'application/x-java-jnlp-file': ['jnlp'],
-    'application/x-keepass2': ['kdbx'],
-    'application/x-latex': ['latex'],
-    'application/x-lua-bytecode': ['luac'],
-    'application/x-lzh-compressed': ['lzh', 'lha'],
-    'application/x-makeself': ['run'],
-    'application/x-mie': ['mie'],
-    'application/x-mobipocket-ebook': ['*prc', 'mobi'],
-    'application/x-ms-application': ['application'],
-    'application/x-ms-shortcut': ['lnk'],
-    'application/x-ms-wmd': ['wmd'],
-    'application/x-ms-wmz': ['wmz'],
-    'application/x-ms-xbap': ['xbap'],
-    'application/x-msaccess': ['mdb'],
-    'application/x-msbinder': ['obd'],
-    'application/x-mscardfile': ['crd'],
-    'application/x-msclip': ['clp'],
-    'application/x-msdos-program': ['*exe'],
-    'application/x-msdownload': ['*exe', '*dll', 'com', 'bat', '*msi'],
-    'application/x-msmediaview': ['mvb', 'm13', 'm14'],
-    'application/x-msmetafile': ['*wmf', '*wmz', '*emf', 'emz'],
-    'application/x-msmoney': ['mny'],
-    'application/x-mspublisher': ['pub'],
-    'application/x-msschedule': ['scd'],
-    'application/x-msterminal': ['trm'],
-    'application/x-mswrite': ['wri'],
-    'application/x-netcdf': ['nc', 'cdf'],
-    'application/x-ns-proxy-autoconfig': ['pac'],
-    'application/x-nzb': ['nzb'],
-    'application/x-perl': ['pl', 'pm'],
-    'application/x-pilot': ['*prc', '*pdb'],
-    'application/x-pkcs12': ['p12', 'pfx'],
-    'application/x-pkcs7-certificates': ['p7b', 'spc'],
-    'application/x-pkcs7-certreqresp': ['p7r'],
-    'application/x-rar-compressed': ['*rar'],
-    'application/x-redhat-package-manager': ['rpm'],
-    'application/x-research-info-systems': ['ris'],
-    'application/x-sea': ['sea'],
-    'application/x-sh': ['sh'],
-    'application/x-shar': ['shar'],
-    'application/x-shockwave-flash': ['swf'],
-    'application/x-silverlight-app': ['xap'],
-    'application/x-sql': ['*sql'],
-    'application/x-stuffit': ['sit'],
-    'application/x-stuffitx': ['sitx'],
-    'application/x-subrip': ['srt'],
-    'application/x-sv4cpio': ['sv4cpio'],
-    'application/x-sv4crc': ['sv4crc'],
-    'application/x-t3vm-image': ['t3'],
-    'application/x-tads': ['gam'],
-    'application/x-tar': ['tar'],
-    'application/x-tcl': ['tcl', 'tk'],
-    'application/x-tex': ['tex'],
-    'application/x-tex-tfm': ['tfm'],
-    'application/x-texinfo': ['texinfo', 'texi'],
-    'application/x-tgif': ['*obj'],
-    'application/x-ustar': ['ustar'],
-    'application/x-virtualbox-hdd': ['hdd'],
-    'application/x-virtualbox-ova': ['ova'],
-    'application/x-virtualbox-ovf': ['ovf'],
-    'application/x-virtualbox-vbox': ['vbox'],
-    'application/x-virtualbox-vbox-extpack': ['vbox-extpack'],
-    'application/x-virtualbox-vdi': ['vdi'],
-    'application/x-virtualbox-vhd': ['vhd'],
-    'application/x-virtualbox-vmdk': ['vmdk'],
-    'application/x-wais-source': ['src'],
-    'application/x-web-app-manifest+json': ['webapp'],
-    'application/x-x509-ca-cert': ['der', 'crt', 'pem'],
-    'application/x-xfig': ['fig'],
-    'application/x-xliff+xml': ['*xlf'],
-    'application/x-xpinstall': ['xpi'],
-    'application/x-xz': ['xz'],
-    'application/x-zip-compressed': ['*zip'],
-    'application/x-zmachine': ['z1', 'z2', 'z3', 'z4', 'z5', 'z6', 'z7', 'z8'],
-    'audio/vnd.dece.audio': ['uva', 'uvva'],
-    'audio/vnd.digital-winds': ['eol'],
-    'audio/vnd.dra': ['dra'],
-    'audio/vnd.dts': ['dts'],
-    'audio/vnd.dts.hd': ['dtshd'],
-    'audio/vnd.lucent.voice': ['lvp'],
-    'audio/vnd.ms-playready.media.pya': ['pya'],
-    'audio/vnd.nuera.ecelp4800': ['ecelp4800'],
-    'audio/vnd.nuera.ecelp7470': ['ecelp7470'],
-    'audio/vnd.nuera.ecelp9600': ['ecelp9600'],
-    'audio/vnd.rip': ['rip'],
-    'audio/x-aac': ['*aac'],
-    'audio/x-aiff': ['aif', 'aiff', 'aifc'],
-    'audio/x-caf': ['caf'],
-    'audio/x-flac': ['flac'],
-    'audio/x-m4a': ['*m4a'],
-    'audio/x-matroska': ['mka'],
-    'audio/x-mpegurl': ['m3u'],
-    'audio/x-ms-wax': ['wax'],
-    'audio/x-ms-wma': ['wma'],
-    'audio/x-pn-realaudio': ['ram', 'ra'],
-    'audio/x-pn-realaudio-plugin': ['rmp'],
-    'audio/x-realaudio': ['*ra'],
-    'audio/x-wav': ['*wav'],
-    'chemical/x-cdx': ['cdx'],
-    'chemical/x-cif': ['cif'],
-    'chemical/x-cmdf': ['cmdf'],
-    'chemical/x-cml': ['cml'],
-    'chemical/x-csml': ['csml'],
-    'chemical/x-xyz': ['xyz'],
-    'image/prs.btif': ['btif', 'btf'],
-    'image/prs.pti': ['pti'],
-    'image/vnd.adobe.photoshop': ['psd'],
-    'image/vnd.airzip.accelerator.azv': ['azv'],
-    'image/vnd.blockfact.facti': ['facti'],
-    'image/vnd.dece.graphic': ['uvi', 'uvvi', 'uvg', 'uvvg'],
-    'image/vnd.djvu': ['djvu', 'djv'],
-    'image/vnd.dvb.subtitle': ['*sub'],
-    'image/vnd.dwg': ['dwg'],
-    'image/vnd.dxf': ['dxf'],
-    'image/vnd.fastbidsheet': ['fbs'],
-    'image/vnd.fpx': ['fpx'],
-    'image/vnd.fst': ['fst'],
-    'image/vnd.fujixerox.edmics-mmr': ['mmr'],
-    'image/vnd.fujixerox.edmics-rlc': ['rlc'],
-    'image/vnd.microsoft.icon': ['ico'],
-    'image/vnd.ms-dds': ['dds'],
-    'image/vnd.ms-modi': ['mdi'],
-    'image/vnd.ms-photo': ['wdp'],
-    'image/vnd.net-fpx': ['npx'],
-    'image/vnd.pco.b16': ['b16'],
-    'image/vnd.tencent.tap': ['tap'],
-    'image/vnd.valve.source.texture': ['vtf'],
-    'image/vnd.wap.wbmp': ['wbmp'],
-    'image/vnd.xiff': ['xif'],
-    'image/vnd.zbrush.pcx': ['pcx'],
-    'image/x-3ds': ['3ds'],
-    'image/x-adobe-dng': ['dng'],
-    'image/x-cmu-raster': ['ras'],
-    'image/x-cmx': ['cmx'],
-    'image/x-freehand': ['fh', 'fhc', 'fh4', 'fh5', 'fh7'],
-    'image/x-icon': ['*ico'],
-    'image/x-jng': ['jng'],
-    'image/x-mrsid-image': ['sid'],
-    'image/x-ms-bmp': ['*bmp'],
-    'image/x-pcx': ['*pcx'],
-    'image/x-pict': ['pic', 'pct'],
-    'image/x-portable-anymap': ['pnm'],
-    'image/x-portable-bitmap': ['pbm'],
-    'image/x-portable-graymap': ['pgm'],
-    'image/x-portable-pixmap': ['ppm'],
-    'image/x-rgb': ['rgb'],
-    'image/x-tga': ['tga'],
-    'image/x-xbitmap': ['xbm'],
-    'image/x-xpixmap': ['xpm'],
-    'image/x-xwindowdump': ['xwd'],
-    'message/vnd.wfa.wsc': ['wsc'],
-    'model/vnd.bary': ['bary'],
-    'model/vnd.cld': ['cld'],
-    'model/vnd.collada+xml': ['dae'],
-    'model/vnd.dwf': ['dwf'],
-    'model/vnd.gdl': ['gdl'],
-    'model/vnd.gtw': ['gtw'],
-    'model/vnd.mts': ['*mts'],
-    'model/vnd.opengex': ['ogex'],
-    'model/vnd.parasolid.transmit.binary': ['x_b'],
-    'model/vnd.parasolid.transmit.text': ['x_t'],
-    'model/vnd.pytha.pyox': ['pyo', 'pyox'],
-    'model/vnd.sap.vds': ['vds'],
-    'model/vnd.usda': ['usda'],
-    'model/vnd.usdz+zip': ['usdz'],
-    'model/vnd.valve.source.compiled-map': ['bsp'],
-    'model/vnd.vtu': ['vtu'],
-    'text/prs.lines.tag': ['dsc'],
-    'text/vnd.curl': ['curl'],
-    'text/vnd.curl.dcurl': ['dcurl'],
-    'text/vnd.curl.mcurl': ['mcurl'],
-    'text/vnd.curl.scurl': ['scurl'],
-    'text/vnd.dvb.subtitle': ['sub'],
-    'text/vnd.familysearch.gedcom': ['ged'],
-    'text/vnd.fly': ['fly'],
-    'text/vnd.fmi.flexstor': ['flx'],
-    'text/vnd.graphviz': ['gv'],
-    'text/vnd.in3d.3dml': ['3dml'],
-    'text/vnd.in3d.spot': ['spot'],
-    'text/vnd.sun.j2me.app-descriptor': ['jad'],
-    'text/vnd.wap.wml': ['wml'],
-    'text/vnd.wap.wmlscript': ['wmls'],
-    'text/x-asm': ['s', 'asm'],
-    'text/x-c': ['c', 'cc', 'cxx', 'cpp', 'h', 'hh', 'dic'],
-    'text/x-component': ['htc'],
-    'text/x-fortran': ['f', 'for', 'f77', 'f90'],
-    'text/x-handlebars-template': ['hbs'],
-    'text/x-java-source': ['java'],
-    'text/x-lua': ['lua'],
-    'text/x-markdown': ['mkd'],
-    'text/x-nfo': ['nfo'],
-    'text/x-opml': ['opml'],
-    'text/x-org': ['*org'],
-    'text/x-pascal': ['p', 'pas'],
-    'text/x-processing': ['pde'],
-    'text/x-sass': ['sass'],
-    'text/x-scss': ['scss'],
-    'text/x-setext': ['etx'],
-    'text/x-sfv': ['sfv'],
-    'text/x-suse-ymp': ['ymp'],
-    'text/x-uuencode': ['uu'],
-    'text/x-vcalendar': ['vcs'],
-    'text/x-vcard': ['vcf'],
-    'video/vnd.dece.hd': ['uvh', 'uvvh'],
-    'video/vnd.dece.mobile': ['uvm', 'uvvm'],
-    'video/vnd.dece.pd': ['uvp', 'uvvp'],
-    'video/vnd.dece.sd': ['uvs', 'uvvs'],
-    'video/vnd.dece.video': ['uvv', 'uvvv'],
-    'video/vnd.dvb.file': ['dvb'],
-    'video/vnd.fvt': ['fvt'],
-    'video/vnd.mpegurl': ['mxu', 'm4u'],
-    'video/vnd.ms-playready.media.pyv': ['pyv'],
-    'video/vnd.uvvu.mp4': ['uvu', 'uvvu'],
-    'video/vnd.vivo': ['viv'],
-    'video/x-f4v': ['f4v'],
-    'video/x-fli': ['fli'],
-    'video/x-flv': ['flv'],
-    'video/x-m4v': ['m4v'],
-    'video/x-matroska': ['mkv', 'mk3d', 'mks'],
-    'video/x-mng': ['mng'],
-    'video/x-ms-asf': ['asf', 'asx'],
-    'video/x-ms-vob': ['vob'],
-    'video/x-ms-wm': ['wm'],
-    'video/x-ms-wmv': ['wmv'],
-    'video/x-ms-wmx': ['wmx'],
-    'video/x-ms-wvx': ['wvx'],
-    'video/x-msvideo': ['avi'],
-    'video/x-sgi-movie': ['movie'],
-    'video/x-smv': ['smv'],
-    'x-conference/x-cooltalk': ['ice'],
-};
-Object.freeze(types);
-/* harmony default export */ const other = (types);
-
-;// CONCATENATED MODULE: ./node_modules/mime/dist/types/standard.js
-const standard_types = {
-    'application/andrew-inset': ['ez'],
-    'application/appinstaller': ['appinstaller'],
-    'application/applixware': ['aw'],
-    'application/appx': ['appx'],
-    'application/appxbundle': ['appxbundle'],
-    'application/atom+xml': ['atom'],
-    'application/atomcat+xml': ['atomcat'],
-    'application/atomdeleted+xml': ['atomdeleted'],
-    'application/atomsvc+xml': ['atomsvc'],
-    'application/atsc-dwd+xml': ['dwd'],
-    'application/atsc-held+xml': ['held'],
-    'application/atsc-rsat+xml': ['rsat'],
-    'application/automationml-aml+xml': ['aml'],
-    'application/automationml-amlx+zip': ['amlx'],
-    'application/bdoc': ['bdoc'],
-    'application/calendar+xml': ['xcs'],
-    'application/ccxml+xml': ['ccxml'],
-    'application/cdfx+xml': ['cdfx'],
-    'application/cdmi-capability': ['cdmia'],
-    'application/cdmi-container': ['cdmic'],
-    'application/cdmi-domain': ['cdmid'],
-    'application/cdmi-object': ['cdmio'],
-    'application/cdmi-queue': ['cdmiq'],
-    'application/cpl+xml': ['cpl'],
-    'application/cu-seeme': ['cu'],
-    'application/cwl': ['cwl'],
-    'application/dash+xml': ['mpd'],
-    'application/dash-patch+xml': ['mpp'],
-    'application/davmount+xml': ['davmount'],
-    'application/dicom': ['dcm'],
-    'application/docbook+xml': ['dbk'],
-    'application/dssc+der': ['dssc'],
-    'application/dssc+xml': ['xdssc'],
-    'application/ecmascript': ['ecma'],
-    'application/emma+xml': ['emma'],
-    'application/emotionml+xml': ['emotionml'],
-    'application/epub+zip': ['epub'],
-    'application/exi': ['exi'],
-    'application/express': ['exp'],
-    'application/fdf': ['fdf'],
-    'application/fdt+xml': ['fdt'],
-    'application/font-tdpfr': ['pfr'],
-    'application/geo+json': ['geojson'],
-    'application/gml+xml': ['gml'],
-    'application/gpx+xml': ['gpx'],
-    'application/gxf': ['gxf'],
-    'application/gzip': ['gz'],
-    'application/hjson': ['hjson'],
-    'application/hyperstudio': ['stk'],
-    'application/inkml+xml': ['ink', 'inkml'],
-    'application/ipfix': ['ipfix'],
-    'application/its+xml': ['its'],
-    'application/java-archive': ['jar', 'war', 'ear'],
-    'application/java-serialized-object': ['ser'],
-    'application/java-vm': ['class'],
-    'application/javascript': ['*js'],
-    'application/json': ['json', 'map'],
-    'application/json5': ['json5'],
-    'application/jsonml+json': ['jsonml'],
-    'application/ld+json': ['jsonld'],
-    'application/lgr+xml': ['lgr'],
-    'application/lost+xml': ['lostxml'],
-    'application/mac-binhex40': ['hqx'],
-    'application/mac-compactpro': ['cpt'],
-    'application/mads+xml': ['mads'],
-    'application/manifest+json': ['webmanifest'],
-    'application/marc': ['mrc'],
-    'application/marcxml+xml': ['mrcx'],
-    'application/mathematica': ['ma', 'nb', 'mb'],
-    'application/mathml+xml': ['mathml'],
-    'application/mbox': ['mbox'],
-    'application/media-policy-dataset+xml': ['mpf'],
-    'application/mediaservercontrol+xml': ['mscml'],
-    'application/metalink+xml': ['metalink'],
-    'application/metalink4+xml': ['meta4'],
-    'application/mets+xml': ['mets'],
-    'application/mmt-aei+xml': ['maei'],
-    'application/mmt-usd+xml': ['musd'],
-    'application/mods+xml': ['mods'],
-    'application/mp21': ['m21', 'mp21'],
-    'application/mp4': ['*mp4', '*mpg4', 'mp4s', 'm4p'],
-    'application/msix': ['msix'],
-    'application/msixbundle': ['msixbundle'],
-    'application/msword': ['doc', 'dot'],
-    'application/mxf': ['mxf'],
-    'application/n-quads': ['nq'],
-    'application/n-triples': ['nt'],
-    'application/node': ['cjs'],
-    'application/octet-stream': [
-        'bin',
-        'dms',
-        'lrf',
-        'mar',
-        'so',
-        'dist',
-        'distz',
-        'pkg',
-        'bpk',
-        'dump',
-        'elc',
-        'deploy',
-        'exe',
-        'dll',
-        'deb',
-        'dmg',
-        'iso',
-        'img',
-        'msi',
-        'msp',
-        'msm',
-        'buffer',
-    ],
-    'application/oda': ['oda'],
-    'application/oebps-package+xml': ['opf'],
-    'application/ogg': ['ogx'],
-    'application/omdoc+xml': ['omdoc'],
-    'application/onenote': [
-        'onetoc',
-        'onetoc2',
-        'onetmp',
-        'onepkg',
-        'one',
-        'onea',
-    ],
-    'application/oxps': ['oxps'],
-    'application/p2p-overlay+xml': ['relo'],
-    'application/patch-ops-error+xml': ['xer'],
-    'application/pdf': ['pdf'],
-    'application/pgp-encrypted': ['pgp'],
-    'application/pgp-keys': ['asc'],
-    'application/pgp-signature': ['sig', '*asc'],
-    'application/pics-rules': ['prf'],
-    'application/pkcs10': ['p10'],
-    'application/pkcs7-mime': ['p7m', 'p7c'],
-    'application/pkcs7-signature': ['p7s'],
-    'application/pkcs8': ['p8'],
-    'application/pkix-attr-cert': ['ac'],
-    'application/pkix-cert': ['cer'],
-    'application/pkix-crl': ['crl'],
-    'application/pkix-pkipath': ['pkipath'],
-    'application/pkixcmp': ['pki'],
-    'application/pls+xml': ['pls'],
-    'application/postscript': ['ai', 'eps', 'ps'],
-    'application/provenance+xml': ['provx'],
-    'application/pskc+xml': ['pskcxml'],
-    'application/raml+yaml': ['raml'],
-    'application/rdf+xml': ['rdf', 'owl'],
-    'application/reginfo+xml': ['rif'],
-    'application/relax-ng-compact-syntax': ['rnc'],
-    'application/resource-lists+xml': ['rl'],
-    'application/resource-lists-diff+xml': ['rld'],
-    'application/rls-services+xml': ['rs'],
-    'application/route-apd+xml': ['rapd'],
-    'application/route-s-tsid+xml': ['sls'],
-    'application/route-usd+xml': ['rusd'],
-    'application/rpki-ghostbusters': ['gbr'],
-    'application/rpki-manifest': ['mft'],
-    'application/rpki-roa': ['roa'],
-    'application/rsd+xml': ['rsd'],
-    'application/rss+xml': ['rss'],
-    'application/rtf': ['rtf'],
-    'application/sbml+xml': ['sbml'],
-    'application/scvp-cv-request': ['scq'],
-    'application/scvp-cv-response': ['scs'],
-    'application/scvp-vp-request': ['spq'],
-    'application/scvp-vp-response': ['spp'],
-    'application/sdp': ['sdp'],
-    'application/senml+xml': ['senmlx'],
-    'application/sensml+xml': ['sensmlx'],
-    'application/set-payment-initiation': ['setpay'],
-    'application/set-registration-initiation': ['setreg'],
-    'application/shf+xml': ['shf'],
-    'application/sieve': ['siv', 'sieve'],
-    'application/smil+xml': ['smi', 'smil'],
-    'application/sparql-query': ['rq'],
-    'application/sparql-results+xml': ['srx'],
-    'application/sql': ['sql'],
-    'application/srgs': ['gram'],
-    'application/srgs+xml': ['grxml'],
-    'application/sru+xml': ['sru'],
-    'application/ssdl+xml': ['ssdl'],
-    'application/ssml+xml': ['ssml'],
-    'application/swid+xml': ['swidtag'],
-    'application/tei+xml': ['tei', 'teicorpus'],
-    'application/thraud+xml': ['tfi'],
-    'application/timestamped-data': ['tsd'],
-    'application/toml': ['toml'],
-    'application/trig': ['trig'],
-    'application/ttml+xml': ['ttml'],
-    'application/ubjson': ['ubj'],
-    'application/urc-ressheet+xml': ['rsheet'],
-    'application/urc-targetdesc+xml': ['td'],
-    'application/voicexml+xml': ['vxml'],
-    'application/wasm': ['wasm'],
-    'application/watcherinfo+xml': ['wif'],
-    'application/widget': ['wgt'],
-    'application/winhlp': ['hlp'],
-    'application/wsdl+xml': ['wsdl'],
-    'application/wspolicy+xml': ['wspolicy'],
-    'application/xaml+xml': ['xaml'],
-    'application/xcap-att+xml': ['xav'],
-    'application/xcap-caps+xml': ['xca'],
-    'application/xcap-diff+xml': ['xdf'],
-    'application/xcap-el+xml': ['xel'],
-    'application/xcap-ns+xml': ['xns'],
-    'application/xenc+xml': ['xenc'],
-    'application/xfdf': ['xfdf'],
-    'application/xhtml+xml': ['xhtml', 'xht'],
-    'application/xliff+xml': ['xlf'],
-    'application/xml': ['xml', 'xsl', 'xsd', 'rng'],
-    'application/xml-dtd': ['dtd'],
-    'application/xop+xml': ['xop'],
-    'application/xproc+xml': ['xpl'],
-    'application/xslt+xml': ['*xsl', 'xslt'],
-    'application/xspf+xml': ['xspf'],
-    'application/xv+xml': ['mxml', 'xhvml', 'xvml', 'xvm'],
-    'application/yang': ['yang'],
-    'application/yin+xml': ['yin'],
-    'application/zip': ['zip'],
-    'application/zip+dotlottie': ['lottie'],
-    'audio/3gpp': ['*3gpp'],
-    'audio/aac': ['adts', 'aac'],
-    'audio/adpcm': ['adp'],
-    'audio/amr': ['amr'],
-    'audio/basic': ['au', 'snd'],
-    'audio/midi': ['mid', 'midi', 'kar', 'rmi'],
-    'audio/mobile-xmf': ['mxmf'],
-    'audio/mp3': ['*mp3'],
-    'audio/mp4': ['m4a', 'mp4a', 'm4b'],
-    'audio/mpeg': ['mpga', 'mp2', 'mp2a', 'mp3', 'm2a', 'm3a'],
-    'audio/ogg': ['oga', 'ogg', 'spx', 'opus'],
-    'audio/s3m': ['s3m'],
-    'audio/silk': ['sil'],
-    'audio/wav': ['wav'],
-    'audio/wave': ['*wav'],
-    'audio/webm': ['weba'],
-    'audio/xm': ['xm'],
-    'font/collection': ['ttc'],
-    'font/otf': ['otf'],
-    'font/ttf': ['ttf'],
-    'font/woff': ['woff'],
-    'font/woff2': ['woff2'],
-    'image/aces': ['exr'],
-    'image/apng': ['apng'],
-    'image/avci': ['avci'],
-    'image/avcs': ['avcs'],
-    'image/avif': ['avif'],
-    'image/bmp': ['bmp', 'dib'],
-    'image/cgm': ['cgm'],
-    'image/dicom-rle': ['drle'],
-    'image/dpx': ['dpx'],
-    'image/emf': ['emf'],
-    'image/fits': ['fits'],
-    'image/g3fax': ['g3'],
-    'image/gif': ['gif'],
-    'image/heic': ['heic'],
-    'image/heic-sequence': ['heics'],
-    'image/heif': ['heif'],
-    'image/heif-sequence': ['heifs'],
-    'image/hej2k': ['hej2'],
-    'image/ief': ['ief'],
-    'image/jaii': ['jaii'],
-    'image/jais': ['jais'],
-    'image/jls': ['jls'],
-    'image/jp2': ['jp2', 'jpg2'],
-    'image/jpeg': ['jpg', 'jpeg', 'jpe'],
-    'image/jph': ['jph'],
-    'image/jphc': ['jhc'],
-    'image/jpm': ['jpm', 'jpgm'],
-    'image/jpx': ['jpx', 'jpf'],
-    'image/jxl': ['jxl'],
-    'image/jxr': ['jxr'],
-    'image/jxra': ['jxra'],
-    'image/jxrs': ['jxrs'],
-    'image/jxs': ['jxs'],
-    'image/jxsc': ['jxsc'],
-    'image/jxsi': ['jxsi'],
-    'image/jxss': ['jxss'],
-    'image/ktx': ['ktx'],
-    'image/ktx2': ['ktx2'],
-    'image/pjpeg': ['jfif'],
-    'image/png': ['png'],
-    'image/sgi': ['sgi'],
-    'image/svg+xml': ['svg', 'svgz'],
-    'image/t38': ['t38'],
-    'image/tiff': ['tif', 'tiff'],
-    'image/tiff-fx': ['tfx'],
-    'image/webp': ['webp'],
-    'image/wmf': ['wmf'],
-    'message/disposition-notification': ['disposition-notification'],
-    'message/global': ['u8msg'],
-    'message/global-delivery-status': ['u8dsn'],
-    'message/global-disposition-notification': ['u8mdn'],
-    'message/global-headers': ['u8hdr'],
-    'message/rfc822': ['eml', 'mime', 'mht', 'mhtml'],
-    'model/3mf': ['3mf'],
-    'model/gltf+json': ['gltf'],
-    'model/gltf-binary': ['glb'],
-    'model/iges': ['igs', 'iges'],
-    'model/jt': ['jt'],
-    'model/mesh': ['msh', 'mesh', 'silo'],
-    'model/mtl': ['mtl'],
-    'model/obj': ['obj'],
-    'model/prc': ['prc'],
-    'model/step': ['step', 'stp', 'stpnc', 'p21', '210'],
-    'model/step+xml': ['stpx'],
-    'model/step+zip': ['stpz'],
-    'model/step-xml+zip': ['stpxz'],
-    'model/stl': ['stl'],
-    'model/u3d': ['u3d'],
-    'model/vrml': ['wrl', 'vrml'],
-    'model/x3d+binary': ['*x3db', 'x3dbz'],
-    'model/x3d+fastinfoset': ['x3db'],
-    'model/x3d+vrml': ['*x3dv', 'x3dvz'],
-    'model/x3d+xml': ['x3d', 'x3dz'],
-    'model/x3d-vrml': ['x3dv'],
-    'text/cache-manifest': ['appcache', 'manifest'],
-    'text/calendar': ['ics', 'ifb'],
-    'text/coffeescript': ['coffee', 'litcoffee'],
-    'text/css': ['css'],
-    'text/csv': ['csv'],
-    'text/html': ['html', 'htm', 'shtml'],
-    'text/jade': ['jade'],
-    'text/javascript': ['js', 'mjs'],
-    'text/jsx': ['jsx'],
-    'text/less': ['less'],
-    'text/markdown': ['md', 'markdown'],
-    'text/mathml': ['mml'],
-    'text/mdx': ['mdx'],
-    'text/n3': ['n3'],
-    'text/plain': ['txt', 'text', 'conf', 'def', 'list', 'log', 'in', 'ini'],
-    'text/richtext': ['rtx'],
-    'text/rtf': ['*rtf'],
-    'text/sgml': ['sgml', 'sgm'],
-    'text/shex': ['shex'],
-    'text/slim': ['slim', 'slm'],
-    'text/spdx': ['spdx'],
-    'text/stylus': ['stylus', 'styl'],
-    'text/tab-separated-values': ['tsv'],
-    'text/troff': ['t', 'tr', 'roff', 'man', 'me', 'ms'],
-    'text/turtle': ['ttl'],
-    'text/uri-list': ['uri', 'uris', 'urls'],
-    'text/vcard': ['vcard'],
-    'text/vtt': ['vtt'],
-    'text/wgsl': ['wgsl'],
-    'text/xml': ['*xml'],
-    'text/yaml': ['yaml', 'yml'],
-    'video/3gpp': ['3gp', '3gpp'],
-    'video/3gpp2': ['3g2'],
-    'video/h261': ['h261'],
-    'video/h263': ['h263'],
-    'video/h264': ['h264'],
-    'video/iso.segment': ['m4s'],
-    'video/jpeg': ['jpgv'],
-    'video/jpm': ['*jpm', '*jpgm'],
-    'video/mj2': ['mj2', 'mjp2'],
-    'video/mp2t': ['ts', 'm2t', 'm2ts', 'mts'],
-    'video/mp4': ['mp4', 'mp4v', 'mpg4'],
-    'video/mpeg': ['mpeg', 'mpg', 'mpe', 'm1v', 'm2v'],
-    'video/ogg': ['ogv'],
-    'video/quicktime': ['qt', 'mov'],
-    'video/webm': ['webm'],
-};
-Object.freeze(standard_types);
-/* harmony default export */ const standard = (standard_types);
-
-;// CONCATENATED MODULE: ./node_modules/mime/dist/src/Mime.js
-var __classPrivateFieldGet = (undefined && undefined.__classPrivateFieldGet) || function (receiver, state, kind, f) {
-    if (kind === "a" && !f) throw new TypeError("Private accessor was defined without a getter");
-    if (typeof state === "function" ? receiver !== state || !f : !state.has(receiver)) throw new TypeError("Cannot read private member from an object whose class did not declare it");
-    return kind === "m" ? f : kind === "a" ? f.call(receiver) : f ? f.value : state.get(receiver);
-};
-var _Mime_extensionToType, _Mime_typeToExtension, _Mime_typeToExtensions;
-class Mime {
-    constructor(...args) {
-        _Mime_extensionToType.set(this, new Map());
-        _Mime_typeToExtension.set(this, new Map());
-        _Mime_typeToExtensions.set(this, new Map());
-        for (const arg of args) {
-            this.define(arg);
-        }
-    }
-    define(typeMap, force = false) {
-        for (let [type, extensions] of Object.entries(typeMap)) {
-            type = type.toLowerCase();
-            extensions = extensions.map((ext) => ext.toLowerCase());
-            let allExtensions = __classPrivateFieldGet(this, _Mime_typeToExtensions, "f").get(type);
-            if (!allExtensions) {
-                allExtensions = new Set();
-                __classPrivateFieldGet(this, _Mime_typeToExtensions, "f").set(type, allExtensions);
-            }
-            let first = true;
-            for (let extension of extensions) {
-                const starred = extension.startsWith('*');
-                extension = starred ? extension.slice(1) : extension;
-                allExtensions.add(extension);
-                if (first) {
-                    __classPrivateFieldGet(this, _Mime_typeToExtension, "f").set(type, extension);
-                }
-                first = false;
-                if (starred)
-                    continue;
-                const currentType = __classPrivateFieldGet(this, _Mime_extensionToType, "f").get(extension);
-                if (currentType && currentType != type && !force) {
-                    throw new Error(`"${type} -> ${extension}" conflicts with "${currentType} -> ${extension}". Pass \`force=true\` to override this definition.`);
-                }
-                __classPrivateFieldGet(this, _Mime_extensionToType, "f").set(extension, type);
-            }
-        }
-        return this;
-    }
-    getType(path) {
-        if (typeof path !== 'string')
-            return null;
-        const last = path.replace(/^.*[/\\]/s, '').toLowerCase();
-        const ext = last.replace(/^.*\./s, '').toLowerCase();
-        const hasPath = last.length < path.length;
-        const hasDot = ext.length < last.length - 1;
-        if (!hasDot && hasPath)
-            return null;
-        return __classPrivateFieldGet(this, _Mime_extensionToType, "f").get(ext) ?? null;
-    }
-    getExtension(type) {
-        if (typeof type !== 'string')
-            return null;
-        type = type?.split?.(';')[0];
-        return ((type && __classPrivateFieldGet(this, _Mime_typeToExtension, "f").get(type.trim().toLowerCase())) ?? null);
-    }
-    getAllExtensions(type) {
-        if (typeof type !== 'string')
-            return null;
-        type = type.split(';')[0].trim().toLowerCase();
-        const extensions = __classPrivateFieldGet(this, _Mime_typeToExtensions, "f").get(type);
-        return extensions ? new Set(extensions) : null;
-    }
-    _freeze() {
-        this.define = () => {
-            throw new Error('define() not allowed for built-in Mime objects. See https://github.com/broofa/mime/blob/main/README.md#custom-mime-instances');
-        };
-        Object.freeze(this);
-        return this;
-    }
-    _getTestState() {
-        return {
-            types: __classPrivateFieldGet(this, _Mime_extensionToType, "f"),
-            extensions: __classPrivateFieldGet(this, _Mime_typeToExtension, "f"),
-        };
-    }
-}
-_Mime_extensionToType = new WeakMap(), _Mime_typeToExtension = new WeakMap(), _Mime_typeToExtensions = new WeakMap();
-/* harmony default export */ const src_Mime = (Mime);
-
-;// CONCATENATED MODULE: ./node_modules/mime/dist/src/index.js
-
-
-
-
-/* harmony default export */ const src = (new src_Mime(standard, other)._freeze());
-
-;// CONCATENATED MODULE: ./build/core/headers.js
-
-/** Names whose type no extension tells. https://developer.apple.com/documentation/xcode/supporting-associated-domains */
-const TYPES_BY_NAME = new Map([
-    ['apple-app-site-association', 'application/json'],
-    ['cname', 'text/plain'],
-    ['license', 'text/plain'],
-    ['readme', 'text/plain'],
-    ['_headers', 'text/plain'],
-    ['_redirects', 'text/plain'],
-]);
-/** Where the registry of the `mime` package says something else than browsers expect of a site. */
-const TYPES_BY_EXTENSION = new Map([
-    ['js', 'text/javascript'], // RFC 9239
-    ['mjs', 'text/javascript'],
-    ['cjs', 'text/javascript'],
-    ['ico', 'image/x-icon'],
-    ['map', 'application/json'],
-    ['ts', 'video/mp2t'],
-]);
-const PAGE = /\.x?html?$/i;
-/** What is fetched by name again and again and leads to all the rest: replaced when everything it names is there. */
-const SERVICE_WORKER = /(^|[/._-])(service[-_]?worker|ngsw-worker|sw)\.m?js$/i;
-const MANIFEST = /(\.webmanifest|(^|\/)(manifest|asset-manifest|ngsw)\.json)$/i;
-const FEED = /((^|\/)((feed|rss|atom|sitemap[\w-]*)\.(xml|json)|index\.xml)|\.(rss|atom))$/i;
-const REVALIDATE = 'public, max-age=0, must-revalidate';
-const IMMUTABLE = 'public, max-age=31536000, immutable';
-/** The headers that a file is stored with. */
-function headersFor(path, { cacheControl, headerRules }) {
-    const headers = {
-        contentType: contentType(path),
-        cacheControl: cacheControlFor(path, cacheControl),
-    };
-    const metadata = {};
-    for (const rule of headerRules) {
-        if (!rule.matches(path))
-            continue;
-        Object.assign(headers, rule.headers);
-        Object.assign(metadata, rule.metadata);
-    }
-    const given = withoutAbsent(headers);
-    const meta = withoutAbsent(metadata);
-    const type = given.contentType ?? 'application/octet-stream';
-    return { ...given, contentType: type, ...(Object.keys(meta).length > 0 && { metadata: meta }) };
-}
-/**
- * Whether an object that somebody else put is served as it should be. Metadata that nobody asked for is left alone: tools
- * keep their own there.
- */
-function sameHeaders(wanted, there) {
-    const { metadata: wantedMetadata = {}, ...headers } = wanted;
-    const names = Object.keys({ ...headers, ...there }).filter((name) => name !== 'metadata');
-    return (names.every((name) => normal(name, wanted[name]) === normal(name, there[name])) &&
-        Object.entries(wantedMetadata).every(([name, value]) => there.metadata?.[name] === value));
-}
-/** `text/html;charset=UTF-8` and `text/html; charset=utf-8` are the same; a file name in Content-Disposition is not. */
-function normal(name, value = '') {
-    if (name === 'contentDisposition')
-        return value;
-    return value
-        .toLowerCase()
-        .replace(/\s*([;,=])\s*/g, '$1')
-        .trim();
-}
-function withoutAbsent(record) {
-    return Object.fromEntries(Object.entries(record).filter((entry) => entry[1] !== undefined));
-}
-/** The Content-Type of a path, with a charset for text; `application/octet-stream` where nothing tells. */
-function contentType(path) {
-    const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
-    const extension = name.slice(name.lastIndexOf('.') + 1);
-    const type = TYPES_BY_NAME.get(name) ??
-        (name.includes('.') ? (TYPES_BY_EXTENSION.get(extension) ?? src.getType(name)) : null) ??
-        'application/octet-stream';
-    return isText(type) ? `${type}; charset=utf-8` : type;
-}
-function isText(type) {
-    return type.startsWith('text/') || type.endsWith('+xml') || type === 'application/xml';
-}
-/** The phase in which a file goes up: what others name first, what leads to everything last. */
-function phaseOf(path) {
-    if (path === 'index.html' || SERVICE_WORKER.test(path) || FEED.test(path))
-        return 'entry pages';
-    return PAGE.test(path) || MANIFEST.test(path) ? 'pages' : 'assets';
-}
-function cacheControlFor(path, input) {
-    if (input.kind === 'none')
-        return undefined;
-    if (input.kind === 'all')
-        return input.value;
-    if (phaseOf(path) !== 'assets')
-        return REVALIDATE;
-    return hasContentHash(path) ? IMMUTABLE : undefined;
-}
-/**
- * Whether a file's name carries a hash of its content, as bundlers write it: `app.3f2a1b9c.js`, `index-BQz5v3aF.css`,
- * `chunk-XGQ2Y7TW.js`, `d41d8cd98f00b204e980.png`. A file wrongly taken for one would be stale for a year, so a doubtful
- * name is not one: words, dates, versions and UUIDs are no hashes.
- */
-function hasContentHash(path) {
-    const name = path.slice(path.lastIndexOf('/') + 1);
-    if (UUID.test(name))
-        return false;
-    const [first = '', ...rest] = name.split(/[._-]/);
-    if (rest.length === 0)
-        return false;
-    const extension = name.includes('.') ? 1 : 0;
-    return (first.length >= 16 && isHash(first)) || rest.slice(0, rest.length - extension).some(isHash);
-}
-const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
-/** `cafe2024`, `20240131a` and `25dec2024` are hexadecimal too, `CHAPTER2` is base 32. */
-const WORD_AND_NUMBER = /^(\d+[a-z]+|[a-z]+\d+|\d+(dec|feb)\d+)$/i;
-function isHash(part) {
-    if (WORD_AND_NUMBER.test(part))
-        return false;
-    const digit = /\d/.test(part);
-    if (/^[0-9a-f]{8,64}$/.test(part))
-        return digit && /[a-f]/.test(part);
-    if (/^[A-Z2-7]{8}$/.test(part))
-        return digit && /[A-Z]/.test(part);
-    return digit && /^[A-Za-z0-9]{8,64}$/.test(part) && looksRandom(part);
-}
-/** Tells `BQz5v3aF` from `iPhone14`: random letters change between lower case, upper case and digits at every turn. */
-function looksRandom(part) {
-    const runs = part.match(/[a-z]+|[A-Z]+|\d+/g) ?? [];
-    return (runs.length >= 5 &&
-        runs.every((run) => run.length <= 3 || !/[a-z]/.test(run)) &&
-        /[a-z]/.test(part) &&
-        /[A-Z]/.test(part));
-}
-
-;// CONCATENATED MODULE: ./build/core/key.js
-
-
-/** The first path segment of what the action itself keeps below the prefix: never a page, a deletion or a count. */
-const OWN_SEGMENT = '.s3-deploy';
-/** S3's limit for a key, in bytes of UTF-8. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
-const KEY_BYTES = 1024;
-/** Bucket names of AWS; https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
-const AWS_BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
-/** What S3-compatible stores take besides: upper case, underscores, and a tenant before a colon (Ceph); an ARN is none. */
-const STORE_BUCKET = /^(?!arn:)\w[\w.:-]{1,253}\w$/;
-/**
- * Reads the inputs `bucket` (`name`, `name/path` or `s3://name/path`) and `prefix`.
- * @param compatible true when an `endpoint` is given, whose store may allow names that AWS does not.
- * @throws DeployError INPUT_INVALID for a name or path that no bucket can have, and for a path and prefix that disagree.
- */
-function parseDestination(bucketInput, prefixInput, compatible) {
-    const [bucket = '', ...rest] = bucketInput.replace(/^s3:\/\//, '').split('/');
-    const allowed = compatible ? STORE_BUCKET : AWS_BUCKET;
-    if (!allowed.test(bucket) || bucket.includes('..')) {
-        throw new DeployError('INPUT_INVALID', `bucket: '${plain(bucket)}' is not a bucket name.`, {
-            hint: 'Give the name alone (my-site), with a path (my-site/docs) or as s3://my-site/docs; not an ARN or a URL.',
-        });
-    }
-    const path = parsePrefix('bucket', rest.join('/'));
-    const prefix = parsePrefix('prefix', prefixInput);
-    if (path !== '' && prefix !== '' && path !== prefix) {
-        throw new DeployError('INPUT_INVALID', `bucket carries the path '${path}', but prefix says '${prefix}'.`, {
-            hint: 'Give the path once: in bucket or in prefix.',
-        });
-    }
-    return { bucket, prefix: prefix === '' ? path : prefix };
-}
-function parsePrefix(input, value) {
-    if (value === '')
-        return '';
-    const name = value.endsWith('/') ? value.slice(0, -1) : value;
-    const refuse = (why) => {
-        throw new DeployError('INPUT_INVALID', `${input}: the path '${plain(value)}' ${why}.`, {
-            hint: "A path is like 'docs' or 'sites/docs'; leave it out for the root of the bucket.",
-        });
-    };
-    if (name === '' || name.startsWith('/'))
-        refuse('begins with a slash');
-    if (!name.isWellFormed() || /[\u0000-\u001f\u007f-\u009f]/.test(name))
-        refuse('holds a control character');
-    const segments = name.split('/');
-    if (segments.includes(''))
-        refuse('holds an empty segment (//)');
-    if (segments.includes('..') || segments.includes('.'))
-        refuse("holds a segment '.' or '..'");
-    if (segments.some((segment) => segment.startsWith(OWN_SEGMENT)))
-        refuse(`holds '${OWN_SEGMENT}', which is ours`);
-    if (Buffer.byteLength(name) > KEY_BYTES - 64)
-        refuse('is too long for keys below it');
-    return `${name}/`;
-}
-/** Whether a path below the prefix belongs to the action itself (`.s3-deploy…`). */
-function isOwnPath(path) {
-    return path.startsWith(OWN_SEGMENT);
-}
-/** The key of a file: its path, `/`-separated and relative to the source, below the prefix. */
-function toKey(prefix, path) {
-    return `${prefix}${path}`;
-}
-/**
- * Why S3 cannot hold a key, or undefined when it can. HTTP clients and servers resolve `.` and `..` segments away, so
- * that such a key would land elsewhere; no file system yields them as names.
- */
-function keyProblem(key) {
-    if (!key.isWellFormed())
-        return 'its name is not valid Unicode';
-    if (Buffer.byteLength(key) > KEY_BYTES)
-        return `its key has ${Buffer.byteLength(key)} bytes, S3 takes ${KEY_BYTES}`;
-    if (key === 'soap')
-        return "S3 refuses the key 'soap'";
-    return undefined;
-}
-/** Orders keys as S3 does: by UTF-8 bytes. */
-function compareKeys(a, b) {
-    return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
-
 // EXTERNAL MODULE: external "node:zlib"
 var external_node_zlib_ = __nccwpck_require__(8522);
 ;// CONCATENATED MODULE: ./build/core/manifest.js
@@ -75178,7 +76325,7 @@ const FORMAT = 's3-deploy manifest 1';
 const MOST_BYTES = 512 * 1024 ** 2;
 const NOTHING = '-';
 /** The key of the manifest of a prefix. */
-function manifestKey(prefix) {
+function manifest_manifestKey(prefix) {
     return toKey(prefix, '.s3-deploy/manifest');
 }
 /** The name of a key in a manifest: 96 bits of its hash. */
@@ -75303,7 +76450,7 @@ function planDeploy(files, known, options) {
             continue;
         }
         const headers = headersFor(file.path, options);
-        const verdict = compare(file, object, headers, known, options);
+        const verdict = plan_compare(file, object, headers, known, options);
         if (typeof verdict === 'object')
             unchanged.push(verdict);
         else {
@@ -75380,7 +76527,7 @@ function remembered(object, manifest) {
     const same = entry?.etag === object.etag && object.lastModified <= (manifest?.lastModified ?? 0);
     return same ? entry : undefined;
 }
-function compare(file, object, headers, known, options) {
+function plan_compare(file, object, headers, known, options) {
     if (object === undefined)
         return 'new';
     if (object.size !== file.size)
@@ -75677,12 +76824,13 @@ function digestOf(folder, file, like, sizes) {
 
 
 
+
 /** Files read at once for their digests: the disk is the limit, not the number. */
 const READS_AT_ONCE = 4;
 /** Lists the bucket, reads the manifest, compares what may be the same, and plans. Changes nothing. */
-async function planChanges(inputs, source, store, manifest, by, report) {
+async function planChanges(inputs, source, bucket, manifest, by, report) {
     const { prefix } = inputs.destination;
-    const { objects, own } = await listObjects(inputs, store);
+    const { objects, own } = await listObjects(inputs, bucket);
     if (inputs.overwrite)
         await manifest.read(own, by);
     const known = { objects, manifest: manifest.manifest };
@@ -75691,18 +76839,30 @@ async function planChanges(inputs, source, store, manifest, by, report) {
     await eachOf(toDigest(source.files, known, options), READS_AT_ONCE, async ({ file, like }) => {
         digests.set(file.path, await digestOf(inputs.sourceDir ?? '.', file, like, inputs.sizes));
     });
-    const headers = await askHeaders(toAsk(source.files, { ...known, digests }, prefix), store, inputs.concurrency);
+    const headers = await askHeaders(toAsk(source.files, { ...known, digests }, prefix), bucket.store, inputs.concurrency);
     const plan = planDeploy(source.files, { ...known, digests, headers }, options);
     for (const warning of unusedRules(inputs.headerRules, source.files.map(({ path }) => path)))
         log.warn(warning);
     report.planned(plan);
     return plan;
 }
-async function listObjects({ destination }, store) {
+async function listObjects({ destination }, { store, mayList, capabilities }) {
     const { bucket, prefix } = destination;
+    const place = `s3://${plain(`${bucket}/${prefix}`)}`;
+    if (!mayList) {
+        if (capabilities.conditionalWrites === false)
+            throw cannotAppend(place);
+        log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
+        return { objects: new Map(), own: [] };
+    }
     const index = await indexObjects(store.list(prefix), prefix);
-    log.line(`${count(index.objects.size, 'object')} below s3://${plain(`${bucket}/${prefix}`)}`);
+    log.line(`${count(index.objects.size, 'object')} below ${place}`);
     return index;
+}
+function cannotAppend(place) {
+    return new DeployError('PERMISSION_DENIED', `Nothing tells what is there: ${place} may not be listed, and this store cannot write on a condition.`, {
+        hint: 'With overwrite: false grant s3:ListBucket, or allow overwriting.',
+    });
 }
 async function askHeaders(objects, store, atOnce) {
     const headers = new Map();
@@ -75931,7 +77091,7 @@ function judge(thrown, key, destination, signal) {
 /** Bytes of files in memory at once. */
 const MEMORY = 64 * 1024 ** 2;
 /** How these inputs want a plan carried out: where files are read, how much goes on at once, and who hears of it. */
-function applyOptions(inputs, report, signal) {
+function applyOptions(inputs, capabilities, report, signal) {
     return {
         signal,
         concurrency: inputs.concurrency,
@@ -75940,7 +77100,7 @@ function applyOptions(inputs, report, signal) {
         isPage: (key) => phaseOf(key.slice(inputs.destination.prefix.length)) !== 'assets',
         withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
         overwrite: inputs.overwrite,
-        condition: (upload, phase) => conditionOf(inputs, upload, phase),
+        condition: (upload, phase) => conditionOf(inputs, capabilities, upload, phase),
         mayGoOn: async () => true,
         judge: (error, key) => judge(error, key, inputs.destination, signal),
         onBytes: report.progress.addBytes,
@@ -75951,9 +77111,10 @@ function applyOptions(inputs, report, signal) {
  * Pages are put over what the plan saw, and over nothing else: a deploy that was overtaken must not bring old pages back.
  * AWS compares ETags on a PUT; of other stores some do it wrongly.
  */
-function conditionOf({ overwrite, endpoint }, { object }, phase) {
+function conditionOf({ overwrite, endpoint }, { conditionalWrites }, { object }, phase) {
+    // Without conditions the listing is trusted.
     if (!overwrite)
-        return 'absent';
+        return conditionalWrites === false ? undefined : 'absent';
     if (phase === 'assets' || endpoint !== undefined)
         return undefined;
     return object === undefined ? 'absent or same' : { etag: object.etag };
@@ -75974,8 +77135,9 @@ const ROUNDS = 5;
  * @throws DeployError UPLOAD_FAILED, DELETE_FAILED, SUPERSEDED, and what stops a run.
  */
 async function deploy(first, deployment, report) {
-    const { inputs, source, store, manifest, by, signal } = deployment;
-    const options = applyOptions(inputs, report, signal);
+    const { inputs, source, bucket, manifest, by, signal } = deployment;
+    const { store } = bucket;
+    const options = applyOptions(inputs, bucket.capabilities, report, signal);
     let plan = first;
     let done;
     for (let round = 1; round <= ROUNDS; round++) {
@@ -75988,7 +77150,7 @@ async function deploy(first, deployment, report) {
             return;
         }
         await manifest.yieldTo(by);
-        plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, by, report));
+        plan = await report.step('Plan', () => planChanges(inputs, source, bucket, manifest, by, report));
         done = { ...outcome, interrupted: false };
     }
     throw new DeployError('SUPERSEDED', 'Other deploys of the same prefix finished again and again meanwhile.', {
@@ -76080,11 +77242,14 @@ function readInputs(env) {
         concurrency: inputs_text('concurrency') === 'auto' ? DEFAULT_CONCURRENCY : whole('concurrency', DEFAULT_CONCURRENCY, 1, 512),
         sizes: uploadSizes(),
         siteUrl: url('site-url'),
+        probe: choice('probe', ['auto', 'full', 'no-residue', 'off']),
+        expectedBucketOwner: matching('expected-bucket-owner', /^\d{12}$/, 'An account number has twelve digits; put it in quotes in YAML.'),
+        isPullRequest: /^pull_request(_target)?$/.test(env.GITHUB_EVENT_NAME ?? ''),
     });
 }
 /** Refuses inputs that contradict each other. */
 function checked(inputs) {
-    const { keys, profile, role, roleChaining, roleExternalId, mode, showPolicies } = inputs;
+    const { keys, profile, role, roleChaining, roleExternalId, mode, showPolicies, probe } = inputs;
     const refuse = (name, problem, hint) => {
         throw inputs_invalid(name, problem, hint);
     };
@@ -76105,6 +77270,8 @@ function checked(inputs) {
     }
     if (showPolicies && mode !== 'probe')
         refuse('show-policies', 'is for mode: probe', 'Set mode: probe, or leave it out.');
+    if (probe === 'off' && mode === 'probe')
+        refuse('probe', 'is off in mode: probe', 'Leave it out, or choose full or no-residue.');
     return inputs;
 }
 /** Account numbers, comma- or line-separated. */
@@ -76315,7 +77482,7 @@ class ManifestFile {
     #saidUnconditional = false;
     constructor(store, prefix) {
         this.#store = store;
-        this.#key = manifestKey(prefix);
+        this.#key = manifest_manifestKey(prefix);
     }
     /**
      * Reads the manifest, if the listing has one: where listings are limited to the prefix, asking for a missing key is
@@ -77089,12 +78256,27 @@ function refuseLinkedToken(env) {
         hint: 'Name the token file itself, outside the workspace.',
     });
 }
+/**
+ * With `auto`, a session may do what the inputs need and make use of. A probe may look around as well: it is to tell how
+ * wide the role is, and a session policy grants nothing that the role lacks.
+ */
 function sessionPolicyOf(inputs) {
     if (inputs.inlineSessionPolicy === 'none')
         return undefined;
     if (inputs.inlineSessionPolicy !== 'auto')
         return inputs.inlineSessionPolicy;
-    return sessionPolicy(neededActions(inputs), inputs.destination, partitionOf(inputs.role));
+    const { destination, mode, probe, region, role, storage } = inputs;
+    const partition = partitionOf(role);
+    const { required, wanted } = needsOf(inputs);
+    const writes = required.includes('s3:PutObject') && (probe === 'full' || (mode === 'probe' && probe === 'auto'));
+    const key = storage.kmsKeyId === undefined
+        ? undefined
+        : kmsKeyOf(storage.kmsKeyId, { partition, region, account: role === undefined ? undefined : accountIn(role) });
+    return sessionPolicy([...required, ...wanted], destination, partition, {
+        key,
+        looks: mode === 'probe',
+        probeObjects: writes ? REMOVAL : undefined,
+    });
 }
 function accountIn(arn) {
     return arn.split(':')[4] ?? '';
@@ -77105,11 +78287,12 @@ function accountIn(arn) {
 
 
 
+
 /** Prints what a new set-up needs to paste: the permission policy, and the trust policy that matches this very job. */
 async function showPolicies(inputs, env) {
     const partition = partitionOf(inputs.role ?? inputs.region);
     log.line('The permission policy for these inputs:');
-    log.block(JSON.stringify(permissionPolicy(neededActions(inputs), inputs.destination, partition), null, 2));
+    log.block(JSON.stringify(suggestedPolicy(inputs, { partition }), null, 2));
     if (env.ACTIONS_ID_TOKEN_REQUEST_URL === undefined) {
         log.line('This job has no OIDC token: with permissions: id-token: write the trust policy for it is shown as well.');
         return;
@@ -77142,7 +78325,7 @@ const NOTHING_YET = {
  * Deletes everything below the prefix, what the action itself keeps there last of all.
  * @throws DeployError TOO_MANY_DELETIONS, DELETE_FAILED, and what stops a run.
  */
-async function removeAll(inputs, store, report, signal) {
+async function removeAll(inputs, { store, capabilities }, report, signal) {
     const { bucket, prefix } = inputs.destination;
     const { plan, own } = await report.step('Plan', async () => {
         const index = await indexObjects(store.list(prefix), prefix);
@@ -77153,7 +78336,7 @@ async function removeAll(inputs, store, report, signal) {
     });
     if (inputs.dryRun)
         return;
-    const options = applyOptions(inputs, report, signal);
+    const options = applyOptions(inputs, capabilities, report, signal);
     const outcome = await report.delete(plan, () => deleteStale(plan, NOTHING_YET, store, options));
     const error = errorOf(outcome, plan);
     if (error !== undefined)
@@ -77191,6 +78374,67 @@ function failureIn(cause) {
 ;// CONCATENATED MODULE: ./build/version.js
 /** The version in package.json; a test keeps the two the same. */
 const VERSION = '0.1.0';
+
+;// CONCATENATED MODULE: ./build/report/probe.js
+
+const MARKS = { allowed: '✓', denied: '✗', unknown: '?' };
+/** The log of a probe: a line a check, and one a finding. */
+function probeLines({ checks, findings }) {
+    const width = Math.max(0, ...checks.map(({ action }) => action.length));
+    return [
+        ...checks.map((check) => {
+            const { action, result, required } = check;
+            const mark = required || result !== 'denied' ? MARKS[result] : '-';
+            return `${mark} ${action.padEnd(width)} ${result}: ${evidenceOf(check)}`;
+        }),
+        // What was left behind has been said already, when it was.
+        ...findings
+            .filter(({ code }) => code !== 'leftover')
+            .map(({ level, message, hint }) => {
+            const more = level === 'warning' && hint !== undefined ? ` ${hint}` : '';
+            return `${level === 'warning' ? '!' : 'i'} ${message}${more}`;
+        }),
+    ];
+}
+/** The call and its answer; the log names requests only where somebody may have to ask for one. */
+function evidenceOf({ evidence, why, result, requestId }, always = false) {
+    const request = (always || result === 'denied') && requestId !== undefined ? `, request ${requestId}` : '';
+    return `${evidence}${request}${why === undefined ? '' : ` (${why})`}`;
+}
+const SIGNS = { allowed: '✅', denied: '❌', unknown: '❔' };
+/** The probe's part of the summary; of a deploy only where something is missing. */
+function probeSection({ checks, findings = [], missing, policy, mode }) {
+    if (checks === undefined || (mode !== 'probe' && missing.length === 0))
+        return '';
+    const rows = checks.map((check) => {
+        const { action, resource, result, required } = check;
+        const sign = required || result !== 'denied' ? SIGNS[result] : '➖';
+        return `<tr><td>${sign}</td><td><code>${html(action)}</code></td><td><code>${html(resource)}</code></td><td>${html(evidenceOf(check, true))}</td></tr>`;
+    });
+    const table = `<table>\n<tr><th></th><th>Action</th><th>Resource</th><th>Evidence</th></tr>\n${rows.join('\n')}\n</table>`;
+    return [table, findingList(findings), policyOf(policy)].filter((part) => part !== '').join('\n\n');
+}
+function findingList(findings) {
+    if (findings.length === 0)
+        return '';
+    const items = findings.map(({ level, message, hint }) => {
+        const more = hint === undefined ? '' : ` ${html(hint, 600)}`;
+        return `<li>${level === 'warning' ? '⚠️ ' : ''}${html(message, 600)}${more}</li>`;
+    });
+    return `<ul>\n${items.join('\n')}\n</ul>`;
+}
+function policyOf(policy) {
+    if (policy === undefined)
+        return '';
+    return `<details><summary>The least policy for these inputs</summary>\n${preformatted(JSON.stringify(policy, null, 2))}\n</details>`;
+}
+/** Lines as they are, harmless. */
+function preformatted(text) {
+    return `<pre>${text
+        .split('\n')
+        .map((line) => html(line, 2000))
+        .join('\n')}</pre>`;
+}
 
 ;// CONCATENATED MODULE: ./build/report/progress.js
 
@@ -77263,6 +78507,7 @@ function probeResultOf({ checks, missing }) {
 
 ;// CONCATENATED MODULE: ./build/report/result.js
 
+
 /** The result file, as the README documents it. Keys are as they are: this is JSON, not a log. */
 function resultOf(record) {
     const { mode, dryRun, destination, region, url, plan, outcome, timings, error } = record;
@@ -77286,7 +78531,11 @@ function resultOf(record) {
         deletions: deletions.map((key) => ({ key })),
         kept: [...(plan?.kept ?? []), ...(outcome?.existing ?? []).map((key) => ({ key, why: 'exists' }))],
         failures: outcome?.failures ?? [],
-        probe: { checks: record.checks ?? [] },
+        probe: {
+            checks: record.checks ?? [],
+            findings: record.findings ?? [],
+            capabilities: capabilitiesOf(record),
+        },
         error: error === undefined ? null : { code: error.code, message: error.message, hint: error.hint ?? null },
     };
 }
@@ -77303,15 +78552,20 @@ function requestsOf({ calls, retries }) {
         retries: retries(),
     };
 }
+/** What is not known is null: JSON has no undefined. */
+function capabilitiesOf({ capabilities = capabilities_UNKNOWN }) {
+    return Object.fromEntries(CAPABILITIES.map((name) => [name, capabilities[name] ?? null]));
+}
 
 ;// CONCATENATED MODULE: ./build/report/summary.js
+
 
 
 /** A summary may have 1 MiB; the log has all of it. */
 const ROWS = 200;
 /** The job summary: what happened, what changed, what the probe found. Every name in it is escaped. */
 function summaryOf(record) {
-    return [heading(record), problem(record), totals(record), changes(record), probeTable(record)]
+    return [heading(record), problem(record), totals(record), changes(record), probeSection(record)]
         .filter(Boolean)
         .join('\n\n');
 }
@@ -77341,12 +78595,6 @@ function problem({ error, support }) {
     const hint = error.hint === undefined ? '' : `\n\n${preformatted(error.hint)}`;
     const forward = support === undefined ? '' : `\n\nFor the support of the store:\n\n${preformatted(support.join('\n'))}`;
     return `<b>${error.code}</b>: ${html(error.message, 2000)}${hint}${forward}`;
-}
-function preformatted(text) {
-    return `<pre>${text
-        .split('\n')
-        .map((line) => html(line, 2000))
-        .join('\n')}</pre>`;
 }
 function totals(record) {
     if (record.plan === undefined)
@@ -77385,18 +78633,9 @@ function changes({ dryRun, plan, outcome }) {
         : '';
     return `<details${rows.length <= 20 ? ' open' : ''}><summary>${count(rows.length, 'change')}</summary>\n<table>\n${shown.join('\n')}${more}\n</table>\n</details>`;
 }
-const MARKS = { allowed: '✅', denied: '❌', unknown: '❔' };
-function probeTable({ checks, missing, policy, mode }) {
-    if (checks === undefined || (mode !== 'probe' && missing.length === 0))
-        return '';
-    const rows = checks.map(({ action, resource, result, evidence, why }) => `<tr><td>${MARKS[result]}</td><td><code>${html(action)}</code></td><td><code>${html(resource)}</code></td><td>${html(evidence)}${why === undefined ? '' : ` (${html(why)})`}</td></tr>`);
-    const table = `<table>\n<tr><th></th><th>Action</th><th>Resource</th><th>Evidence</th></tr>\n${rows.join('\n')}\n</table>`;
-    if (policy === undefined)
-        return table;
-    return `${table}\n\n<details><summary>The least policy for these inputs</summary>\n${preformatted(JSON.stringify(policy, null, 2))}\n</details>`;
-}
 
 ;// CONCATENATED MODULE: ./build/report/report.js
+
 
 
 
@@ -77450,12 +78689,21 @@ class Report {
     scanned(files) {
         this.record.source = { files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) };
     }
-    checked(checks, missing, policy) {
-        Object.assign(this.record, { checks, missing, policy });
-        for (const { action, result, evidence, why } of checks) {
-            log.line(`${report_MARKS[result]} ${action.padEnd(16)} ${result}: ${evidence}${why === undefined ? '' : ` (${why})`}`);
-        }
+    /** The smallest policy for these inputs. */
+    suggests(policy) {
+        this.record.policy = policy;
     }
+    /** What the probe found: a line for each check and finding. */
+    probed(probe, missing) {
+        const { checks, findings, capabilities } = probe;
+        Object.assign(this.record, { checks, findings, capabilities, missing });
+        for (const line of probeLines(probe))
+            log.line(line);
+    }
+    /** Something that the probe could not take back: said at once, since the run may not come to its end. */
+    leftBehind = (what) => {
+        log.warn(`The probe could not take back ${what}. Delete it by hand.`);
+    };
     planned(plan) {
         this.record.plan = plan;
         for (const { uploads } of plan.phases) {
@@ -77467,7 +78715,7 @@ class Report {
         const uploads = uploadsOf(plan);
         for (const { key, why } of plan.kept)
             if (why !== 'delete off')
-                log.line(`= ${key}  (${KEPT[why]})`);
+                log.line(`= ${key}  (${report_KEPT[why]})`);
         const off = plan.kept.filter(({ why }) => why === 'delete off').length;
         const kept = plan.kept.length === 0 ? '' : `, ${plan.kept.length} kept${off === 0 ? '' : ` (${off} stale: delete is off)`}`;
         log.line(`${count(uploads.length, 'upload')} (${bytes(bytesOf(uploads))}), ${count(plan.deletions.length, 'deletion')}, ${plan.unchanged.length} unchanged${kept}`);
@@ -77499,7 +78747,7 @@ class Report {
     #applied(outcome) {
         const known = new Set(this.record.outcome?.failures);
         for (const key of outcome.existing)
-            log.line(`= ${key}  (${KEPT.exists})`);
+            log.line(`= ${key}  (${report_KEPT.exists})`);
         for (const failure of outcome.failures)
             if (!known.has(failure))
                 log.line(`✗ ${failure.key}: ${failure.message}`);
@@ -77606,14 +78854,13 @@ const SUPPORTED = new Set([
     'STORE_MISBEHAVED',
 ]);
 /** Why an object that the source does not have, or may not replace, stays. */
-const KEPT = {
+const report_KEPT = {
     'delete off': 'stale, delete is off',
     'not ours': 'stale, but no earlier deploy put it there',
     excluded: 'stale, but in delete-exclude',
     grace: 'stale, and kept for delete-grace',
     exists: 'is there already, and overwrite is false',
 };
-const report_MARKS = { allowed: '✓', denied: '✗', unknown: '?' };
 
 ;// CONCATENATED MODULE: ./build/source.js
 
@@ -77690,17 +78937,17 @@ async function run(world, caller, report) {
     if (inputs.showPolicies && !inputs.givesCredentials)
         return;
     const session = await report.step('Credentials', () => signIn(inputs, world, caller, report));
-    const store = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
+    const bucket = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
     if (mode === 'probe')
         return;
     if (mode === 'remove')
-        return removeAll(inputs, store, report, world.signal);
+        return removeAll(inputs, bucket, report, world.signal);
     const by = { ...world.deploy, startedAt: caller.clock.atStore(world.deploy.startedAt) };
-    const manifest = new ManifestFile(store, inputs.destination.prefix);
-    const plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, by, report));
+    const manifest = new ManifestFile(bucket.store, inputs.destination.prefix);
+    const plan = await report.step('Plan', () => planChanges(inputs, source, bucket, manifest, by, report));
     if (mode === 'plan')
         return;
-    await deploy(plan, { inputs, source, store, manifest, by, signal: world.signal }, report);
+    await deploy(plan, { inputs, source, bucket, manifest, by, signal: world.signal }, report);
 }
 
 

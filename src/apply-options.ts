@@ -1,4 +1,5 @@
 import type { ApplyOptions } from './apply.ts';
+import type { Capabilities } from './core/capabilities.ts';
 import { phaseOf } from './core/headers.ts';
 import type { Condition, PhaseName, Upload } from './core/model.ts';
 import { memoryFor } from './core/parts.ts';
@@ -11,7 +12,12 @@ import { withBody } from './site/body.ts';
 const MEMORY = 64 * 1024 ** 2;
 
 /** How these inputs want a plan carried out: where files are read, how much goes on at once, and who hears of it. */
-export function applyOptions(inputs: Inputs, report: Report, signal: AbortSignal): ApplyOptions {
+export function applyOptions(
+  inputs: Inputs,
+  capabilities: Capabilities,
+  report: Report,
+  signal: AbortSignal,
+): ApplyOptions {
   return {
     signal,
     concurrency: inputs.concurrency,
@@ -20,7 +26,7 @@ export function applyOptions(inputs: Inputs, report: Report, signal: AbortSignal
     isPage: (key) => phaseOf(key.slice(inputs.destination.prefix.length)) !== 'assets',
     withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
     overwrite: inputs.overwrite,
-    condition: (upload, phase) => conditionOf(inputs, upload, phase),
+    condition: (upload, phase) => conditionOf(inputs, capabilities, upload, phase),
     mayGoOn: async () => true,
     judge: (error, key) => judge(error, key, inputs.destination, signal),
     onBytes: report.progress.addBytes,
@@ -32,8 +38,14 @@ export function applyOptions(inputs: Inputs, report: Report, signal: AbortSignal
  * Pages are put over what the plan saw, and over nothing else: a deploy that was overtaken must not bring old pages back.
  * AWS compares ETags on a PUT; of other stores some do it wrongly.
  */
-function conditionOf({ overwrite, endpoint }: Inputs, { object }: Upload, phase: PhaseName): Condition | undefined {
-  if (!overwrite) return 'absent';
+function conditionOf(
+  { overwrite, endpoint }: Inputs,
+  { conditionalWrites }: Capabilities,
+  { object }: Upload,
+  phase: PhaseName,
+): Condition | undefined {
+  // Without conditions the listing is trusted.
+  if (!overwrite) return conditionalWrites === false ? undefined : 'absent';
   if (phase === 'assets' || endpoint !== undefined) return undefined;
   return object === undefined ? 'absent or same' : { etag: object.etag };
 }

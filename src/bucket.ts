@@ -1,16 +1,27 @@
-import type { Caller } from './aws/clients.ts';
-import { createS3 } from './aws/clients.ts';
-import { S3ObjectStore } from './aws/object-store.ts';
-import { probe } from './aws/probe.ts';
+import { type Caller, createAnonymousS3, createS3 } from './aws/clients.ts';
+import { objectHeaders, S3ObjectStore } from './aws/object-store.ts';
+import { type ProbeClients, type ProbeOutcome, type ProbeTarget, probe } from './aws/probe/probe.ts';
 import { findRegion } from './aws/region.ts';
 import type { Session } from './aws/session.ts';
+import { type Capabilities, knownCapabilities } from './core/capabilities.ts';
+import { headersFor } from './core/headers.ts';
 import type { Check, ObjectStore } from './core/model.ts';
-import { type Action, neededActions, partitionOf, permissionPolicy } from './core/policy.ts';
+import { kmsKeyOf, needsOf, type Policy, partitionOf } from './core/policy.ts';
 import { siteUrlOf } from './core/site-url.ts';
 import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
 import { log } from './report/log.ts';
 import type { Report } from './report/report.ts';
+import { type Place, suggestedPolicy } from './suggested-policy.ts';
+
+/** A bucket that a run may go on with. */
+export interface OpenBucket {
+  readonly store: ObjectStore;
+  readonly capabilities: Capabilities;
+  /** False where an append-only destination lets nobody see what is there: then nothing can be compared. */
+  readonly mayList: boolean;
+  readonly mayRead: boolean;
+}
 
 /**
  * Finds the bucket, proves that it grants what these inputs need under exactly this prefix, and opens it.
@@ -21,49 +32,120 @@ export async function openBucket(
   session: Session,
   caller: Caller,
   report: Report,
-): Promise<ObjectStore> {
-  const { destination, endpoint, forcePathStyle } = inputs;
+): Promise<OpenBucket> {
+  const { destination, endpoint, forcePathStyle, expectedBucketOwner } = inputs;
   const region = await findRegion(inputs, session.credentials, caller);
-  const partition = partitionOf(region);
   report.opened(region, siteUrlOf({ ...inputs, region }));
-  log.line(
-    `s3://${destination.bucket}/${destination.prefix} in ${region}${endpoint === undefined ? '' : ` at ${endpoint}`}`,
-  );
+  const at = endpoint === undefined ? '' : ` at ${endpoint}`;
+  log.line(`s3://${destination.bucket}/${destination.prefix} in ${region}${at}`);
 
-  const s3 = createS3({ region, endpoint, forcePathStyle }, session.credentials, inputs.concurrency + 8, caller.clock);
-  const isAws = endpoint === undefined;
-  const actions = neededActions(inputs);
-  const policy = (needed: readonly Action[]) => permissionPolicy(needed, destination, partition);
-  const checks = await probe(s3, caller, { destination, partition, isAws, runId: crypto.randomUUID() }, actions);
-  const denied = checks.filter(({ result }) => result === 'denied');
-  report.checked(
-    checks,
-    denied.map(({ action }) => action),
-    policy(actions),
-  );
-  if (denied.length > 0)
-    throw permissionDenied(denied, policy(denied.map(({ action }) => action as Action)), session.holder);
-
-  return new S3ObjectStore(s3, caller, {
+  const address = { region, endpoint, forcePathStyle };
+  const s3 = createS3({ ...address, expectedBucketOwner }, session.credentials, inputs.concurrency + 8, caller.clock);
+  const place: Place = { partition: partitionOf(region), region, account: session.identity?.account };
+  const store = new S3ObjectStore(s3, caller, {
+    ...inputs,
     bucket: destination.bucket,
-    isAws,
-    sizes: inputs.sizes,
-    storage: inputs.storage,
+    isAws: endpoint === undefined,
+    capabilities: knownCapabilities(endpoint),
   });
+  if (inputs.probe === 'off') {
+    report.suggests(suggestedPolicy(inputs, place));
+    return { store, capabilities: knownCapabilities(endpoint), mayList: true, mayRead: true };
+  }
+
+  const clients: ProbeClients = {
+    s3,
+    unowned: once(() => createS3(address, session.credentials, 4)),
+    nobodys: once(() => createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, 1)),
+    anonymous: once(() => createAnonymousS3(address)),
+  };
+  const outcome = await probe(targetOf(inputs, place), clients, caller, report.leftBehind);
+  const { checks, capabilities, versioned } = outcome;
+  const missing = checks.filter(({ required, result }) => required && result === 'denied');
+  report.suggests(suggestedPolicy(inputs, { ...place, versioned, checks }));
+  report.probed(
+    outcome,
+    missing.map(({ action }) => action),
+  );
+  if (missing.length > 0) throw permissionDenied(missing, grantFor(inputs, { ...place, versioned }, outcome), session);
+  const may = (action: string) => !checks.some((one) => one.action === action && one.result === 'denied');
+  return { store, capabilities, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
 }
 
-function permissionDenied(
-  denied: readonly Check[],
-  policy: { Statement: readonly object[] },
-  who: string,
-): DeployError {
+/** A client that only some probes need. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+function targetOf(inputs: Inputs, { partition, region, account }: Place): ProbeTarget {
+  const { storage, mode, endpoint } = inputs;
+  const thorough = mode === 'probe';
+  // Before a deploy nothing is written unless that is asked for.
+  const asked = inputs.probe === 'off' || (inputs.probe === 'auto' && !thorough) ? 'no-residue' : inputs.probe;
+  return {
+    ...inputs,
+    partition,
+    isAws: endpoint === undefined,
+    needs: needsOf(inputs),
+    headers: objectHeaders(headersFor('index.html', inputs), storage),
+    kmsKey: storage.kmsKeyId === undefined ? undefined : kmsKeyOf(storage.kmsKeyId, { partition, region, account }),
+    asked,
+    thorough,
+    known: knownCapabilities(endpoint),
+    runId: crypto.randomUUID(),
+  };
+}
+
+/** What to add: what was denied, and what could not be tried because of that. */
+function grantFor(inputs: Inputs, place: Place, { checks }: ProbeOutcome): Policy {
+  const lacking = checks.filter((one) => one.result === 'denied' || one.evidence === 'not tried');
+  return suggestedPolicy(
+    inputs,
+    { ...place, checks },
+    lacking.map(({ action }) => action),
+  );
+}
+
+function permissionDenied(denied: readonly Check[], policy: Policy, { holder }: Session): DeployError {
   const what = denied.map(({ action, resource }) => `${action} on ${resource}`).join(', ');
   const because = denied.map(({ why }) => why).find((why) => why !== undefined);
   return new DeployError('PERMISSION_DENIED', `Denied: ${what}${because === undefined ? '' : ` (${because})`}.`, {
     hint: [
-      `Add this to the permission policy of ${who}:`,
+      `Add this to the permission policy of ${holder}:`,
       JSON.stringify(policy.Statement, null, 2),
-      'If it is there already, look for a Deny in the bucket policy, a permissions boundary or the session policy.',
+      ...remedies(denied),
     ].join('\n'),
   });
+}
+
+/** Where else to look: AWS says whose policy it was, and nothing at all about buckets of other organizations. */
+function remedies(denied: readonly Check[]): string[] {
+  const policies = new Set(denied.flatMap(({ deniedBy }) => (deniedBy === undefined ? [] : [deniedBy])));
+  const key = denied.find(({ action }) => action.startsWith('kms:'));
+  const lines = [...new Set([...policies].map(remedyOf))].filter((line) => line !== '');
+  if (key !== undefined) {
+    lines.push(
+      `The policy of the key must let the holder use it as well. If the bucket encrypts with it by default, set`,
+    );
+    lines.push(`sse-kms-key-id: ${key.resource}, so that the session may use it.`);
+  }
+  if (policies.size === 0) {
+    lines.push(
+      'If it is there already, look for a Deny in the bucket policy, a permissions boundary or the session policy. A bucket',
+      'of another account must grant it in its own bucket policy too: check that the name is of the bucket that you mean.',
+    );
+  }
+  return lines;
+}
+
+function remedyOf({ policy, explicit }: NonNullable<Check['deniedBy']>): string {
+  if (explicit)
+    return `A statement with "Effect": "Deny" forbids it, in the ${policy}: no grant helps until it is gone.`;
+  if (policy === 'identity-based policy') return '';
+  if (policy === 'session policy') return 'The session policy must allow it as well: see inline-session-policy.';
+  return `The ${policy} must allow it as well.`;
 }

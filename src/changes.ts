@@ -1,9 +1,11 @@
+import type { OpenBucket } from './bucket.ts';
 import { eachOf } from './core/each-of.ts';
 import { unusedRules } from './core/header-rules.ts';
 import type { DeployId } from './core/manifest.ts';
 import type { ObjectHeaders, ObjectStore, Plan, RemoteObject } from './core/model.ts';
 import { type Digest, indexObjects, type ObjectIndex, planDeploy, toAsk, toDigest } from './core/plan.ts';
 import { count, plain } from './core/text.ts';
+import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
 import type { ManifestFile } from './manifest-file.ts';
 import { log } from './report/log.ts';
@@ -18,13 +20,13 @@ const READS_AT_ONCE = 4;
 export async function planChanges(
   inputs: Inputs,
   source: Source,
-  store: ObjectStore,
+  bucket: OpenBucket,
   manifest: ManifestFile,
   by: DeployId,
   report: Report,
 ): Promise<Plan> {
   const { prefix } = inputs.destination;
-  const { objects, own } = await listObjects(inputs, store);
+  const { objects, own } = await listObjects(inputs, bucket);
   if (inputs.overwrite) await manifest.read(own, by);
   const known = { objects, manifest: manifest.manifest };
   const options = { ...inputs, prefix, now: Math.floor(Date.now() / 1000) };
@@ -33,7 +35,11 @@ export async function planChanges(
   await eachOf(toDigest(source.files, known, options), READS_AT_ONCE, async ({ file, like }) => {
     digests.set(file.path, await digestOf(inputs.sourceDir ?? '.', file, like, inputs.sizes));
   });
-  const headers = await askHeaders(toAsk(source.files, { ...known, digests }, prefix), store, inputs.concurrency);
+  const headers = await askHeaders(
+    toAsk(source.files, { ...known, digests }, prefix),
+    bucket.store,
+    inputs.concurrency,
+  );
 
   const plan = planDeploy(source.files, { ...known, digests, headers }, options);
   for (const warning of unusedRules(
@@ -45,11 +51,30 @@ export async function planChanges(
   return plan;
 }
 
-async function listObjects({ destination }: Inputs, store: ObjectStore): Promise<ObjectIndex> {
+async function listObjects(
+  { destination }: Inputs,
+  { store, mayList, capabilities }: OpenBucket,
+): Promise<ObjectIndex> {
   const { bucket, prefix } = destination;
+  const place = `s3://${plain(`${bucket}/${prefix}`)}`;
+  if (!mayList) {
+    if (capabilities.conditionalWrites === false) throw cannotAppend(place);
+    log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
+    return { objects: new Map(), own: [] };
+  }
   const index = await indexObjects(store.list(prefix), prefix);
-  log.line(`${count(index.objects.size, 'object')} below s3://${plain(`${bucket}/${prefix}`)}`);
+  log.line(`${count(index.objects.size, 'object')} below ${place}`);
   return index;
+}
+
+function cannotAppend(place: string): DeployError {
+  return new DeployError(
+    'PERMISSION_DENIED',
+    `Nothing tells what is there: ${place} may not be listed, and this store cannot write on a condition.`,
+    {
+      hint: 'With overwrite: false grant s3:ListBucket, or allow overwriting.',
+    },
+  );
 }
 
 async function askHeaders(objects: readonly RemoteObject[], store: ObjectStore, atOnce: number) {

@@ -1,8 +1,9 @@
 import { deleteStale, errorOf, uploadAll } from './apply.ts';
 import { applyOptions } from './apply-options.ts';
+import type { OpenBucket } from './bucket.ts';
 import { planChanges } from './changes.ts';
 import type { DeployId } from './core/manifest.ts';
-import type { ObjectStore, Outcome, Plan } from './core/model.ts';
+import type { Outcome, Plan } from './core/model.ts';
 import { manifestAfter } from './core/plan.ts';
 import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
@@ -17,7 +18,7 @@ const ROUNDS = 5;
 export interface Deployment {
   readonly inputs: Inputs;
   readonly source: Source;
-  readonly store: ObjectStore;
+  readonly bucket: OpenBucket;
   readonly manifest: ManifestFile;
   readonly by: DeployId;
   readonly signal: AbortSignal;
@@ -30,8 +31,9 @@ export interface Deployment {
  * @throws DeployError UPLOAD_FAILED, DELETE_FAILED, SUPERSEDED, and what stops a run.
  */
 export async function deploy(first: Plan, deployment: Deployment, report: Report): Promise<void> {
-  const { inputs, source, store, manifest, by, signal } = deployment;
-  const options = applyOptions(inputs, report, signal);
+  const { inputs, source, bucket, manifest, by, signal } = deployment;
+  const { store } = bucket;
+  const options = applyOptions(inputs, bucket.capabilities, report, signal);
   let plan = first;
   let done: Outcome | undefined;
   for (let round = 1; round <= ROUNDS; round++) {
@@ -44,7 +46,7 @@ export async function deploy(first: Plan, deployment: Deployment, report: Report
       return;
     }
     await manifest.yieldTo(by);
-    plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, by, report));
+    plan = await report.step('Plan', () => planChanges(inputs, source, bucket, manifest, by, report));
     done = { ...outcome, interrupted: false };
   }
   throw new DeployError('SUPERSEDED', 'Other deploys of the same prefix finished again and again meanwhile.', {

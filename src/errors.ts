@@ -8,6 +8,7 @@ export const ERROR_CODES = [
   'ACCOUNT_NOT_ALLOWED',
   'BUCKET_NOT_FOUND',
   'BUCKET_WRONG_REGION',
+  'BUCKET_WRONG_OWNER',
   'PERMISSION_DENIED',
   'TOO_MANY_DELETIONS',
   'EMPTY_SOURCE',
@@ -25,6 +26,7 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 /** The codes with which a guard says no before anything is written. */
 const GUARDS: ReadonlySet<ErrorCode> = new Set([
   'ACCOUNT_NOT_ALLOWED',
+  'BUCKET_WRONG_OWNER',
   'TOO_MANY_DELETIONS',
   'EMPTY_SOURCE',
   'PREFIX_REQUIRED',

@@ -8,6 +8,7 @@ import { type Destination, parseDestination } from './core/key.ts';
 import type { CacheControl, DeleteLimit, StorageOptions } from './core/model.ts';
 import { DEFAULT_SIZES, LARGEST_PART, SMALLEST_PART, type UploadSizes } from './core/parts.ts';
 import type { DeleteMode } from './core/plan.ts';
+import type { ProbeInput } from './core/probe-form.ts';
 import { plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
 
@@ -61,6 +62,11 @@ export interface Inputs {
   readonly concurrency: number;
   readonly sizes: UploadSizes;
   readonly siteUrl: string | undefined;
+  readonly probe: ProbeInput;
+  /** Account that must own the bucket. */
+  readonly expectedBucketOwner: string | undefined;
+  /** The run is of a pull request, whose author may have changed the workflow. */
+  readonly isPullRequest: boolean;
 }
 
 /** Requests under way at once where nothing else is said: more gain little, on AWS as on other stores. */
@@ -137,12 +143,19 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
       text('concurrency') === 'auto' ? DEFAULT_CONCURRENCY : whole('concurrency', DEFAULT_CONCURRENCY, 1, 512),
     sizes: uploadSizes(),
     siteUrl: url('site-url'),
+    probe: choice('probe', ['auto', 'full', 'no-residue', 'off'] as const),
+    expectedBucketOwner: matching(
+      'expected-bucket-owner',
+      /^\d{12}$/,
+      'An account number has twelve digits; put it in quotes in YAML.',
+    ),
+    isPullRequest: /^pull_request(_target)?$/.test(env.GITHUB_EVENT_NAME ?? ''),
   });
 }
 
 /** Refuses inputs that contradict each other. */
 function checked(inputs: Inputs): Inputs {
-  const { keys, profile, role, roleChaining, roleExternalId, mode, showPolicies } = inputs;
+  const { keys, profile, role, roleChaining, roleExternalId, mode, showPolicies, probe } = inputs;
   const refuse = (name: string, problem: string, hint: string) => {
     throw invalid(name, problem, hint);
   };
@@ -174,6 +187,8 @@ function checked(inputs: Inputs): Inputs {
   }
   if (showPolicies && mode !== 'probe')
     refuse('show-policies', 'is for mode: probe', 'Set mode: probe, or leave it out.');
+  if (probe === 'off' && mode === 'probe')
+    refuse('probe', 'is off in mode: probe', 'Leave it out, or choose full or no-residue.');
   return inputs;
 }
 

@@ -46,14 +46,14 @@ async function run(world: World, caller: Caller, report: Report): Promise<void> 
   if (inputs.showPolicies && !inputs.givesCredentials) return;
 
   const session = await report.step('Credentials', () => signIn(inputs, world, caller, report));
-  const store = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
+  const bucket = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
   if (mode === 'probe') return;
-  if (mode === 'remove') return removeAll(inputs, store, report, world.signal);
+  if (mode === 'remove') return removeAll(inputs, bucket, report, world.signal);
 
   const by = { ...world.deploy, startedAt: caller.clock.atStore(world.deploy.startedAt) };
-  const manifest = new ManifestFile(store, inputs.destination.prefix);
-  const plan = await report.step('Plan', () => planChanges(inputs, source, store, manifest, by, report));
+  const manifest = new ManifestFile(bucket.store, inputs.destination.prefix);
+  const plan = await report.step('Plan', () => planChanges(inputs, source, bucket, manifest, by, report));
   if (mode === 'plan') return;
 
-  await deploy(plan, { inputs, source, store, manifest, by, signal: world.signal }, report);
+  await deploy(plan, { inputs, source, bucket, manifest, by, signal: world.signal }, report);
 }

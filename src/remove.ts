@@ -1,6 +1,7 @@
 import { deleteStale, errorOf } from './apply.ts';
 import { applyOptions } from './apply-options.ts';
-import type { ObjectStore, Outcome } from './core/model.ts';
+import type { OpenBucket } from './bucket.ts';
+import type { Outcome } from './core/model.ts';
 import { indexObjects, planRemoval } from './core/plan.ts';
 import { count } from './core/text.ts';
 import type { Inputs } from './inputs.ts';
@@ -23,7 +24,7 @@ const NOTHING_YET: Outcome = {
  */
 export async function removeAll(
   inputs: Inputs,
-  store: ObjectStore,
+  { store, capabilities }: OpenBucket,
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
@@ -36,7 +37,7 @@ export async function removeAll(
     return { plan: removal, own: index.own };
   });
   if (inputs.dryRun) return;
-  const options = applyOptions(inputs, report, signal);
+  const options = applyOptions(inputs, capabilities, report, signal);
   const outcome = await report.delete(plan, () => deleteStale(plan, NOTHING_YET, store, options));
   const error = errorOf(outcome, plan);
   if (error !== undefined) throw error;

@@ -4,7 +4,7 @@ import * as core from '@actions/core';
 import type { Caller } from './aws/clients.ts';
 import { openSession, type WebIdentity } from './aws/credentials.ts';
 import type { Session } from './aws/session.ts';
-import { neededActions, partitionOf, sessionPolicy } from './core/policy.ts';
+import { kmsKeyOf, needsOf, partitionOf, REMOVAL, sessionPolicy } from './core/policy.ts';
 import { DeployError } from './errors.ts';
 import { isForkPullRequest } from './github/event.ts';
 import { claimsOf, fetchToken, noTokenService, tokenServiceOf } from './github/oidc.ts';
@@ -65,10 +65,26 @@ function refuseLinkedToken(env: NodeJS.ProcessEnv): void {
   });
 }
 
+/**
+ * With `auto`, a session may do what the inputs need and make use of. A probe may look around as well: it is to tell how
+ * wide the role is, and a session policy grants nothing that the role lacks.
+ */
 function sessionPolicyOf(inputs: Inputs): string | undefined {
   if (inputs.inlineSessionPolicy === 'none') return undefined;
   if (inputs.inlineSessionPolicy !== 'auto') return inputs.inlineSessionPolicy;
-  return sessionPolicy(neededActions(inputs), inputs.destination, partitionOf(inputs.role));
+  const { destination, mode, probe, region, role, storage } = inputs;
+  const partition = partitionOf(role);
+  const { required, wanted } = needsOf(inputs);
+  const writes = required.includes('s3:PutObject') && (probe === 'full' || (mode === 'probe' && probe === 'auto'));
+  const key =
+    storage.kmsKeyId === undefined
+      ? undefined
+      : kmsKeyOf(storage.kmsKeyId, { partition, region, account: role === undefined ? undefined : accountIn(role) });
+  return sessionPolicy([...required, ...wanted], destination, partition, {
+    key,
+    looks: mode === 'probe',
+    probeObjects: writes ? REMOVAL : undefined,
+  });
 }
 
 function accountIn(arn: string): string {

@@ -37,7 +37,12 @@ describe('an answer is told by its code, or its status where it has none', () =>
 
 describe('no answer is a network error', () => {
   test.each<[string, Error, string?]>([
-    ['refused', sdkError('Error', 'connect ECONNREFUSED 127.0.0.1:1', { code: 'ECONNREFUSED' })],
+    ['refused', sdkError('Error', 'connect ECONNREFUSED 127.0.0.1:1', { code: 'ECONNREFUSED' }), 'ConnectionRefused'],
+    [
+      'TLS spoken to a server without',
+      sdkError('Error', 'write EPROTO wrong version number', { code: 'EPROTO' }),
+      'NoTls',
+    ],
     ['reset', sdkError('Error', 'socket hang up', { code: 'ECONNRESET' })],
     ['no such host', sdkError('Error', 'getaddrinfo ENOTFOUND x', { code: 'ENOTFOUND' }), 'HostNotFound'],
     ['the resolver is busy', sdkError('Error', 'getaddrinfo EAI_AGAIN x', { code: 'EAI_AGAIN' })],

@@ -139,9 +139,15 @@ describe('the waiting', () => {
     await call([answer('SlowDown', 503), network()], clock, { onRetry });
     expect(told).toEqual([
       ['SlowDown', 500, 0],
-      ['NetworkError', 200, 1],
+      ['ConnectionRefused', 200, 1],
     ]);
   });
+});
+
+test('a store that has never answered is asked seven times when it refuses connections, one that has for the whole budget', async () => {
+  const refused = () => Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+  expect((await callForEver(refused())).calls).toBe(7);
+  expect((await callForEver(refused(), new Clock(), { hasAnswered: () => true })).calls).toBeGreaterThan(7);
 });
 
 test('a broken proxy is asked eight times', async () => {
@@ -211,7 +217,7 @@ test('a code that is an answer here is not called again, however it looks', asyn
 
 test('a budget of its own ends the retries sooner', async () => {
   const clock = new Clock();
-  await callForEver(answer('SlowDown', 503), clock, { budgetMs: () => 10_000 });
+  await callForEver(answer('SlowDown', 503), clock, { budgetMs: 10_000 });
   expect(clock.time - 1_000_000).toBeLessThanOrEqual(10_000);
   expect(clock.slept.length).toBeGreaterThan(2);
 });
@@ -258,4 +264,22 @@ test('what is thrown in the end holds nothing of the SDK error', async () => {
   const { result } = await call([leaky]);
   expect(JSON.stringify(result, Object.getOwnPropertyNames(result))).not.toContain('session-token');
   expect(result).not.toHaveProperty('cause');
+});
+
+describe('a call that must be finished when the job is cancelled', () => {
+  test('is retried for a few seconds more, and no longer', async () => {
+    const cancelled = new AbortController();
+    cancelled.abort();
+    const clock = new Clock();
+    const { calls, result } = await callForEver(answer('SlowDown', 503), clock, { hurry: cancelled.signal });
+    expect(calls).toBeGreaterThan(1);
+    expect(result).toMatchObject({ failure: { code: 'SlowDown' } });
+    expect(clock.time - 1_000_000).toBeLessThanOrEqual(4_000);
+  });
+
+  test('is retried as any other while the job goes on', async () => {
+    const clock = new Clock();
+    await callForEver(answer('SlowDown', 503), clock, { hurry: new AbortController().signal });
+    expect(clock.time - 1_000_000).toBeGreaterThan(60_000);
+  });
 });

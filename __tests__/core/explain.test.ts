@@ -113,16 +113,36 @@ group('what a denial says of itself', () => {
     ['with an explicit deny in an identity-based policy', 'an explicit deny in an identity-based policy'],
     ['with an explicit deny in a permissions boundary', 'an explicit deny in a permissions boundary'],
   ])('%s', (end, by) => {
-    expect(denialOf(denied(end))).toEqual({ action: 's3:PutObject', by });
+    expect(denialOf(denied(end))).toMatchObject({
+      action: 's3:PutObject',
+      resource: 'arn:aws:s3:::b/a',
+      by,
+      explicit: /explicit/.test(end),
+    });
+  });
+
+  test('by a public access block', () => {
+    const end = 'because public ACLs are prevented by the BlockPublicAcls setting in S3 Block Public Access.';
+    expect(denialOf(denied(end))).toMatchObject({ policy: 'public access block', explicit: true });
+  });
+
+  test('of a KMS key, which stands without quotes', () => {
+    const message =
+      'User: arn:aws:iam::123456789012:user/u is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:eu-central-1:123456789012:key/k because no identity-based policy allows the kms:GenerateDataKey action';
+    expect(denialOf(message)).toMatchObject({
+      action: 'kms:GenerateDataKey',
+      resource: 'arn:aws:kms:eu-central-1:123456789012:key/k',
+      policy: 'identity-based policy',
+    });
   });
 
   test.each(['Access Denied', '', 'UnknownError', 'because we said so'])("nothing: '%s'", (message) => {
-    expect(denialOf(message)).toEqual({ action: undefined, by: undefined });
+    expect(denialOf(message)).toMatchObject({ action: undefined, by: undefined, explicit: false });
   });
 
   test('of the token service', () => {
     const message = 'Not authorized to perform sts:AssumeRoleWithWebIdentity';
-    expect(denialOf(message)).toEqual({ action: undefined, by: undefined });
+    expect(denialOf(message)).toMatchObject({ action: undefined, by: undefined, explicit: false });
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { sourceFilter } from '../../src/core/globs.ts';
+import { globs, sourceFilter } from '../../src/core/globs.ts';
 
 const verdict = (path: string, include: string[] = [], exclude: string[] = []) => sourceFilter(include, exclude)(path);
 
@@ -119,6 +119,27 @@ describe('a glob is refused that', () => {
       expect(filter).toThrow(why);
       expect(filter).toThrow(new RegExp(`^${input}: `));
     }
+  });
+});
+
+describe('the globs of another input', () => {
+  test.each([
+    ['none match nothing', [], 'a', false],
+    ['one of several is enough', ['a/**', '*.css'], 'b.css', true],
+    ['secrets are matched like the rest', ['**'], '.env', true],
+    ['a folder is not what is in it', ['uploads'], 'uploads/a.jpg', false],
+    ['all of a folder', ['uploads/**'], 'uploads/a/b.jpg', true],
+    ['a folder that only begins so', ['uploads/**'], 'uploads2/a.jpg', false],
+    ['a line break', ['**/*.map'], 'a\nb.map', true],
+    ['case', ['*.JPG'], 'a.jpg', false],
+  ])('%s', (_what, patterns, path, expected) => {
+    expect(globs('delete-exclude', patterns)(path)).toBe(expected);
+  });
+
+  test('are refused under its name', () => {
+    expect(() => globs('delete-exclude', ['uploads/'])).toThrow(
+      "delete-exclude: the glob 'uploads/' matches no file: for a folder write 'uploads/**'.",
+    );
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { contentType, hasContentHash, headersFor, IMMUTABLE, phaseOf, REVALIDATE } from '../../src/core/headers.ts';
+import type { CacheControl } from '../../src/core/model.ts';
 
 test.each([
   ['index.html', 'text/html; charset=utf-8'],
@@ -152,6 +153,7 @@ test.each([
 });
 
 describe('Cache-Control', () => {
+  const served = (path: string, cacheControl: CacheControl) => headersFor(path, { cacheControl, headerRules: [] });
   const auto = { kind: 'auto' } as const;
   test.each([
     ['index.html', REVALIDATE],
@@ -163,22 +165,22 @@ describe('Cache-Control', () => {
     ['app.js', undefined],
     ['logo.png', undefined],
   ])('auto: of %s is %s', (path, value) => {
-    expect(headersFor(path, auto).cacheControl).toBe(value);
+    expect(served(path, auto).cacheControl).toBe(value);
   });
 
   test('auto: no header is absent, not empty', () => {
-    expect(headersFor('a.png', auto)).toStrictEqual({ contentType: 'image/png' });
+    expect(served('a.png', auto)).toStrictEqual({ contentType: 'image/png' });
   });
 
   test('none: no header anywhere', () => {
-    expect(headersFor('index.html', { kind: 'none' })).toStrictEqual({ contentType: 'text/html; charset=utf-8' });
-    expect(headersFor('app.3f2a1b9c.js', { kind: 'none' })).not.toHaveProperty('cacheControl');
+    expect(served('index.html', { kind: 'none' })).toStrictEqual({ contentType: 'text/html; charset=utf-8' });
+    expect(served('app.3f2a1b9c.js', { kind: 'none' })).not.toHaveProperty('cacheControl');
   });
 
   test('a value: for every file', () => {
     const all = { kind: 'all', value: 'no-store' } as const;
-    expect(headersFor('index.html', all).cacheControl).toBe('no-store');
-    expect(headersFor('app.3f2a1b9c.js', all).cacheControl).toBe('no-store');
-    expect(headersFor('a.png', all)).toStrictEqual({ contentType: 'image/png', cacheControl: 'no-store' });
+    expect(served('index.html', all).cacheControl).toBe('no-store');
+    expect(served('app.3f2a1b9c.js', all).cacheControl).toBe('no-store');
+    expect(served('a.png', all)).toStrictEqual({ contentType: 'image/png', cacheControl: 'no-store' });
   });
 });

@@ -107,7 +107,7 @@ describe('what is no manifest of ours is as good as none', () => {
     ['carriage returns', gzipSync(`${FIRST}\r\n${LINE}\r\n`)],
     ['a line too long', written(FIRST, `${LINE} and more`)],
     ['an ETag too long', written(FIRST, LINE.replace(ENTRY.etag, 'x'.repeat(201)))],
-    ['a line of a gigabyte, or near it', written(FIRST, 'x'.repeat(20_000_000))],
+    ['a line of 20 MB', written(FIRST, 'x'.repeat(20_000_000))],
     ['a key in clear', written(FIRST, LINE.replace('CCCCCCCCCCCCCCCC', 'index.html'))],
     ['a field less', written(FIRST, LINE.replace(' o', ''))],
     ['an owner of another kind', written(FIRST, LINE.replace(' o ', ' x '))],
@@ -149,6 +149,7 @@ describe('a decompression bomb is none either', () => {
 
   test('of more than a manifest can have', () => {
     expect(decodeManifest(bomb('x', 4096, `${FIRST}\n`))).toBeUndefined();
+    expect(process.resourceUsage().maxRSS).toBeLessThan(2 * 1024 ** 2);
   }, 30_000);
 
   test('of line feeds, which are not taken apart before the first is found to be none', () => {
@@ -190,29 +191,29 @@ describe('a fingerprint', () => {
   });
 
   const HTML = { contentType: 'text/html' };
-  test.each([
-    ['a header more', headersFingerprint({ ...HTML, cacheControl: 'no-store' }, {})],
-    ['another type', headersFingerprint({ contentType: 'text/plain' }, {})],
-    ['the same value of another header', headersFingerprint({ ...HTML, contentLanguage: 'no-store' }, {})],
-    ['metadata', headersFingerprint({ ...HTML, metadata: { a: 'b' } }, {})],
-    ['other metadata', headersFingerprint({ ...HTML, metadata: { a: 'c' } }, {})],
-    [
-      'metadata that is called like a header',
+  test('of headers tells every one of these from all others', () => {
+    const all = [
+      headersFingerprint(HTML, {}),
+      headersFingerprint({ contentType: 'text/plain' }, {}),
+      headersFingerprint({ ...HTML, cacheControl: 'no-store' }, {}),
+      headersFingerprint({ ...HTML, contentLanguage: 'no-store' }, {}),
+      headersFingerprint({ ...HTML, metadata: { a: 'b' } }, {}),
+      headersFingerprint({ ...HTML, metadata: { a: 'c' } }, {}),
       headersFingerprint({ ...HTML, metadata: { cacheControl: 'no-store' } }, {}),
-    ],
-    ['a storage option', headersFingerprint(HTML, { acl: 'private' })],
-    [
-      'metadata that is called like a storage option',
       headersFingerprint({ ...HTML, metadata: { acl: 'private' } }, {}),
-    ],
-    ['a tag', headersFingerprint(HTML, { tags: [['a', 'b']] })],
-    ['another tag', headersFingerprint(HTML, { tags: [['ab', '']] })],
-    ['nothing more', headersFingerprint(HTML, {})],
-  ])('of headers tells %s', (what, fingerprint) => {
-    expect(fingerprint).toMatch(/^[\w-]{12}$/);
-    const all = new Map<string, string>();
-    all.set(fingerprint, what);
-    expect(headersFingerprint(HTML, {}) === fingerprint).toBe(what === 'nothing more');
+      headersFingerprint(HTML, { acl: 'private' }),
+      headersFingerprint(HTML, { storageClass: 'private' }),
+      headersFingerprint(HTML, { tags: [['a', 'b']] }),
+      headersFingerprint(HTML, { tags: [['ab', '']] }),
+      headersFingerprint(HTML, {
+        tags: [
+          ['a', 'b'],
+          ['c', 'd'],
+        ],
+      }),
+    ];
+    expect(new Set(all).size).toBe(all.length);
+    for (const fingerprint of all) expect(fingerprint).toMatch(/^[\w-]{12}$/);
   });
 
   test('of headers does not depend on their order, nor on what is absent', () => {

@@ -528,6 +528,10 @@ describe('only those objects are asked for their headers', () => {
       'remembered',
       { objects: [object('site/a')], manifest: remembering({ a: entry('a') }), digests: digests(undefined) },
     ],
+    [
+      'remembered, whatever is known of them',
+      { objects: [object('site/a')], manifest: remembering({ a: entry('a') }), digests: digests(MD5) },
+    ],
     ['of other content', { objects: [object('site/a', OTHER)], digests: digests(MD5) }],
     ['of parts that tell nothing', { objects: [object('site/a', `${MD5}-7`)], digests: digests(undefined) }],
     ['not there', { objects: [], digests: digests(MD5) }],

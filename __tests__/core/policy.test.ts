@@ -1,22 +1,37 @@
 import { describe, expect, test } from '@jest/globals';
-import { neededActions, partitionOf, permissionPolicy, resourceFor, sessionPolicy } from '../../src/core/policy.ts';
+import {
+  kmsKeyOf,
+  neededActions,
+  partitionOf,
+  permissionPolicy,
+  REMOVAL,
+  resourceFor,
+  sessionPolicy,
+} from '../../src/core/policy.ts';
 
 const docs = { bucket: 'my-site', prefix: 'docs/' } as const;
 
 test.each([
-  ['deploy', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject']],
-  ['deploy', true, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
-  ['probe', true, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
-  ['probe', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject']],
-  ['plan', true, ['s3:ListBucket', 's3:GetObject']],
-  ['plan', false, ['s3:ListBucket', 's3:GetObject']],
-] as const)('mode %s with delete %s needs %j', (mode, deletes, actions) => {
-  expect(neededActions({ mode, delete: deletes })).toEqual(actions);
+  ['deploy', 'off', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject']],
+  ['deploy', 'all', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
+  ['deploy', 'owned', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
+  ['probe', 'all', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
+  ['probe', 'owned', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject']],
+  ['probe', 'off', false, ['s3:ListBucket', 's3:GetObject', 's3:PutObject']],
+  ['probe', 'all', true, ['s3:ListBucket', 's3:GetObject']], // what a plan would need
+  ['plan', 'all', true, ['s3:ListBucket', 's3:GetObject']],
+  ['plan', 'owned', true, ['s3:ListBucket', 's3:GetObject']],
+  ['plan', 'off', true, ['s3:ListBucket', 's3:GetObject']],
+  ['remove', 'off', false, ['s3:ListBucket', 's3:DeleteObject']],
+  ['remove', 'all', false, ['s3:ListBucket', 's3:DeleteObject']],
+  ['remove', 'off', true, ['s3:ListBucket']],
+] as const)('mode %s with delete %s and dry-run %s needs %j', (mode, deletes, dryRun, actions) => {
+  expect(neededActions({ mode, delete: deletes, dryRun })).toEqual(actions);
 });
 
 describe('the least policy', () => {
   test('lists below the prefix alone, and writes below it alone', () => {
-    const actions = neededActions({ mode: 'deploy', delete: true });
+    const actions = neededActions({ mode: 'deploy', delete: 'all', dryRun: false });
     expect(permissionPolicy(actions, docs, 'aws')).toEqual({
       Version: '2012-10-17',
       Statement: [
@@ -63,7 +78,7 @@ describe('the least policy', () => {
   });
 
   test('leaves the actions that it was given as they were', () => {
-    const actions = neededActions({ mode: 'deploy', delete: true });
+    const actions = neededActions({ mode: 'deploy', delete: 'all', dryRun: false });
     const before = [...actions];
     permissionPolicy(actions, docs, 'aws');
     expect(actions).toEqual(before);
@@ -91,7 +106,7 @@ describe('a prefix means itself in a policy, whatever IAM reads in it', () => {
 });
 
 describe('the policy that narrows a session', () => {
-  const actions = neededActions({ mode: 'deploy', delete: true });
+  const actions = neededActions({ mode: 'deploy', delete: 'all', dryRun: false });
   /** What a pattern of a policy matches: `*` anything, and what stands in `${…}` itself. */
   const covers = (pattern: string, key: string) => {
     const literal = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
@@ -146,4 +161,45 @@ test.each([
   ['arn:aws-us-gov:iam::123456789012:role/x', 'aws-us-gov'],
 ])('the partition of %s is %s', (regionOrArn, partition) => {
   expect(partitionOf(regionOrArn)).toBe(partition);
+});
+
+describe('the KMS key of a policy', () => {
+  const place = { partition: 'aws', region: 'eu-central-1', account: '123456789012' };
+  test.each([
+    ['an id', 'k-1', 'arn:aws:kms:eu-central-1:123456789012:key/k-1'],
+    ['an ARN', 'arn:aws:kms:us-east-1:1:key/k', 'arn:aws:kms:us-east-1:1:key/k'],
+    ['a path', 'key/k-1', 'arn:aws:kms:eu-central-1:123456789012:key/k-1'],
+  ])('from %s', (_form, id, arn) => {
+    expect(kmsKeyOf(id, place)).toEqual({ arn });
+  });
+
+  test.each(['alias/site', 'arn:aws:kms:eu-central-1:123456789012:alias/site'])('from %s is a condition', (id) => {
+    expect(kmsKeyOf(id, place)).toEqual({
+      arn: 'arn:aws:kms:eu-central-1:123456789012:key/*',
+      condition: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': 'alias/site' } },
+    });
+  });
+
+  test('is any in a place that is not known', () => {
+    expect(kmsKeyOf('k', { partition: 'aws-cn', region: undefined, account: undefined }).arn).toBe(
+      'arn:aws-cn:kms:*:*:key/k',
+    );
+  });
+
+  test('has a statement of its own', () => {
+    const policy = permissionPolicy(['s3:PutObject', 'kms:GenerateDataKey', 'kms:Decrypt'], docs, 'aws', {
+      key: { arn: 'arn:key' },
+    });
+    expect(policy.Statement.map(({ Sid, Action, Resource }) => [Sid, Action, Resource])).toEqual([
+      ['DeploySite', ['s3:PutObject', 's3:AbortMultipartUpload'], 'arn:aws:s3:::my-site/docs/*'],
+      ['EncryptSite', ['kms:GenerateDataKey', 'kms:Decrypt'], 'arn:key'],
+    ]);
+  });
+});
+
+test('a session of a probe may look around and take back its own objects', () => {
+  const text = sessionPolicy(['s3:PutObject'], docs, 'aws', { looks: true, probeObjects: REMOVAL });
+  const [, own, looks] = JSON.parse(text).Statement;
+  expect(own).toMatchObject({ Action: REMOVAL, Resource: 'arn:aws:s3:::my-site/docs/.s3-deploy-probe/*' });
+  expect(looks.Action.every((action: string) => /^s3:(List|GetBucket)/.test(action))).toBe(true);
 });

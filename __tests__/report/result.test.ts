@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Outcome, Plan, Upload } from '../../src/core/model.ts';
+import { AWS } from '../../src/core/capabilities.ts';
+import { warning } from '../../src/core/findings.ts';
+import type { Outcome, Plan, Unchanged, Upload } from '../../src/core/model.ts';
 import { DeployError } from '../../src/errors.ts';
 import { countsOf, probeResultOf, type RunRecord, statusOf } from '../../src/report/record.ts';
 import { resultOf } from '../../src/report/result.ts';
@@ -11,25 +13,35 @@ const upload = (key: string, reason: Upload['reason'], size: number): Upload => 
   headers: { contentType: 'text/plain' },
 });
 const UPLOADS = [upload('a.css', 'new', 100), upload('b.css', 'content', 20), upload('c.css', 'unverified', 3)];
+const STORED = UPLOADS.slice(0, 2).map((one) => ({ ...one, etag: 'x', content: 'y' }));
+const UNCHANGED = Array.from(
+  { length: 210 },
+  (_, i): Unchanged => ({ key: `docs/${i}`, etag: 'x', content: 'y', headers: 'z', owned: true }),
+);
 const PLAN: Plan = {
   phases: [
     { name: 'assets', uploads: UPLOADS.slice(0, 2) },
     { name: 'pages', uploads: UPLOADS.slice(2) },
   ],
-  deletions: [{ key: 'docs/old.js', size: 7, etag: 'x' }],
+  deletions: [{ key: 'docs/old.js', size: 7, etag: 'x', lastModified: 0 }],
   kept: [{ key: 'docs/kept.js', why: 'delete off' }],
-  unchanged: 210,
+  unchanged: UNCHANGED,
+  stale: [],
+  verified: false,
 };
 const FAILURE = { key: 'docs/c.css', operation: 'PutObject', code: 'AccessDenied', message: 'PutObject 403' };
 const OUTCOME: Outcome = {
-  uploaded: UPLOADS.slice(0, 2),
+  uploaded: STORED,
+  existing: [],
   deleted: [],
   failures: [FAILURE],
   bytesUploaded: 120,
+  interrupted: false,
   stopped: undefined,
 };
 const record = (more: Partial<RunRecord> = {}): RunRecord => ({
   mode: 'deploy',
+  dryRun: false,
   destination: { bucket: 'my-site', prefix: 'docs/' },
   region: 'eu-central-1',
   url: 'https://www.example.org/docs/',
@@ -43,12 +55,30 @@ const record = (more: Partial<RunRecord> = {}): RunRecord => ({
 
 describe('counts', () => {
   test.each([
-    ['of a plan are what would be done', record({ mode: 'plan', plan: PLAN }), [1, 2, 210, 1, 1, 0, 123]],
+    ['of a plan are what would be done', record({ mode: 'plan', dryRun: true, plan: PLAN }), [1, 2, 210, 1, 1, 0, 123]],
+    [
+      'of a removal that was only asked for are what would be done',
+      record({ mode: 'remove', dryRun: true, plan: { ...PLAN, phases: [], unchanged: [] } }),
+      [0, 0, 0, 1, 1, 0, 0],
+    ],
+    ['of a dry run are never what was done', record({ dryRun: true, outcome: OUTCOME }), [0, 0, 0, 0, 0, 1, 0]],
     ['of a deploy are what was done', record({ plan: PLAN, outcome: OUTCOME }), [1, 1, 210, 0, 1, 1, 120]],
     ['of a deploy that did not begin are nothing done', record({ plan: PLAN }), [0, 0, 210, 0, 1, 0, 0]],
     ['of a run without a plan are nothing', record(), [0, 0, 0, 0, 0, 0, 0]],
   ])('%s', (_what, run, [uploaded, updated, unchanged, deleted, kept, failed, bytes]) => {
     expect(countsOf(run)).toEqual({ uploaded, updated, unchanged, deleted, kept, failed, bytes });
+  });
+
+  test('of what is kept are what others put meanwhile, too', () => {
+    const outcome = { ...OUTCOME, existing: ['docs/d.css', 'docs/e.css'] };
+    expect(countsOf(record({ plan: PLAN, outcome })).kept).toBe(3);
+    expect(resultOf(record({ plan: PLAN, outcome }))).toMatchObject({
+      kept: [
+        { key: 'docs/kept.js', why: 'delete off' },
+        { key: 'docs/d.css', why: 'exists' },
+        { key: 'docs/e.css', why: 'exists' },
+      ],
+    });
   });
 
   test('of deletions are those that are gone', () => {
@@ -77,9 +107,13 @@ test.each([
 
 describe('the result file', () => {
   test('of a deploy has the documented shape', () => {
-    const checks = [{ action: 's3:PutObject', resource: 'arn', result: 'allowed', evidence: 'PutObject 200' }] as const;
+    const checks = [
+      { action: 's3:PutObject', resource: 'arn', required: true, result: 'allowed', evidence: 'PutObject 200' },
+    ] as const;
     const error = new DeployError('UPLOAD_FAILED', 'It failed.', { hint: 'Again.', cause: new Error('secret') });
-    expect(resultOf(record({ plan: PLAN, outcome: OUTCOME, checks, error }))).toEqual({
+    const findings = [warning('leftover', 'An object.')];
+    const capabilities = { ...AWS, multipart: undefined };
+    expect(resultOf(record({ plan: PLAN, outcome: OUTCOME, checks, findings, capabilities, error }))).toEqual({
       version: 1,
       mode: 'deploy',
       status: 'failed',
@@ -98,13 +132,17 @@ describe('the result file', () => {
       deletions: [],
       kept: [{ key: 'docs/kept.js', why: 'delete off' }],
       failures: [FAILURE],
-      probe: { checks },
+      probe: {
+        checks,
+        findings: [{ level: 'warning', code: 'leftover', message: 'An object.' }],
+        capabilities: { ...AWS, multipart: null },
+      },
       error: { code: 'UPLOAD_FAILED', message: 'It failed.', hint: 'Again.' },
     });
   });
 
   test('of a plan tells what would be done', () => {
-    expect(resultOf(record({ mode: 'plan', plan: PLAN }))).toMatchObject({
+    expect(resultOf(record({ mode: 'plan', dryRun: true, plan: PLAN }))).toMatchObject({
       status: 'succeeded',
       counts: { uploaded: 1, updated: 2, deleted: 1 },
       uploads: [{ key: 'docs/a.css' }, { key: 'docs/b.css' }, { key: 'docs/c.css' }],
@@ -114,7 +152,14 @@ describe('the result file', () => {
   });
 
   test('of a run that ended at its inputs is as complete: nothing is absent, nothing undefined', () => {
-    const early: RunRecord = { mode: 'deploy', missing: [], timings: {}, calls: new Map(), retries: () => 0 };
+    const early: RunRecord = {
+      mode: 'deploy',
+      dryRun: false,
+      missing: [],
+      timings: {},
+      calls: new Map(),
+      retries: () => 0,
+    };
     const result = resultOf({ ...early, error: new DeployError('INPUT_INVALID', 'bucket: is required.') });
     expect(JSON.parse(JSON.stringify(result))).toEqual(result);
     expect(Object.keys(result)).toEqual(Object.keys(resultOf(record())));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Check, Failure, Outcome, Plan, RemoteObject, Upload } from '../../src/core/model.ts';
+import { info, warning } from '../../src/core/findings.ts';
+import type { Check, Failure, Outcome, Plan, RemoteObject, Stored, Unchanged, Upload } from '../../src/core/model.ts';
 import { permissionPolicy } from '../../src/core/policy.ts';
 import { DeployError } from '../../src/errors.ts';
 import type { RunRecord } from '../../src/report/record.ts';
@@ -11,13 +12,26 @@ const upload = (key: string, reason: Upload['reason'] = 'new', size = 1024): Upl
   reason,
   headers: { contentType: 'text/plain' },
 });
-const object = (key: string): RemoteObject => ({ key, size: 1, etag: '' });
-const planOf = (more: Partial<Plan> = {}): Plan => ({ phases: [], deletions: [], kept: [], unchanged: 0, ...more });
+const object = (key: string): RemoteObject => ({ key, size: 1, etag: '', lastModified: 0 });
+const stored = (key: string): Stored => ({ ...upload(key), etag: 'x', content: 'y' });
+const unchanged = (many: number) =>
+  Array.from({ length: many }, (): Unchanged => ({ key: 'k', etag: 'x', content: 'y', headers: 'z', owned: true }));
+const planOf = (more: Partial<Plan> = {}): Plan => ({
+  phases: [],
+  deletions: [],
+  kept: [],
+  unchanged: [],
+  stale: [],
+  verified: false,
+  ...more,
+});
 const outcomeOf = (more: Partial<Outcome> = {}): Outcome => ({
   uploaded: [],
+  existing: [],
   deleted: [],
   failures: [],
   bytesUploaded: 0,
+  interrupted: false,
   stopped: undefined,
   ...more,
 });
@@ -29,6 +43,7 @@ const failure = (key: string, message = 'PutObject 403 AccessDenied'): Failure =
 });
 const record = (more: Partial<RunRecord> = {}): RunRecord => ({
   mode: 'deploy',
+  dryRun: false,
   destination: { bucket: 'my-site', prefix: 'docs/' },
   region: 'eu-central-1',
   url: 'https://www.example.org/docs/',
@@ -53,6 +68,9 @@ describe('the heading says how it ended', () => {
     ['plan', refused, '🛑 A deploy would be refused'],
     ['probe', undefined, '✅ Permissions are in place'],
     ['probe', failed, '❌ Probe failed'],
+    ['remove', undefined, '✅ Removed'],
+    ['remove', failed, '❌ Removal failed'],
+    ['remove', refused, '🛑 Removal refused'],
   ])('mode %s with the error %s: %s', (mode, error, title) => {
     const text = summary(error === undefined ? { mode } : { mode, error });
     expect(text.split('\n')[0]).toBe(`### ${title}`);
@@ -71,7 +89,14 @@ describe('the heading says how it ended', () => {
 
   test('when the run ended before anything was known', () => {
     const inputError = new DeployError('INPUT_INVALID', 'bucket: is required.', { hint: 'Add it:\n  bucket: …' });
-    const early: RunRecord = { mode: 'deploy', missing: [], timings: {}, calls: new Map(), retries: () => 0 };
+    const early: RunRecord = {
+      mode: 'deploy',
+      dryRun: false,
+      missing: [],
+      timings: {},
+      calls: new Map(),
+      retries: () => 0,
+    };
     const text = summaryOf({ ...early, error: inputError });
     expect(text).toContain('<b>INPUT_INVALID</b>: bucket: is required.');
     expect(text).toContain('<pre>Add it:\n  bucket: …</pre>');
@@ -84,11 +109,11 @@ describe('the changes', () => {
     phases: [{ name: 'assets', uploads: [upload('docs/a.css'), upload('docs/b.css', 'content', 2048)] }],
     deletions: [object('docs/old.js')],
     kept: [{ key: 'docs/kept.js', why: 'delete off' }],
-    unchanged: 210,
+    unchanged: unchanged(210),
   });
 
   test('of a plan are what a deploy would do', () => {
-    const text = summary({ mode: 'plan', plan });
+    const text = summary({ mode: 'plan', dryRun: true, plan });
     expect(text).toContain('<td>➕</td><td><code>docs/a.css</code></td><td>new, 1.0 KiB</td>');
     expect(text).toContain('<td>✏️</td><td><code>docs/b.css</code></td><td>content, 2.0 KiB</td>');
     expect(text).toContain('<td>🗑️</td><td><code>docs/old.js</code></td><td>to delete</td>');
@@ -99,7 +124,7 @@ describe('the changes', () => {
   });
 
   test('of a deploy are what was done, not what was planned', () => {
-    const outcome = outcomeOf({ uploaded: [upload('docs/a.css')], failures: [failure('docs/b.css')] });
+    const outcome = outcomeOf({ uploaded: [stored('docs/a.css')], failures: [failure('docs/b.css')] });
     const text = summary({ plan, outcome, error: failed });
     expect(text).toContain('<td>➕</td><td><code>docs/a.css</code></td>');
     expect(text).toContain('<td>❌</td><td><code>docs/b.css</code></td><td>PutObject 403 AccessDenied</td>');
@@ -112,7 +137,7 @@ describe('the changes', () => {
   });
 
   test('that are none have no table', () => {
-    expect(summary({ plan: planOf({ unchanged: 3 }), outcome: outcomeOf() })).not.toContain('<details');
+    expect(summary({ plan: planOf({ unchanged: unchanged(3) }), outcome: outcomeOf() })).not.toContain('<details');
   });
 
   test('are shown when they are few, and folded when they are many', () => {
@@ -148,7 +173,7 @@ test('GitHub takes a summary of 1 MiB: hostile keys, messages and hints stay far
 });
 
 describe('nothing in a summary can become markup', () => {
-  const TAGS = /<\/?(b|pre|code|table|tr|td|th|details|summary|a)( open| href="[^"<>]*")?>/g;
+  const TAGS = /<\/?(b|pre|code|table|tr|td|th|details|summary|a|ul|li)( open| href="[^"<>]*")?>/g;
   test.each([
     ['a tag', '<img src=x onerror=alert(1)>'],
     ['the end of the table', '</code></td></tr></table><script>'],
@@ -159,13 +184,21 @@ describe('nothing in a summary can become markup', () => {
     ['a command', '##[stop-commands]x ::add-mask::y'],
     ['bidi', '\u202e\u2066'],
   ])('%s', (_what, hostile) => {
-    const check: Check = { action: hostile, resource: hostile, result: 'denied', evidence: hostile, why: hostile };
+    const check: Check = {
+      action: hostile,
+      resource: hostile,
+      required: true,
+      result: 'denied',
+      evidence: hostile,
+      why: hostile,
+    };
     const text = summary({
       destination: { bucket: hostile, prefix: `${hostile}/` },
       region: hostile,
       plan: planOf(),
-      outcome: outcomeOf({ uploaded: [upload(hostile)], deleted: [hostile], failures: [failure(hostile, hostile)] }),
+      outcome: outcomeOf({ uploaded: [stored(hostile)], deleted: [hostile], failures: [failure(hostile, hostile)] }),
       checks: [check],
+      findings: [warning('lists-other-buckets', hostile, hostile)],
       missing: ['s3:PutObject'],
       policy: permissionPolicy(['s3:PutObject'], { bucket: hostile, prefix: `${hostile}/` }, 'aws'),
       error: new DeployError('UPLOAD_FAILED', hostile, { hint: hostile }),
@@ -187,6 +220,7 @@ describe('the probe', () => {
   const check = (action: string, result: Check['result'], why?: string): Check => ({
     action,
     resource: 'arn:aws:s3:::my-site/docs/*',
+    required: action !== 's3:AbortMultipartUpload',
     result,
     evidence: `${action.slice(3)} 403`,
     ...(why === undefined ? {} : { why }),
@@ -207,6 +241,17 @@ describe('the probe', () => {
     const pasted = /<pre>(.*)<\/pre>/s.exec(text)?.[1] ?? '';
     const decoded = pasted.replace(/&#(\d+);/g, (_, code) => String.fromCodePoint(Number(code)));
     expect(JSON.parse(decoded)).toEqual(policy);
+  });
+
+  test('tells what a deploy goes on without from what it lacks', () => {
+    const text = summary({ mode: 'probe', checks: [check('s3:AbortMultipartUpload', 'denied')] });
+    expect(text).toContain('<td>➖</td><td><code>s3:AbortMultipartUpload</code></td>');
+  });
+
+  test('lists what was found beside the permissions, warnings marked', () => {
+    const findings = [warning('lists-account', 'Too wide.', 'Give less.'), info('manifest-exposure', 'No manifest.')];
+    const text = summary({ mode: 'probe', checks, findings });
+    expect(text).toContain('<li>⚠️ Too wide. Give less.</li>\n<li>No manifest.</li>');
   });
 
   test('is shown without a policy where there is none', () => {

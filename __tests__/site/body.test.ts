@@ -79,6 +79,30 @@ describe('a body', () => {
   );
 });
 
+describe('the fingerprint of what was read', () => {
+  const contentOf = (use: (body: Body) => Promise<unknown>) =>
+    withBody(folder, file, async (body) => {
+      await use(body);
+      return body.content();
+    });
+
+  test('is that of the content, not of the file, however often it was read', async () => {
+    const before = await contentOf(readAll);
+    replace();
+    file = scanned();
+    expect(await contentOf((body) => readAll(body).then(() => readAll(body)))).toBe(before);
+    rewrite(CONTENT.toUpperCase());
+    file = scanned();
+    expect(await contentOf(readAll)).not.toBe(before);
+  });
+
+  test('is not there before all of it was read', async () => {
+    writeFileSync(place(), Buffer.alloc(3 * 1024 ** 2));
+    file = scanned();
+    await expect(contentOf((body) => body.read(2 * 1024 ** 2, 1024 ** 2))).rejects.toThrow();
+  });
+});
+
 describe('between the scan and the upload', () => {
   test.each([
     ['written with as many other bytes', () => rewrite(CONTENT.toUpperCase())],

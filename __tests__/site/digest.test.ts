@@ -15,7 +15,8 @@ import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { sourceFilter } from '../../src/core/globs.ts';
 import type { LocalFile } from '../../src/core/model.ts';
-import { etagOf } from '../../src/site/digest.ts';
+import { withBody } from '../../src/site/body.ts';
+import { digestOf } from '../../src/site/digest.ts';
 import { scanSource } from '../../src/site/scan.ts';
 
 const MIB = 1024 ** 2;
@@ -23,6 +24,11 @@ const SIZES = { threshold: 5 * MIB, part: 5 * MIB };
 const WHOLE = '0'.repeat(32);
 const inParts = (count: number) => `${WHOLE}-${count}`;
 const md5 = (content: Uint8Array) => createHash('md5').update(content).digest();
+
+/** The ETag that S3 would give a file, in the form of this one. */
+async function etagOf(...args: Parameters<typeof digestOf>): Promise<string | undefined> {
+  return (await digestOf(...args)).etag;
+}
 
 let folder: string;
 beforeEach(() => {
@@ -76,12 +82,59 @@ describe('for an object that went up in parts', () => {
     ['more parts than we would make', 6 * MIB, 3],
     ['fewer parts than we would make', 11 * MIB, 2],
     ['a part where there is none to make', 0, 1],
-  ])('%s: nothing can be told, and nothing is read', async (_what, size, parts) => {
+  ])('%s: the ETag tells nothing, the content is known all the same', async (_what, size, parts) => {
     const file = scanned(content(size));
-    rmSync(join(folder, 'a'));
-    expect(await etagOf(folder, file, inParts(parts), SIZES)).toBeUndefined();
+    const digest = await digestOf(folder, file, inParts(parts), SIZES);
+    expect(digest).toEqual({ content: fingerprint(content(size)), etag: undefined });
   });
 });
+
+describe('the fingerprint of content', () => {
+  const sizes = [0, 1, MIB - 1, MIB, MIB + 1, 5 * MIB, 11 * MIB + 3];
+
+  test.each(sizes)(
+    'of %d bytes is the same, whatever its object looks like, and there is no ETag without one',
+    async (size) => {
+      const file = scanned(content(size));
+      const expected = { content: fingerprint(content(size)), etag: undefined };
+      expect(await digestOf(folder, file, undefined, SIZES)).toEqual(expected);
+      for (const like of [WHOLE, inParts(1), inParts(3), inParts(7)])
+        expect(await digestOf(folder, file, like, SIZES)).toMatchObject({ content: expected.content });
+    },
+  );
+
+  test.each(sizes)('of %d bytes is the one that an upload has, whole or in parts in any order', async (size) => {
+    const file = scanned(content(size));
+    const { content: expected } = await digestOf(folder, file, undefined, SIZES);
+    const whole = await withBody(folder, file, async (body) => {
+      await body.read(0, size);
+      return body.content();
+    });
+    const inParts = await withBody(folder, file, async (body) => {
+      const starts = Array.from({ length: Math.max(1, Math.ceil(size / (5 * MIB))) }, (_, i) => i * 5 * MIB);
+      for (const start of starts.toReversed()) await body.read(start, Math.min(5 * MIB, size - start));
+      return body.content();
+    });
+    expect([whole, inParts]).toEqual([expected, expected]);
+  });
+
+  test('tells contents of the same size apart, and pieces that change places', async () => {
+    const pieces = [Buffer.alloc(MIB, 'a'), Buffer.alloc(MIB, 'b')];
+    const digests = [];
+    for (const all of [pieces, pieces.toReversed(), [Buffer.alloc(2 * MIB, 'a')]])
+      digests.push((await digestOf(folder, scanned(Buffer.concat(all)), undefined, SIZES)).content);
+    expect(new Set(digests).size).toBe(3);
+  });
+});
+
+/** 96 bits of the SHA-256 of the SHA-256s of each MiB. */
+function fingerprint(all: Buffer): string {
+  const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest();
+  const pieces = Array.from({ length: Math.max(1, Math.ceil(all.length / MIB)) }, (_, i) =>
+    sha256(all.subarray(i * MIB, (i + 1) * MIB)),
+  );
+  return sha256(Buffer.concat(pieces)).subarray(0, 12).toString('base64url');
+}
 
 describe('a file that is not the one that was scanned', () => {
   test.each([

@@ -72,6 +72,7 @@ export async function startCeph(): Promise<Ceph> {
       return [...secretKeys, ...github.issued, ...github.requestTokens];
     },
     createBucket: (name) => buckets.createBucket(name),
+    setBucketPolicy: (name, policy) => buckets.setPolicy(name, policy),
     objects: (bucket) => buckets.objects(bucket),
     openUploads: (bucket) => buckets.openUploads(bucket),
     putObject: (bucket, key, body, headers) => buckets.putObject(bucket, key, body, headers),

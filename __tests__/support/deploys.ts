@@ -117,6 +117,15 @@ function about(bucket: string, statements: PolicyStatement[]): PolicyDocument {
   return JSON.parse(JSON.stringify({ Version: '2012-10-17', Statement: statements }).replaceAll('BUCKET', bucket));
 }
 
+/** The same policy, less one action. */
+function without(policy: PolicyDocument, action: string): PolicyDocument {
+  const statements = (policy.Statement as PolicyStatement[]).map((one) => ({
+    ...one,
+    Action: (one.Action as string[]).filter((name) => name !== action),
+  }));
+  return { ...policy, Statement: statements.filter(({ Action }) => Action.length > 0) };
+}
+
 /** The uploads, and nothing of the probe. */
 function changesOf({ result }: ActionRun) {
   return { uploads: result.uploads, deletions: result.deletions };
@@ -338,6 +347,7 @@ export function describeDeploys(name: string, start: () => Promise<TestCloud>): 
         's3:GetObject',
         's3:PutObject',
         's3:DeleteObject',
+        's3:AbortMultipartUpload',
       ]);
       expect(checks.filter(({ result }) => result === 'denied')).toEqual([]);
       expect(run.summary).toContain('s3:DeleteObject');
@@ -382,8 +392,41 @@ export function describeDeploys(name: string, start: () => Promise<TestCloud>): 
           .map((path) => `docs/${path}`)
           .sort(),
       );
+      expect(
+        (await stage.run({ 'role-to-assume': role, mode: 'probe', prefix: 'docs', delete: 'true' })).exitCode,
+      ).toBe(0);
       const elsewhere = await stage.run({ 'role-to-assume': role, prefix: 'other' });
       expect(elsewhere.result.error.code).toBe('PERMISSION_DENIED');
+      for (const action of NEEDED) {
+        const less = await cloud.createRole(`less-${action.slice(3).toLowerCase()}-${stage.bucket}`, {
+          trust: trustFor(cloud, 'repo:acme/site:ref:refs/heads/main'),
+          policy: without(policy, action),
+        });
+        for (const mode of ['probe', 'deploy']) {
+          const failed = await stage.run({ 'role-to-assume': less, mode, prefix: 'docs', delete: 'true' });
+          expect([failed.exitCode, failed.outputs['missing-permissions']]).toEqual([1, action]);
+        }
+      }
+    });
+
+    test('puts a whole object to the proof, and finds out what the store can do', async () => {
+      const stage = await Stage.withRole(cloud, OWNER);
+      const inputs = { mode: 'probe', prefix: 'docs', 'cache-control': 'no-cache', tags: 'team=web' };
+      const run = await stage.run({ ...inputs, acl: 'bucket-owner-full-control' });
+      expect(run.exitCode).toBe(0);
+      expect(run.log.visible).toContain('written, read back and removed');
+      expect(run.result.probe.findings.filter(({ code }: { code: string }) => code === 'stored-otherwise')).toEqual([]);
+      expect(run.result.probe.capabilities).toEqual({
+        conditionalWrites: true,
+        batchDelete: true,
+        contentMd5: true,
+        crcChecksums: cloud.name === 'loopback',
+        multipart: true,
+        urlEncodedListing: true,
+        websiteRedirects: true,
+      });
+      expect(await stage.keys()).toEqual([]);
+      expect(await cloud.openUploads(stage.bucket)).toEqual([]);
     });
 
     test('with a role that may put and nothing else, says that listing is missing and writes nothing', async () => {

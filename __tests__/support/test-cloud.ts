@@ -10,6 +10,8 @@ export interface TestCloud {
   readonly account: string;
   readonly github: GitHubTokens;
   createBucket(name: string): Promise<void>;
+  /** The bucket's own policy, in place of the one that it had. */
+  setBucketPolicy(name: string, policy: PolicyDocument): Promise<void>;
   /** A user of `account` with an inline policy; none without one. */
   createUser(name: string, policy?: PolicyDocument): Promise<AccessKeys>;
   /** A role of `account`; answers its ARN. Its trust policy is as given. */

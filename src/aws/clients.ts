@@ -17,6 +17,8 @@ export interface StoreAddress {
   /** URL of an S3-compatible store; AWS without it. */
   readonly endpoint: string | undefined;
   readonly forcePathStyle: boolean;
+  /** Account that must own the bucket; sent with every request, so that nothing is ever done in another's. */
+  readonly expectedBucketOwner?: string | undefined;
 }
 
 const CONNECT_MS = 5_000;
@@ -34,14 +36,8 @@ const PATIENCE_MS = 4_000;
 /** 64 small requests at once share a line of 4 Mbit/s. */
 const PATIENCE_BYTES_PER_MS = 8;
 const SMALL_BYTES = 128 * 1024;
-/**
- * After a cancel a call whose answer must be known is heard for so long, and what takes something back is tried for so
- * long: the runner sends SIGTERM after 7.5 s.
- */
-const LAST_WORDS_MS = 2_000;
-const LAST_BUDGET_MS = 1_500;
-/** For so long it is tried to take something back when nobody waits for it. */
-const CLEAN_UP_BUDGET_MS = 20_000;
+/** What a call that must be finished gets after the job was cancelled, before it is given up. */
+const GRACE_MS = 2_000;
 
 function handler(sockets: number): NodeHttpHandler {
   const agent = { keepAlive: true, maxSockets: sockets };
@@ -79,10 +75,10 @@ export function createS3(
     (next, { commandName }) =>
       async (args) => {
         const result = await next(args);
-        refuseWebPage(String(commandName), args.request as HttpRequest, result.response as HttpResponse);
+        refuseForeign(String(commandName), args.request as HttpRequest, result.response as HttpResponse);
         return result;
       },
-    { step: 'deserialize', name: 'refuseWebPage' },
+    { step: 'deserialize', name: 'refuseForeign' },
   );
   if (clock !== undefined) {
     s3.middlewareStack.add(
@@ -94,7 +90,31 @@ export function createS3(
       { step: 'deserialize', name: 'readClock' },
     );
   }
+  if (address.expectedBucketOwner !== undefined) expectOwner(s3, address.expectedBucketOwner);
   return s3;
+}
+
+function expectOwner(s3: S3Client, account: string): void {
+  s3.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers['x-amz-expected-bucket-owner'] = account;
+      return next(args);
+    },
+    { step: 'build', name: 'expectBucketOwner' },
+  );
+}
+
+/** A client for what anybody may ask: nothing is signed. */
+export function createAnonymousS3(address: StoreAddress): S3Client {
+  return new S3Client({
+    region: address.region,
+    forcePathStyle: address.forcePathStyle,
+    ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
+    credentials: { accessKeyId: '', secretAccessKey: '' },
+    signer: { sign: async (request) => request },
+    maxAttempts: 1,
+    requestHandler: handler(2),
+  });
 }
 
 interface HttpRequest {
@@ -108,19 +128,21 @@ interface HttpResponse {
 }
 
 /**
- * A proxy's web page with 200 must not pass for success: to the SDK an answer without members is one where nothing went
- * wrong. Objects that are read may be web pages.
+ * A proxy's answer with 200 must not pass for success: to the SDK one without members is one where nothing went wrong.
+ * Web pages are none of S3's answers, but objects that are read may be some; a deletion is answered with 204.
  * @throws ServiceError
  */
-function refuseWebPage(
+function refuseForeign(
   command: string,
   { method }: HttpRequest,
   { statusCode = 0, headers = {}, body }: HttpResponse,
 ): void {
+  if (statusCode >= 300 || method === 'GET' || method === 'HEAD') return;
   const isPage = /^text\/html\b/i.test(headers['content-type'] ?? '');
-  if (!isPage || statusCode >= 300 || method === 'GET' || method === 'HEAD') return;
+  if (!isPage && (method !== 'DELETE' || statusCode === 204)) return;
   body?.resume?.();
-  throw new ServiceError(misbehaved(command.replace(/Command$/, ''), 'a web page instead of an answer'));
+  const what = isPage ? 'a web page instead of an answer' : `${statusCode} in place of 204`;
+  throw new ServiceError(misbehaved(command.replace(/Command$/, ''), what));
 }
 
 /** The clock of the store, as far as its answers tell: what two runners' clocks say cannot be compared. */
@@ -158,6 +180,8 @@ export function createSts(region: string, endpoint: string | undefined, credenti
 export class Tally {
   readonly calls = new Map<string, number>();
   retries = 0;
+  /** Services that have answered: the store, or STS. */
+  readonly answered = new Set<'s3' | 'sts'>();
 
   count(operation: string): void {
     this.calls.set(operation, (this.calls.get(operation) ?? 0) + 1);
@@ -181,11 +205,8 @@ export interface CallHow {
   readonly slow?: boolean;
   /** Codes that are an answer here, not a fault. */
   readonly expect?: readonly string[];
-  /**
-   * What a cancel of the job does to the call: ends it; lets a request that is on its way be answered, since it makes
-   * something that must be taken back; or lets it go on, briefly, since it takes something back.
-   */
-  readonly whenCancelled?: 'end' | 'hear' | 'go on';
+  /** Made, and finished, even when the job is cancelled: it takes back what would stay behind, or leaves it. */
+  readonly uncancelled?: boolean;
   /** Milliseconds for which retries are begun. */
   readonly budgetMs?: number;
   /** Milliseconds after which a refusal is tried again that otherwise would not be. */
@@ -225,20 +246,21 @@ export class Caller {
    * @throws ServiceError the last failure.
    */
   call<T>(operation: string, send: Send<T>, how: CallHow = {}): Promise<T> {
+    const service = /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
     let begunAt = 0;
-    const once = (unanswered: number) => {
+    const once = async (unanswered: number) => {
       begunAt = this.#pace.now();
       this.tally.count(operation);
-      return this.#once(send, how, unanswered);
+      const answer = await this.#once(send, how, unanswered);
+      this.tally.answered.add(service);
+      return answer;
     };
-    const cleansUp = how.whenCancelled === 'go on';
     return withRetry(operation, once, this.#pace, {
-      signal: cleansUp ? undefined : this.#signal,
+      signal: how.uncancelled ? undefined : this.#signal,
+      hasAnswered: () => this.tally.answered.has(service),
+      hurry: how.uncancelled ? this.#signal : undefined,
       expect: how.expect,
-      budgetMs: () => {
-        if (cleansUp) return this.#signal?.aborted ? LAST_BUDGET_MS : CLEAN_UP_BUDGET_MS;
-        return how.budgetMs;
-      },
+      budgetMs: how.budgetMs,
       again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt)),
       onRetry: () => {
         this.tally.retries++;
@@ -247,7 +269,7 @@ export class Caller {
   }
 
   /** Sends one request, and gives it up when it takes too long, whether in silence or drop by drop. */
-  async #once<T>(send: Send<T>, { bytes = 0, slow = false, whenCancelled = 'end' }: CallHow, unanswered: number) {
+  async #once<T>(send: Send<T>, { bytes = 0, slow, uncancelled }: CallHow, unanswered: number) {
     const whole = CALL_MS + bytes / SLOWEST_BYTES_PER_MS;
     const small = !slow && bytes <= SMALL_BYTES;
     const requestTimeout = small
@@ -256,7 +278,7 @@ export class Caller {
     const ended = new AbortController();
     const timers = new Set<NodeJS.Timeout>();
     const endAfter = (ms: number) => timers.add(setTimeout(() => ended.abort(), ms));
-    const cancel = () => (whenCancelled === 'end' ? ended.abort() : endAfter(LAST_WORDS_MS));
+    const cancel = () => (uncancelled ? endAfter(GRACE_MS) : ended.abort());
     const signal = this.#signal;
     const deadline = setTimeout(() => ended.abort(), whole);
     timers.add(deadline);

@@ -88,6 +88,8 @@ function knownMessage(message = ''): string {
 /** What the network said: some of it does not pass by waiting. */
 function networkCode(code: string): string {
   if (code === 'ENOTFOUND') return 'HostNotFound';
+  if (code === 'ECONNREFUSED') return 'ConnectionRefused';
+  if (/^(EPROTO|ERR_SSL_(WRONG_VERSION|PACKET_LENGTH))/.test(code)) return 'NoTls';
   return /^(CERT_|ERR_TLS_CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code) ? 'CertificateRefused' : 'NetworkError';
 }
 

@@ -17,6 +17,7 @@ import {
   type StorageClass,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import type { Capabilities } from '../core/capabilities.ts';
 import { eachOf } from '../core/each-of.ts';
 import { describe, kindOf, misbehaved, type ServiceFailure } from '../core/explain.ts';
 import type {
@@ -49,6 +50,8 @@ export interface StoreOptions {
   readonly isAws: boolean;
   readonly sizes: UploadSizes;
   readonly storage: StorageOptions;
+  /** What is known of the store; what is not is tried. */
+  readonly capabilities: Capabilities;
 }
 
 /** The bucket of a deploy, through the SDK. Every failure that it throws is a ServiceError. */
@@ -73,7 +76,7 @@ export class S3ObjectStore implements ObjectStore {
         const command = new ListObjectsV2Command({
           Bucket: this.#options.bucket,
           Prefix: prefix,
-          EncodingType: 'url',
+          ...(this.#options.capabilities.urlEncodedListing === false ? {} : { EncodingType: 'url' as const }),
           ...(token === undefined ? {} : { ContinuationToken: token }),
         });
         const answer = await this.#s3.send(command, options);
@@ -197,8 +200,9 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async deleteMany(keys: readonly string[]): Promise<Failure[]> {
-    const alone = keys.filter((key) => NOT_FOR_XML.test(key));
-    const together = keys.filter((key) => !NOT_FOR_XML.test(key));
+    const batches = this.#options.capabilities.batchDelete !== false;
+    const alone = keys.filter((key) => !batches || NOT_FOR_XML.test(key));
+    const together = keys.filter((key) => batches && !NOT_FOR_XML.test(key));
     const failures = await this.#deleteOneByOne(alone);
     for (let i = 0; i < together.length; i += BATCH) {
       failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH))));
@@ -241,7 +245,7 @@ export class S3ObjectStore implements ObjectStore {
         if (!answer.UploadId) throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
         return answer;
       },
-      { whenCancelled: 'hear' },
+      { uncancelled: true },
     );
     try {
       const parts = await this.#uploadParts({ ...target, UploadId }, body);
@@ -252,8 +256,8 @@ export class S3ObjectStore implements ObjectStore {
       await this.#caller
         .call(
           'AbortMultipartUpload',
-          (options) => this.#s3.send(new AbortMultipartUploadCommand({ ...target, UploadId }), options).then(deleted),
-          { whenCancelled: 'go on' },
+          (options) => this.#s3.send(new AbortMultipartUploadCommand({ ...target, UploadId }), options),
+          { uncancelled: true },
         )
         .catch(() => undefined);
       throw error;
@@ -380,7 +384,7 @@ export class S3ObjectStore implements ObjectStore {
     await eachOf(keys, 16, async (Key) => {
       try {
         const command = new DeleteObjectCommand({ Bucket: this.#options.bucket, Key });
-        await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options).then(deleted));
+        await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options));
       } catch (error) {
         if (!(error instanceof ServiceError)) throw error;
         failures.push(toFailure(Key, error.failure));
@@ -447,13 +451,6 @@ function conditionHeaders(condition: Condition | undefined): { IfNoneMatch?: str
 /** 412 says that the condition is not met; so does 404, when what should be overwritten is gone. */
 function isUnmet({ status, code }: ServiceFailure, condition: Condition): boolean {
   return status === 412 || code === 'PreconditionFailed' || (typeof condition === 'object' && code === 'NoSuchKey');
-}
-
-/** Lets a removal pass that was answered as S3 answers one: 204, and nothing else. */
-export function deleted<T extends { $metadata: { httpStatusCode?: number | undefined } }>(answer: T): T {
-  const { httpStatusCode: status } = answer.$metadata;
-  if (status !== 204) throw new ServiceError(misbehaved('Delete', `${status} in place of 204`));
-  return answer;
 }
 
 function toFailure(key: string, failure: ServiceFailure): Failure {

@@ -1,5 +1,5 @@
 import { HeadBucketCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
-import { explain, kindOf, misbehaved } from '../core/explain.ts';
+import { explain, kindOf, MISBEHAVED, misbehaved, type ServiceFailure } from '../core/explain.ts';
 import type { Destination } from '../core/key.ts';
 import { homeRegion, partitionOf } from '../core/policy.ts';
 import { DeployError } from '../errors.ts';
@@ -33,7 +33,7 @@ export async function findRegion(inputs: RegionInputs, credentials: CredentialSo
     1,
   );
   const Bucket = inputs.destination.bucket;
-  const actual = await regionAnswered(inputs.destination, [
+  const actual = await regionAnswered(inputs.destination, inputs.endpoint !== undefined, [
     () =>
       caller.call('HeadBucket', async (options) => {
         const answer = await s3.send(new HeadBucketCommand({ Bucket }), options);
@@ -60,6 +60,7 @@ export async function findRegion(inputs: RegionInputs, credentials: CredentialSo
 /** Asks until one answer, or refusal, tells a region. */
 async function regionAnswered(
   destination: Destination,
+  compatible: boolean,
   calls: readonly (() => Promise<{ BucketRegion?: string | undefined }>)[],
 ): Promise<string | undefined> {
   for (const call of calls) {
@@ -68,12 +69,19 @@ async function regionAnswered(
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
       const { failure } = error;
-      if (failure.status === 404) throw explain({ ...failure, code: 'NoSuchBucket' }, destination);
+      const isHead = failure.operation === 'HeadBucket';
+      if (failure.status === 404 && !(isHead && compatible)) throw explain(named(failure), destination);
       if (failure.region !== undefined) return failure.region;
       // Denied without a region: the probe asks with calls that say what is denied.
       if (kindOf(failure) === 'denied') return undefined;
-      if (failure.status !== 400 && failure.status !== 301) throw explain(failure, destination);
+      if (![301, 400, 404].includes(failure.status ?? 0)) throw explain(failure, destination);
     }
   }
   return undefined;
+}
+
+/** A HEAD has no code: AWS means the bucket by 404. Any web server says 404 to what it does not know, and no code with it. */
+function named(failure: ServiceFailure): ServiceFailure {
+  const code = failure.operation === 'HeadBucket' || failure.code === 'NoSuchBucket' ? 'NoSuchBucket' : MISBEHAVED;
+  return { ...failure, code };
 }

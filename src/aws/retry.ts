@@ -18,16 +18,24 @@ const MISBEHAVED_ATTEMPTS = 8;
 /** The SDK corrects its clock after the first; later ones are another server's clock, or a clock that nothing mends. */
 const SKEW_ATTEMPTS = 6;
 const HOST_ATTEMPTS = 4;
+/** About ten seconds for a store that has never answered: a wrong port never will. One that has may be restarting. */
+const REFUSED_ATTEMPTS = 7;
+/** After the cancellation of a job: the runner sends SIGTERM after 7.5 s, and kills after ten. */
+const HURRY_MS = 2_000;
 const FIRST_DELAY_MS = { throttled: 500, transient: 100, unreachable: 200, misbehaved: 100 };
 const LONGEST_DELAY_MS = { throttled: 15_000, transient: 15_000, unreachable: 15_000, misbehaved: 1000 };
 const LONGEST_ASKED_MS = 15_000;
 
 export interface RetryOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Ends waiting, not the call: once it is aborted, retries begin for a few seconds more. */
+  readonly hurry?: AbortSignal | undefined;
   /** Codes that are an answer here, not a fault. */
   readonly expect?: readonly string[] | undefined;
-  /** From the first failure, retries may begin for so many milliseconds; asked anew after each failure. */
-  budgetMs?(): number | undefined;
+  /** Whether the store has answered in this run before. */
+  hasAnswered?(): boolean;
+  /** From the first failure, retries may begin for so many milliseconds. */
+  readonly budgetMs?: number | undefined;
   /** Milliseconds after which a failure is tried again that by its kind would not be; the nth with its code. */
   again?(failure: ServiceFailure, nth: number): Promise<number | undefined>;
   onRetry?(failure: ServiceFailure, delayMs: number): void;
@@ -47,7 +55,8 @@ export async function withRetry<T>(
   pace: Pace,
   options: RetryOptions = {},
 ): Promise<T> {
-  let failedAt: number | undefined;
+  let deadline: number | undefined;
+  let hurriedAt: number | undefined;
   const seen = new Map<string, number>();
   const count = (what: string) => {
     const nth = (seen.get(what) ?? 0) + 1;
@@ -61,21 +70,39 @@ export async function withRetry<T>(
       options.signal?.throwIfAborted();
       if (isOurs(error)) throw error;
       const { failure } = toServiceError(operation, error);
-      failedAt ??= pace.now();
+      deadline ??= pace.now() + (options.budgetMs ?? BUDGET_MS);
+      if (options.hurry?.aborted) {
+        hurriedAt ??= pace.now();
+        deadline = Math.min(deadline, hurriedAt + HURRY_MS);
+      }
       const [nth, nthOfCode] = [count(kindOf(failure)), count(`code ${failure.code}`)];
       const delay = options.expect?.includes(failure.code)
         ? undefined
-        : (delayBefore(failure, nth, nthOfCode, pace.random()) ?? (await options.again?.(failure, nthOfCode)));
-      const deadline = failedAt + (options.budgetMs?.() ?? BUDGET_MS);
+        : (delayBefore(failure, { nth, nthOfCode, hasAnswered: options.hasAnswered?.() ?? false }, pace.random()) ??
+          (await options.again?.(failure, nthOfCode)));
       if (delay === undefined || pace.now() + delay > deadline) throw new ServiceError(failure);
       options.onRetry?.(failure, delay);
-      await pace.sleep(delay, options.signal);
+      await wait(delay, pace, options);
     }
   }
 }
 
-/** Milliseconds to wait after the nth failure of a kind, or undefined when another try cannot help. */
-function delayBefore(failure: ServiceFailure, nth: number, nthOfCode: number, random: number): number | undefined {
+/** Waits; a job that is cancelled meanwhile ends the wait, and with `hurry` nothing more. */
+async function wait(ms: number, pace: Pace, { signal, hurry }: RetryOptions): Promise<void> {
+  if (hurry === undefined || hurry.aborted) return pace.sleep(ms, signal);
+  await pace.sleep(ms, hurry).catch(() => undefined);
+}
+
+/** Which failure it is: the nth of its kind, and of its code. */
+interface Count {
+  readonly nth: number;
+  readonly nthOfCode: number;
+  readonly hasAnswered: boolean;
+}
+
+/** Milliseconds to wait after a failure, or undefined when another try cannot help. */
+function delayBefore(failure: ServiceFailure, count: Count, random: number): number | undefined {
+  const { nth, nthOfCode, hasAnswered } = count;
   const kind = kindOf(failure);
   switch (kind) {
     case 'misbehaved':
@@ -85,8 +112,9 @@ function delayBefore(failure: ServiceFailure, nth: number, nthOfCode: number, ra
       if (failure.code === 'RequestTimeTooSkewed' && nthOfCode >= SKEW_ATTEMPTS) return undefined;
       break;
     case 'unreachable':
-      if (failure.code === 'CertificateRefused') return undefined;
+      if (failure.code === 'CertificateRefused' || failure.code === 'NoTls') return undefined;
       if (failure.code === 'HostNotFound' && nthOfCode >= HOST_ATTEMPTS) return undefined;
+      if (failure.code === 'ConnectionRefused' && nthOfCode >= REFUSED_ATTEMPTS && !hasAnswered) return undefined;
       break;
     case 'throttled':
       break;

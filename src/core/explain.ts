@@ -65,8 +65,9 @@ const CREDENTIALS = new Set([
 ]);
 const DENIED = new Set(['AccessDenied', 'AccessDeniedException', 'AllAccessDisabled', 'Forbidden', 'AccountProblem']);
 /** No answer at all: the network, a host that is not found, a certificate that is not trusted. */
-const UNANSWERED = new Set(['NetworkError', 'HostNotFound', 'CertificateRefused']);
-const MISBEHAVED = 'StoreMisbehaved';
+const UNANSWERED = new Set(['NetworkError', 'HostNotFound', 'CertificateRefused', 'ConnectionRefused', 'NoTls']);
+/** The code of an answer that is not S3's. */
+export const MISBEHAVED = 'StoreMisbehaved';
 
 /** A failure for an answer that is not S3's: HTML with 200, a missing ETag, a wrong checksum. */
 export function misbehaved(operation: string, message: string): ServiceFailure {
@@ -105,13 +106,41 @@ export function describe(failure: ServiceFailure): string {
   return plain(`${failure.operation} ${answer}${message}${request}`);
 }
 
-/** The action that a denial names, and whose policy said no: AWS words it so within an account, others say nothing. */
-export function denialOf(message: string): { action: string | undefined; by: string | undefined } {
+/** What a denial says of itself. */
+export interface Denial {
+  /** `s3:PutObject`. */
+  readonly action: string | undefined;
+  readonly resource: string | undefined;
+  /** Whose policy said no, in words. */
+  readonly by: string | undefined;
+  readonly policy: string | undefined;
+  readonly explicit: boolean;
+}
+
+/**
+ * The action that a denial names, and whose policy said no: AWS words it so within an organization, others say nothing.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html
+ */
+export function denialOf(message: string): Denial {
   const action = /not authorized to perform: ([\w:*]+)/.exec(message)?.[1];
+  const resource = /on resource: "?(arn:[^\s"]+)/.exec(message)?.[1];
   const missing = /because no ([\w -]+?) allows/.exec(message)?.[1];
-  const explicit = /with (an explicit deny in an? [\w -]+)/.exec(message)?.[1];
-  const by = missing === undefined ? explicit : `no ${missing} allows it`;
-  return { action, by };
+  const explicit = /with an explicit deny in an? ([\w -]+)/.exec(message)?.[1];
+  const setting = /because (?:public [\w ]+ )?(?:are|is) (?:blocked|prevented) by the (\w+) setting/.exec(message)?.[1];
+  if (missing !== undefined)
+    return { action, resource, by: `no ${missing} allows it`, policy: missing, explicit: false };
+  if (setting !== undefined) {
+    return {
+      action,
+      resource,
+      by: `the public access block (${setting})`,
+      policy: 'public access block',
+      explicit: true,
+    };
+  }
+  if (explicit === undefined) return { action, resource, by: undefined, policy: undefined, explicit: false };
+  const article = /^[aeiou]/.test(explicit) ? 'an' : 'a';
+  return { action, resource, by: `an explicit deny in ${article} ${explicit}`, policy: explicit, explicit: true };
 }
 
 const CREDENTIAL_HINTS: Record<string, string> = {
@@ -131,7 +160,9 @@ const CREDENTIAL_HINTS: Record<string, string> = {
     'Give role-to-assume (with permissions: id-token: write), or aws-access-key-id and aws-secret-access-key.',
 };
 
-const HOST_HINTS = {
+const HOST_HINTS: Record<string, string> = {
+  ConnectionRefused: 'Nothing listens there: check host and port in endpoint, and that the store is up.',
+  NoTls: 'What answers there does not speak TLS: if the endpoint is meant to be without, write http:// in endpoint.',
   HostNotFound: 'There is no host of this name: check endpoint and aws-region for a typing error.',
   CertificateRefused:
     'The certificate is not for this host or not trusted. Check the host in endpoint; for a private authority set NODE_EXTRA_CA_CERTS in env of the step.',
@@ -193,8 +224,8 @@ export function explain(failure: ServiceFailure, destination: Destination): Depl
         'The store may not know a feature of S3 that is used here.',
       );
     default:
-      if (failure.code === 'HostNotFound' || failure.code === 'CertificateRefused') {
-        return error('STORE_UNREACHABLE', `The store cannot be reached: ${told}.`, HOST_HINTS[failure.code]);
+      if (HOST_HINTS[failure.code] !== undefined) {
+        return error('STORE_UNREACHABLE', `The store cannot be reached: ${told}.`, HOST_HINTS[failure.code] ?? '');
       }
       return error(
         'STORE_UNREACHABLE',

@@ -67,6 +67,16 @@ export function isOwnPath(path: string): boolean {
   return path.startsWith(OWN_SEGMENT);
 }
 
+/** The folder of the objects that a probe puts below the prefix, and removes again. */
+export function probeFolder(prefix: Prefix): Prefix {
+  return `${prefix}${OWN_SEGMENT}-probe/`;
+}
+
+/** The key of the manifest below a prefix. */
+export function manifestKey(prefix: Prefix): string {
+  return `${prefix}${OWN_SEGMENT}/manifest`;
+}
+
 /** The key of a file: its path, `/`-separated and relative to the source, below the prefix. */
 export function toKey(prefix: Prefix, path: string): string {
   return `${prefix}${path}`;

@@ -165,17 +165,22 @@ export interface ObjectStore {
   deleteMany(keys: readonly string[]): Promise<Failure[]>;
 }
 
-/** One permission that the inputs need, and what the store said when it was tried. */
+/** One permission that the inputs imply, and what the store said when it was tried. */
 export interface Check {
   /** The IAM action: `s3:PutObject`. */
   readonly action: string;
   /** The ARN that a policy must name. */
   readonly resource: string;
   readonly result: 'allowed' | 'denied' | 'unknown';
+  /** False where a deploy goes on without: a denial is then worth knowing, and no failure. */
+  readonly required: boolean;
   /** The call and its answer: `PutObject 403 AccessDenied`. */
   readonly evidence: string;
   /** Why a result is unknown, or who denied. */
   readonly why?: string;
+  /** Who denied, where the store says so: the kind of policy, and whether it does so explicitly or by saying nothing. */
+  readonly deniedBy?: { readonly policy: string; readonly explicit: boolean };
+  readonly status?: number;
   readonly requestId?: string;
 }
 

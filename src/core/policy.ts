@@ -1,4 +1,7 @@
-import type { Destination } from './key.ts';
+import { type Destination, probeFolder } from './key.ts';
+import type { Action } from './needs.ts';
+
+export { type Action, type Needs, neededActions, needsOf, type Purpose } from './needs.ts';
 
 /** An AWS partition, the second part of an ARN: `aws`, `aws-cn`, `aws-us-gov`, `aws-eusc`, … */
 export type Partition = string;
@@ -14,8 +17,6 @@ const PARTITIONS: readonly { partition: Partition; regions: RegExp; home: string
   { partition: 'aws-iso-f', regions: /^us-isof-/, home: 'us-isof-south-1' },
 ];
 
-export type Action = 's3:ListBucket' | 's3:GetObject' | 's3:PutObject' | 's3:AbortMultipartUpload' | 's3:DeleteObject';
-
 export interface Statement {
   readonly Sid: string;
   readonly Effect: 'Allow';
@@ -29,46 +30,100 @@ export interface Policy {
   readonly Statement: readonly Statement[];
 }
 
-/** What decides which actions a run needs. A probe asks for what a deploy with the same inputs would. */
-export interface Purpose {
-  readonly mode: 'deploy' | 'plan' | 'probe' | 'remove';
-  readonly delete: 'off' | 'all' | 'owned';
-  readonly dryRun: boolean;
+/** What a policy is about besides bucket and prefix. */
+export interface PolicyScope {
+  /** The keys it is about, as a pattern; those below the prefix unless given. */
+  readonly within?: string | undefined;
+  /** The KMS key of `sse-kms-key-id`. */
+  readonly key?: KmsKey | undefined;
+  /** What a full probe needs to take its own objects back, besides. */
+  readonly probeObjects?: readonly string[] | undefined;
+  /** Keep what tells a probe how wide the credentials are, and what the bucket would keep of it. */
+  readonly looks?: boolean | undefined;
 }
 
-/** The actions that a run needs; each is proved by the probe. */
-export function neededActions({ mode, delete: deletes, dryRun }: Purpose): Action[] {
-  if (mode === 'remove') return dryRun ? ['s3:ListBucket'] : ['s3:ListBucket', 's3:DeleteObject'];
-  const actions: Action[] = ['s3:ListBucket', 's3:GetObject'];
-  if (mode !== 'plan') actions.push('s3:PutObject');
-  if (mode !== 'plan' && deletes !== 'off') actions.push('s3:DeleteObject');
-  return actions;
-}
+/** What a full probe reads and takes back its object with, whatever the inputs say, in a bucket of any kind. */
+export const REMOVAL = ['s3:GetObject', 's3:DeleteObject', 's3:DeleteObjectVersion'];
+/** What a probe looks at that no deploy needs; in a session policy it grants nothing that the role lacks. */
+const LOOKS = [
+  's3:ListBucket',
+  's3:ListAllMyBuckets',
+  's3:GetBucketVersioning',
+  's3:GetBucketObjectLockConfiguration',
+  's3:GetBucketNotification',
+];
 
 /**
  * The smallest policy for these actions at this destination. Uploads in parts are aborted after a failure, which some
  * stores allow only to those who hold s3:AbortMultipartUpload, so it comes with s3:PutObject.
- * @param within the keys it is about, as a pattern.
  */
 export function permissionPolicy(
   actions: readonly Action[],
   destination: Destination,
   partition: Partition,
-  within = keyPattern(destination.prefix),
+  { within = keyPattern(destination.prefix), key, probeObjects, looks }: PolicyScope = {},
 ): Policy {
   const bucket = bucketArn(destination, partition);
-  const objects = actions
-    .filter((action) => action !== 's3:ListBucket')
-    .flatMap((action): Action[] => (action === 's3:PutObject' ? [action, 's3:AbortMultipartUpload'] : [action]));
+  const all = actions.includes('s3:PutObject') ? [...actions, 's3:AbortMultipartUpload' as const] : actions;
+  const objects = ORDER.filter((action) => all.includes(action));
+  const keys = (['kms:GenerateDataKey', 'kms:Decrypt'] as const).filter((action) => actions.includes(action));
   const statements: Statement[] = [];
+  const allow = (Sid: string, Action: readonly string[], Resource: string, Condition?: Statement['Condition']) => {
+    if (Action.length > 0) statements.push({ Sid, Effect: 'Allow', Action, Resource, ...(Condition && { Condition }) });
+  };
   if (actions.includes('s3:ListBucket')) {
-    const limited = within === '*' ? {} : { Condition: { StringLike: { 's3:prefix': within } } };
-    statements.push({ Sid: 'ListSite', Effect: 'Allow', Action: ['s3:ListBucket'], Resource: bucket, ...limited });
+    const limited = within === '*' ? undefined : { StringLike: { 's3:prefix': within } };
+    allow('ListSite', ['s3:ListBucket'], bucket, limited);
   }
-  if (objects.length > 0) {
-    statements.push({ Sid: 'DeploySite', Effect: 'Allow', Action: objects, Resource: `${bucket}/${within}` });
-  }
+  allow('DeploySite', objects, `${bucket}/${within}`);
+  allow('EncryptSite', keys, key?.arn ?? '*', key?.condition);
+  allow('ProbeSite', probeObjects ?? [], `${bucket}/${probePattern(destination, within)}`);
+  if (looks) allow('LookAround', LOOKS, '*');
   return { Version: '2012-10-17', Statement: statements };
+}
+
+/** The actions on objects, as a reader of the policy expects them. */
+const ORDER: readonly Action[] = [
+  's3:GetObject',
+  's3:PutObject',
+  's3:PutObjectAcl',
+  's3:PutObjectTagging',
+  's3:AbortMultipartUpload',
+  's3:DeleteObject',
+];
+
+/** Where a probe puts its objects; the whole pattern where that had to be cut. */
+function probePattern({ prefix }: Destination, within: string): string {
+  return within === keyPattern(prefix) ? keyPattern(probeFolder(prefix)) : within;
+}
+
+/** A KMS key as a policy names it. */
+export interface KmsKey {
+  readonly arn: string;
+  readonly condition?: Statement['Condition'];
+}
+
+/** Where a key lies whose id alone is given; what is not known is any. */
+export interface KeyPlace {
+  readonly partition: Partition;
+  readonly region: string | undefined;
+  readonly account: string | undefined;
+}
+
+/**
+ * The key of `sse-kms-key-id`, which may be an id, an alias or an ARN of either. Policies name keys by id alone; an alias
+ * is a condition. https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+ */
+export function kmsKeyOf(id: string, place: KeyPlace): KmsKey {
+  const { partition, region = '*', account = '*' } = place;
+  const arn = id.startsWith('arn:') ? id : `arn:${partition}:kms:${region}:${account}:${toKeyPath(id)}`;
+  const [, key = '', alias] = /^(.*:)(alias\/.*)$/.exec(arn) ?? [];
+  if (alias === undefined) return { arn };
+  return { arn: `${key}key/*`, condition: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': alias } } };
+}
+
+function toKeyPath(id: string): string {
+  return /^(alias|key)\//.test(id) ? id : `key/${id}`;
 }
 
 /** What STS takes as a session policy: 2,048 characters up to U+00FF. API reference of AssumeRole, `Policy`. */
@@ -78,13 +133,19 @@ const SESSION_POLICY_CHARACTERS = 2048;
  * The policy, as STS takes it, that narrows a session to these actions at this destination. A prefix that is too long
  * for it is cut: the session then reaches neighbours that begin alike, and nothing else.
  */
-export function sessionPolicy(actions: readonly Action[], destination: Destination, partition: Partition): string {
+export function sessionPolicy(
+  actions: readonly Action[],
+  destination: Destination,
+  partition: Partition,
+  scope: Omit<PolicyScope, 'within'> = {},
+): string {
   for (
     let prefix: string = destination.prefix;
     ;
     prefix = prefix.slice(0, Math.floor(prefix.length * 0.9)).toWellFormed()
   ) {
-    const policy = permissionPolicy(actions, destination, partition, keyPattern(prefix.replace(/\ufffd$/, '')));
+    const within = keyPattern(prefix.replace(/\ufffd$/, ''));
+    const policy = permissionPolicy(actions, destination, partition, { ...scope, within });
     const text = JSON.stringify(policy).replace(/[^\x20-\x7e]/g, escapeUnicode);
     if (text.length <= SESSION_POLICY_CHARACTERS) return text;
   }
@@ -95,7 +156,8 @@ function escapeUnicode(unit: string): string {
 }
 
 /** The ARN that a policy must name to allow an action at this destination. */
-export function resourceFor(action: Action, destination: Destination, partition: Partition): string {
+export function resourceFor(action: Action, destination: Destination, partition: Partition, key?: KmsKey): string {
+  if (action.startsWith('kms:')) return key?.arn ?? `arn:${partition}:kms:*:*:key/*`;
   return action === 's3:ListBucket' ? bucketArn(destination, partition) : objectsArn(destination, partition);
 }
 
@@ -103,7 +165,8 @@ function bucketArn({ bucket }: Destination, partition: Partition): string {
   return `arn:${partition}:s3:::${bucket}`;
 }
 
-function objectsArn(destination: Destination, partition: Partition): string {
+/** The ARN of every key below a prefix. */
+export function objectsArn(destination: Destination, partition: Partition): string {
   return `${bucketArn(destination, partition)}/${keyPattern(destination.prefix)}`;
 }
 

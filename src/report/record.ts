@@ -1,3 +1,5 @@
+import type { Capabilities } from '../core/capabilities.ts';
+import type { Finding } from '../core/findings.ts';
 import type { Destination } from '../core/key.ts';
 import type { Check, Outcome, Plan, Upload } from '../core/model.ts';
 import type { Policy } from '../core/policy.ts';
@@ -16,6 +18,8 @@ export interface RunRecord {
   /** Where the prefix is served. */
   url?: string;
   checks?: readonly Check[];
+  findings?: readonly Finding[];
+  capabilities?: Capabilities;
   missing: readonly string[];
   /** The smallest policy for these inputs. */
   policy?: Policy;

@@ -3,13 +3,14 @@ import { appendFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import type { Check, LocalFile, Outcome, Plan } from '../core/model.ts';
+import type { LocalFile, Outcome, Plan } from '../core/model.ts';
 import type { Policy } from '../core/policy.ts';
 import { supportBlock } from '../core/support.ts';
 import { bytes, count, duration } from '../core/text.ts';
 import type { DeployError, ErrorCode } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { log } from './log.ts';
+import { type Probed, probeLines } from './probe.ts';
 import { Progress } from './progress.ts';
 import { bytesOf, countsOf, probeResultOf, type RunRecord, uploadsOf } from './record.ts';
 import { resultOf } from './result.ts';
@@ -65,12 +66,22 @@ export class Report {
     this.record.source = { files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) };
   }
 
-  checked(checks: readonly Check[], missing: readonly string[], policy: Policy): void {
-    Object.assign(this.record, { checks, missing, policy });
-    for (const { action, result, evidence, why } of checks) {
-      log.line(`${MARKS[result]} ${action.padEnd(16)} ${result}: ${evidence}${why === undefined ? '' : ` (${why})`}`);
-    }
+  /** The smallest policy for these inputs. */
+  suggests(policy: Policy): void {
+    this.record.policy = policy;
   }
+
+  /** What the probe found: a line for each check and finding. */
+  probed(probe: Pick<Probed, 'checks' | 'findings' | 'capabilities'>, missing: readonly string[]): void {
+    const { checks, findings, capabilities } = probe;
+    Object.assign(this.record, { checks, findings, capabilities, missing });
+    for (const line of probeLines(probe)) log.line(line);
+  }
+
+  /** Something that the probe could not take back: said at once, since the run may not come to its end. */
+  readonly leftBehind = (what: string): void => {
+    log.warn(`The probe could not take back ${what}. Delete it by hand.`);
+  };
 
   planned(plan: Plan): void {
     this.record.plan = plan;
@@ -226,5 +237,3 @@ const KEPT = {
   grace: 'stale, and kept for delete-grace',
   exists: 'is there already, and overwrite is false',
 };
-
-const MARKS = { allowed: '✓', denied: '✗', unknown: '?' };

@@ -1,3 +1,4 @@
+import { CAPABILITIES, UNKNOWN } from '../core/capabilities.ts';
 import type { RemoteObject, Upload } from '../core/model.ts';
 import { countsOf, type RunRecord, statusOf, uploadsOf } from './record.ts';
 
@@ -24,7 +25,11 @@ export function resultOf(record: RunRecord): object {
     deletions: deletions.map((key) => ({ key })),
     kept: [...(plan?.kept ?? []), ...(outcome?.existing ?? []).map((key) => ({ key, why: 'exists' }))],
     failures: outcome?.failures ?? [],
-    probe: { checks: record.checks ?? [] },
+    probe: {
+      checks: record.checks ?? [],
+      findings: record.findings ?? [],
+      capabilities: capabilitiesOf(record),
+    },
     error: error === undefined ? null : { code: error.code, message: error.message, hint: error.hint ?? null },
   };
 }
@@ -42,4 +47,9 @@ function requestsOf({ calls, retries }: RunRecord): Record<string, number> {
     ...Object.fromEntries(Object.entries(VERBS).map(([name, verb]) => [name, count(verb)])),
     retries: retries(),
   };
+}
+
+/** What is not known is null: JSON has no undefined. */
+function capabilitiesOf({ capabilities = UNKNOWN }: RunRecord): Record<string, boolean | null> {
+  return Object.fromEntries(CAPABILITIES.map((name) => [name, capabilities[name] ?? null]));
 }

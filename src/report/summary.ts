@@ -1,4 +1,5 @@
 import { bytes, count, duration, html } from '../core/text.ts';
+import { preformatted, probeSection } from './probe.ts';
 import { countsOf, type RunRecord, statusOf, uploadsOf } from './record.ts';
 
 /** A summary may have 1 MiB; the log has all of it. */
@@ -6,7 +7,7 @@ const ROWS = 200;
 
 /** The job summary: what happened, what changed, what the probe found. Every name in it is escaped. */
 export function summaryOf(record: RunRecord): string {
-  return [heading(record), problem(record), totals(record), changes(record), probeTable(record)]
+  return [heading(record), problem(record), totals(record), changes(record), probeSection(record)]
     .filter(Boolean)
     .join('\n\n');
 }
@@ -41,13 +42,6 @@ function problem({ error, support }: RunRecord): string {
   const forward =
     support === undefined ? '' : `\n\nFor the support of the store:\n\n${preformatted(support.join('\n'))}`;
   return `<b>${error.code}</b>: ${html(error.message, 2000)}${hint}${forward}`;
-}
-
-function preformatted(text: string): string {
-  return `<pre>${text
-    .split('\n')
-    .map((line) => html(line, 2000))
-    .join('\n')}</pre>`;
 }
 
 function totals(record: RunRecord): string {
@@ -85,17 +79,4 @@ function changes({ dryRun, plan, outcome }: RunRecord): string {
       ? `\n<tr><td></td><td>and ${count(rows.length - ROWS, 'more change')}, in the log and the result file</td><td></td></tr>`
       : '';
   return `<details${rows.length <= 20 ? ' open' : ''}><summary>${count(rows.length, 'change')}</summary>\n<table>\n${shown.join('\n')}${more}\n</table>\n</details>`;
-}
-
-const MARKS = { allowed: '✅', denied: '❌', unknown: '❔' };
-
-function probeTable({ checks, missing, policy, mode }: RunRecord): string {
-  if (checks === undefined || (mode !== 'probe' && missing.length === 0)) return '';
-  const rows = checks.map(
-    ({ action, resource, result, evidence, why }) =>
-      `<tr><td>${MARKS[result]}</td><td><code>${html(action)}</code></td><td><code>${html(resource)}</code></td><td>${html(evidence)}${why === undefined ? '' : ` (${html(why)})`}</td></tr>`,
-  );
-  const table = `<table>\n<tr><th></th><th>Action</th><th>Resource</th><th>Evidence</th></tr>\n${rows.join('\n')}\n</table>`;
-  if (policy === undefined) return table;
-  return `${table}\n\n<details><summary>The least policy for these inputs</summary>\n${preformatted(JSON.stringify(policy, null, 2))}\n</details>`;
 }

@@ -1,5 +1,5 @@
 import { XMLParser } from 'fast-xml-parser';
-import type { StoredObject } from '../test-cloud.ts';
+import type { PolicyDocument, StoredObject } from '../test-cloud.ts';
 import type { Answer, SignedClient, SignedRequest } from './signed-request.ts';
 
 /** What the owner of the buckets does there, so that a test can set the scene and look at it afterwards. */
@@ -12,6 +12,10 @@ export class BucketOwner {
 
   async createBucket(name: string): Promise<void> {
     await this.#ok({ method: 'PUT', path: `/${name}` });
+  }
+
+  async setPolicy(name: string, policy: PolicyDocument): Promise<void> {
+    await this.#ok({ method: 'PUT', path: `/${name}`, query: { policy: '' }, body: JSON.stringify(policy) });
   }
 
   async putObject(

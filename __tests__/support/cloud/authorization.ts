@@ -95,12 +95,16 @@ export function authorizeKms(call: Call, action: 'kms:GenerateDataKey' | 'kms:De
     'kms:calleraccount': call.state.account,
     'kms:encryptioncontext:aws:s3:arn': objectArn(call.bucket.name, call.key),
   };
-  const verdict = identities.decide(call.principal, { action, resource: key, context });
+  // A policy never sees an alias as the resource: it is a condition on the key behind it.
+  const [, place = '', alias] = /^(.*:)(alias\/.*)$/.exec(key) ?? [];
+  if (alias !== undefined) context['kms:resourcealiases'] = [alias];
+  const resource = alias === undefined ? key : `${place}key/behind-${alias.slice('alias/'.length)}`;
+  const verdict = identities.decide(call.principal, { action, resource, context });
   if (verdict.allowed) return;
   if (call.principal.kind === 'anonymous' || call.bucket.options.bareDenials) throw s3Error('AccessDenied');
   throw s3Error(
     'AccessDenied',
     {},
-    `User: ${call.principal.arn} is not authorized to perform: ${action} on resource: ${key} ${verdict.because}`,
+    `User: ${call.principal.arn} is not authorized to perform: ${action} on resource: ${resource} ${verdict.because}`,
   );
 }

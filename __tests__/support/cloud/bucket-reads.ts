@@ -37,3 +37,9 @@ export function getBucketEncryption(call: Call): Answer {
   const content = { Rule: { ApplyServerSideEncryptionByDefault: byDefault, BucketKeyEnabled: false } };
   return { status: 200, body: xml('ServerSideEncryptionConfiguration', content, S3_NAMESPACE) };
 }
+
+export function getBucketNotification(call: Call): Answer {
+  authorize(call, 's3:GetBucketNotification', bucketArn(call.bucket.name));
+  const content = call.bucket.options.notifies ? { EventBridgeConfiguration: '' } : '';
+  return { status: 200, body: xml('NotificationConfiguration', content, S3_NAMESPACE) };
+}

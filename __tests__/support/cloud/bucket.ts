@@ -13,6 +13,10 @@ export interface BucketOptions {
   bareDenials?: boolean;
   /** ARN or id of the KMS key that encrypts objects which ask for nothing else. */
   kmsKey?: string | undefined;
+  /** EventBridge hears of every event. */
+  notifies?: boolean;
+  /** Who asks for something has to say that he pays for it. */
+  requesterPays?: boolean;
   /** Default retention of an Object Lock; the bucket is then versioned. */
   objectLock?: { mode: 'GOVERNANCE' | 'COMPLIANCE'; days: number } | undefined;
 }

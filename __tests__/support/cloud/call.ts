@@ -84,6 +84,7 @@ const BUCKET_OPERATIONS: [method: string, parameter: string | undefined, operati
   ['GET', 'versioning', 'GetBucketVersioning'],
   ['GET', 'object-lock', 'GetObjectLockConfiguration'],
   ['GET', 'encryption', 'GetBucketEncryption'],
+  ['GET', 'notification', 'GetBucketNotificationConfiguration'],
   ['GET', 'uploads', 'ListMultipartUploads'],
   ['GET', 'versions', 'ListObjectVersions'],
   ['GET', 'list-type', 'ListObjectsV2'],

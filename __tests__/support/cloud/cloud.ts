@@ -167,6 +167,10 @@ export async function startCloud(options: CloudOptions = {}): Promise<LoopbackCl
       state.buckets.set(name, new Bucket(name, { ...bucketOptions, region: bucketOptions.region ?? region }));
     },
     deleteBucket: (name) => void state.buckets.delete(bucket(name).name),
+    async setBucketPolicy(name, policy) {
+      check(policy);
+      bucket(name).options.policy = policy;
+    },
     createUser: async (name, policy, boundary) => identities.createUser(name, { policy, boundary }),
     setUserPolicy(name, policy) {
       check(policy);

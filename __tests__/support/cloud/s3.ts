@@ -4,6 +4,7 @@ import { Bucket } from './bucket.ts';
 import {
   getBucketEncryption,
   getBucketLocation,
+  getBucketNotification,
   getBucketVersioning,
   getObjectLockConfiguration,
   headBucket,
@@ -43,6 +44,7 @@ const OPERATIONS: Record<string, (call: Call) => Answer> = {
   DeleteObjects: deleteObjects,
   GetBucketEncryption: getBucketEncryption,
   GetBucketLocation: getBucketLocation,
+  GetBucketNotificationConfiguration: getBucketNotification,
   GetBucketVersioning: getBucketVersioning,
   GetObject: readObject,
   GetObjectLockConfiguration: getObjectLockConfiguration,
@@ -161,6 +163,12 @@ export function createS3({ state, faults, log }: S3Options) {
         if (!run) throw s3Error('NotImplemented', {}, `This cloud does not play ${method} ${request.url}`);
         const owner = headers['x-amz-expected-bucket-owner'];
         if (owner !== undefined && owner !== state.account) throw s3Error('AccessDenied');
+        if (
+          bucket?.options.requesterPays &&
+          headers['x-amz-request-payer'] !== 'requester' &&
+          operation !== 'HeadBucket'
+        )
+          throw s3Error('AccessDenied');
         if (
           method === 'PUT' &&
           headers['content-length'] === undefined &&

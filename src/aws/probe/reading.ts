@@ -1,0 +1,124 @@
+import { GetObjectCommand, ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
+import { misbehaved } from '../../core/explain.ts';
+import { ServiceError } from '../failure.ts';
+import { type Prober, type Trial, type Verdict, whose } from './prober.ts';
+
+/** What a listing below the prefix showed. */
+export interface Listed {
+  readonly verdict: Verdict;
+  /** The key of an object below the prefix. */
+  readonly key: string | undefined;
+  /** Whether the listing was url-encoded, as asked. */
+  readonly urlEncoded: boolean | undefined;
+  /** A denial that says nothing of itself, as AWS has them for buckets of others. */
+  readonly bare: boolean;
+}
+
+/** Lists the first objects below the very prefix, as the deploy does. */
+export async function list(prober: Prober): Promise<Listed> {
+  const trial = await prober.try('ListObjectsV2', (options) =>
+    prober.s3
+      .send(
+        new ListObjectsV2Command({
+          ...prober.bucket,
+          Prefix: prober.destination.prefix,
+          MaxKeys: 2,
+          EncodingType: 'url',
+        }),
+        options,
+      )
+      .then(having('Name', 'ListObjectsV2')),
+  );
+  const { answer, denial } = trial;
+  return {
+    verdict: trial.verdict,
+    key: answer === undefined ? undefined : someObject(answer),
+    urlEncoded: answer === undefined ? undefined : answer.EncodingType === 'url',
+    bare: denial !== undefined && denial.action === undefined,
+  };
+}
+
+/** A folder marker may be there that nobody can read; any other object says whether reading is allowed. */
+function someObject({ Contents = [], EncodingType }: ListObjectsV2CommandOutput): string | undefined {
+  const keys = Contents.map(({ Key = '' }) => (EncodingType === 'url' ? decode(Key) : Key));
+  return keys.find((key) => key !== '' && !key.endsWith('/'));
+}
+
+function decode(key: string): string {
+  try {
+    return decodeURIComponent(key.replaceAll('+', ' '));
+  } catch {
+    return '';
+  }
+}
+
+/** What reading one byte showed: of the permission, of the key that encrypts, and of the bucket. */
+export interface ReadByte {
+  readonly verdict: Verdict;
+  /** KMS stood in the way: the object may be read, its key may not be used. */
+  readonly decrypt?: { readonly verdict: Verdict; readonly resource: string | undefined };
+  readonly versioned: boolean | undefined;
+  readonly objectLock: boolean | undefined;
+}
+
+/** Reads the first byte of a listed object, or of one that is not there. */
+export async function readByte(prober: Prober, listedKey: string | undefined, isAws: boolean): Promise<ReadByte> {
+  const Key = listedKey ?? prober.ownKey('read');
+  const trial = await prober.try(
+    'GetObject',
+    (options) => prober.s3.send(new GetObjectCommand({ ...prober.bucket, Key, Range: 'bytes=0-0' }), options),
+    // An archived object may be read, though not now; an empty one has no first byte.
+    { allowing: ['NoSuchKey', 'NotFound', 'InvalidRange', 'InvalidObjectState'] },
+  );
+  const { answer, failure } = trial;
+  await answer?.Body?.transformToByteArray();
+  const version = answer?.VersionId;
+  return {
+    ...(failure?.status === 404 && !isAws ? { verdict: undecided(trial.verdict) } : judgeRead(trial, listedKey)),
+    // S3 answers the version of an object wherever versioning ever was; of other stores nobody knows.
+    versioned: version !== undefined ? true : isAws && answer !== undefined ? false : undefined,
+    objectLock: answer?.ObjectLockMode === undefined ? undefined : true,
+  };
+}
+
+/** AWS looks at the permission before it looks for the key; Ceph says 404 to whoever may list. */
+function undecided(verdict: Verdict): Verdict {
+  return { ...verdict, result: 'unknown', why: 'nothing is there yet to read' };
+}
+
+/**
+ * A missing key is denied for want of s3:ListBucket only to those who may read. Where the listing is limited to a prefix,
+ * it is denied as well, and not every store says why.
+ */
+function judgeRead(
+  { verdict, denial }: Trial<unknown>,
+  listedKey: string | undefined,
+): Pick<ReadByte, 'verdict' | 'decrypt'> {
+  if (denial === undefined) return { verdict };
+  if (denial.action === 's3:ListBucket') {
+    const { deniedBy: _, ...rest } = verdict;
+    return {
+      verdict: { ...rest, result: 'allowed', why: 'only s3:ListBucket was denied, to say that the key is missing' },
+    };
+  }
+  if (denial.action?.startsWith('kms:')) {
+    const { deniedBy: _, ...rest } = verdict;
+    return {
+      verdict: { ...rest, result: 'allowed', why: `only ${denial.action} was denied` },
+      decrypt: { verdict, resource: denial.resource },
+    };
+  }
+  if (denial.action === undefined && listedKey === undefined) {
+    const why = 'nothing is there yet to read, and the store does not say who denied';
+    return { verdict: { ...verdict, result: 'unknown', why } };
+  }
+  return { verdict: { ...verdict, ...whose(denial) } };
+}
+
+/** Lets an answer pass that has what S3 always answers; HTML with 200 has nothing of it. */
+export function having<T extends object>(member: keyof T & string, operation: string): (answer: T) => T {
+  return (answer) => {
+    if (answer[member] === undefined) throw new ServiceError(misbehaved(operation, `an answer without ${member}`));
+    return answer;
+  };
+}
