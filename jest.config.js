@@ -3,8 +3,6 @@ export default {
   // Whole runs of the built action, several in a test: on a machine that is busy each may take seconds.
   testTimeout: 60_000,
   testEnvironment: 'node',
-  // Each test starts the built action several times, on machines that may be busy.
-  testTimeout: 60_000,
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': './scripts/strip-types.js' },
   testMatch: ['**/__tests__/**/*.test.ts'],

@@ -38,6 +38,10 @@ class MemoryStore implements ObjectStore {
       if (key.startsWith(prefix)) yield { key, size: content.length, etag: '', lastModified: 0 };
   }
 
+  async etag(): Promise<string | undefined> {
+    return undefined;
+  }
+
   async get(key: string): Promise<{ body: Uint8Array; etag: string } | undefined> {
     const body = this.objects.get(key);
     return body === undefined ? undefined : { body, etag: etagOf(key) };

@@ -199,7 +199,7 @@ describe('when things go wrong', () => {
 
   test('shows how far a long upload is', async () => {
     const stage = await Stage.withRole(cloud, OWNER);
-    cloud.faults.add({ operation: 'PutObject', key: 'index.html', answer: { kind: 'delay', ms: 5500 } });
+    cloud.faults.add({ operation: 'PutObject', key: 'index.html', times: 2, answer: { kind: 'delay', ms: 5500 } });
     const run = await stage.run();
     expect(run.log.visible).toMatch(/^\s*4 of 5 files, \d+ B of \d+ B, [\d.]+ B\/s, .* left$/m);
   }, 20_000);

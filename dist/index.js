@@ -65411,7 +65411,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8930);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6402);
 
 
 const cancelled = new AbortController();
@@ -65438,7 +65438,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 8930:
+/***/ 6402:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -65810,27 +65810,37 @@ function region(value) {
 /** From the first failure of a call, its retries may begin for this long. A deploy outlives a blip of a minute. */
 const BUDGET_MS = 90_000;
 /** Answers that are wrong rather than absent are asked for again only so often: a broken proxy stays broken. */
-const MISBEHAVED_ATTEMPTS = 5;
-const SKEW_ATTEMPTS = 2;
+const MISBEHAVED_ATTEMPTS = 8;
+/** The SDK corrects its clock after the first; later ones are another server's clock, or a clock that nothing mends. */
+const SKEW_ATTEMPTS = 6;
 const HOST_ATTEMPTS = 4;
 /** About ten seconds for a store that has never answered: a wrong port never will. One that has may be restarting. */
 const REFUSED_ATTEMPTS = 7;
-/** From the cancellation of a job the runner waits ten seconds before it kills. */
-const HURRY_MS = 4_000;
+/** After the cancellation of a job: the runner sends SIGTERM after 7.5 s, and kills after ten. */
+const HURRY_MS = 2_000;
 const FIRST_DELAY_MS = { throttled: 500, transient: 100, unreachable: 200, misbehaved: 100 };
-const LONGEST_DELAY_MS = 15_000;
+const LONGEST_DELAY_MS = { throttled: 15_000, transient: 15_000, unreachable: 15_000, misbehaved: 1000 };
+const LONGEST_ASKED_MS = 15_000;
 /**
  * Calls until it succeeds, by kind of failure: throttling, 5xx, network, timeouts and conflicts with exponential backoff
- * and full jitter; denials, wrong keys and bad requests never. The SDK's own retries are off: its quota gives up under
- * load, and a stream body gets one attempt.
+ * and full jitter; denials, wrong keys and bad requests never. Each kind is counted by itself: who meets a little of
+ * everything is not met by more and more of one thing. The SDK's own retries are off: its quota gives up under load, and
+ * a stream body gets one attempt.
+ * @param call is told how many calls before it were not answered.
  * @throws ServiceError the last failure.
  */
 async function withRetry(operation, call, pace, options = {}) {
     let deadline;
     let hurriedAt;
-    for (let attempt = 1;; attempt++) {
+    const seen = new Map();
+    const count = (what) => {
+        const nth = (seen.get(what) ?? 0) + 1;
+        seen.set(what, nth);
+        return nth;
+    };
+    for (;;) {
         try {
-            return await call();
+            return await call(seen.get('unreachable') ?? 0);
         }
         catch (error) {
             options.signal?.throwIfAborted();
@@ -65842,10 +65852,11 @@ async function withRetry(operation, call, pace, options = {}) {
                 hurriedAt ??= pace.now();
                 deadline = Math.min(deadline, hurriedAt + HURRY_MS);
             }
+            const [nth, nthOfCode] = [count(kindOf(failure)), count(`code ${failure.code}`)];
             const delay = options.expect?.includes(failure.code)
                 ? undefined
-                : (delayBefore(failure, attempt, pace.random(), options.hasAnswered?.() ?? false) ??
-                    (await options.again?.(failure, attempt)));
+                : (delayBefore(failure, { nth, nthOfCode, hasAnswered: options.hasAnswered?.() ?? false }, pace.random()) ??
+                    (await options.again?.(failure, nthOfCode)));
             if (delay === undefined || pace.now() + delay > deadline)
                 throw new ServiceError(failure);
             options.onRetry?.(failure, delay);
@@ -65859,24 +65870,25 @@ async function wait(ms, pace, { signal, hurry }) {
         return pace.sleep(ms, signal);
     await pace.sleep(ms, hurry).catch(() => undefined);
 }
-/** Milliseconds to wait after the nth failure, or undefined when another try cannot help. */
-function delayBefore(failure, attempt, random, hasAnswered) {
+/** Milliseconds to wait after a failure, or undefined when another try cannot help. */
+function delayBefore(failure, count, random) {
+    const { nth, nthOfCode, hasAnswered } = count;
     const kind = kindOf(failure);
     switch (kind) {
         case 'misbehaved':
-            if (attempt >= MISBEHAVED_ATTEMPTS)
+            if (nth >= MISBEHAVED_ATTEMPTS)
                 return undefined;
             break;
         case 'transient':
-            if (failure.code === 'RequestTimeTooSkewed' && attempt >= SKEW_ATTEMPTS)
+            if (failure.code === 'RequestTimeTooSkewed' && nthOfCode >= SKEW_ATTEMPTS)
                 return undefined;
             break;
         case 'unreachable':
             if (failure.code === 'CertificateRefused' || failure.code === 'NoTls')
                 return undefined;
-            if (failure.code === 'HostNotFound' && attempt >= HOST_ATTEMPTS)
+            if (failure.code === 'HostNotFound' && nthOfCode >= HOST_ATTEMPTS)
                 return undefined;
-            if (failure.code === 'ConnectionRefused' && attempt >= REFUSED_ATTEMPTS && !hasAnswered)
+            if (failure.code === 'ConnectionRefused' && nthOfCode >= REFUSED_ATTEMPTS && !hasAnswered)
                 return undefined;
             break;
         case 'throttled':
@@ -65884,8 +65896,8 @@ function delayBefore(failure, attempt, random, hasAnswered) {
         default:
             return undefined;
     }
-    const ceiling = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS[kind] * 2 ** (attempt - 1));
-    const asked = Math.min(LONGEST_DELAY_MS, (failure.retryAfter ?? 0) * 1000);
+    const ceiling = Math.min(LONGEST_DELAY_MS[kind], FIRST_DELAY_MS[kind] * 2 ** (nth - 1));
+    const asked = Math.min(LONGEST_ASKED_MS, (failure.retryAfter ?? 0) * 1000);
     return Math.max(asked, ceiling * random);
 }
 /** Errors of our own (a file that changed) pass through untouched. */
@@ -65900,12 +65912,25 @@ function isOurs(error) {
 
 
 
+
+
 const CONNECT_MS = 5_000;
 /** A socket on which nothing moves for so long is dead: the call is made again on another. */
 const SILENCE_MS = 15_000;
 /** The slowest line that a whole call is waited for, in bytes per millisecond, above a fixed allowance. */
 const SLOWEST_BYTES_PER_MS = 32;
 const CALL_MS = 30_000;
+/**
+ * S3 answers a small request in a fraction of a second, and one that is late is likely to be answered at once on another
+ * path: https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html. So the first call is
+ * waited for briefly, and each after it twice as long, since a store that is merely slow must be heard in the end.
+ */
+const PATIENCE_MS = 4_000;
+/** 64 small requests at once share a line of 4 Mbit/s. */
+const PATIENCE_BYTES_PER_MS = 8;
+const SMALL_BYTES = 128 * 1024;
+/** What a call that must be finished gets after the job was cancelled, before it is given up. */
+const GRACE_MS = 2_000;
 function handler(sockets) {
     const agent = { keepAlive: true, maxSockets: sockets };
     return new node_http_handler_dist_cjs.NodeHttpHandler({
@@ -65932,6 +65957,11 @@ function createS3(address, credentials, sockets, clock) {
         responseChecksumValidation: 'WHEN_REQUIRED',
         requestHandler: handler(sockets),
     });
+    s3.middlewareStack.add((next, { commandName }) => async (args) => {
+        const result = await next(args);
+        refuseForeign(String(commandName), args.request, result.response);
+        return result;
+    }, { step: 'deserialize', name: 'refuseForeign' });
     if (clock !== undefined) {
         s3.middlewareStack.add((next) => async (args) => {
             const result = await next(args);
@@ -65960,6 +65990,21 @@ function createAnonymousS3(address) {
         maxAttempts: 1,
         requestHandler: handler(2),
     });
+}
+/**
+ * A proxy's answer with 200 must not pass for success: to the SDK one without members is one where nothing went wrong.
+ * Web pages are none of S3's answers, but objects that are read may be some; a deletion is answered with 204.
+ * @throws ServiceError
+ */
+function refuseForeign(command, { method }, { statusCode = 0, headers = {}, body }) {
+    if (statusCode >= 300 || method === 'GET' || method === 'HEAD')
+        return;
+    const isPage = /^text\/html\b/i.test(headers['content-type'] ?? '');
+    if (!isPage && (method !== 'DELETE' || statusCode === 204))
+        return;
+    body?.resume?.();
+    const what = isPage ? 'a web page instead of an answer' : `${statusCode} in place of 204`;
+    throw new ServiceError(misbehaved(command.replace(/Command$/, ''), what));
 }
 /** The clock of the store, as far as its answers tell: what two runners' clocks say cannot be compared. */
 class StoreClock {
@@ -65998,31 +66043,6 @@ class Tally {
         this.calls.set(operation, (this.calls.get(operation) ?? 0) + 1);
     }
 }
-/** What a call that must be finished gets after the job was cancelled, before it is given up. */
-const GRACE_MS = 3_000;
-/** A signal that comes a while after another. */
-class Grace {
-    #controller = new AbortController();
-    #after;
-    #timer;
-    constructor(after) {
-        this.#after = after;
-        if (after?.aborted)
-            this.#begin();
-        else
-            after?.addEventListener('abort', this.#begin, { once: true });
-    }
-    get signal() {
-        return this.#controller.signal;
-    }
-    end() {
-        clearTimeout(this.#timer);
-        this.#after?.removeEventListener('abort', this.#begin);
-    }
-    #begin = () => {
-        this.#timer = setTimeout(() => this.#controller.abort(), GRACE_MS);
-    };
-}
 /** The service says that the session is over. */
 const EXPIRED = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
 const RENEWALS = 3;
@@ -66052,36 +66072,69 @@ class Caller {
      * @throws ServiceError the last failure.
      */
     call(operation, send, how = {}) {
-        const signal = how.uncancelled ? undefined : this.#signal;
-        const requestTimeout = CALL_MS + (how.bytes ?? 0) / SLOWEST_BYTES_PER_MS;
         const service = /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
         let begunAt = 0;
-        const once = async () => {
+        const once = async (unanswered) => {
             begunAt = this.#pace.now();
             this.tally.count(operation);
-            const grace = new Grace(how.uncancelled ? this.#signal : undefined);
-            const answer = await send({ abortSignal: signal ?? grace.signal, requestTimeout }).finally(() => grace.end());
+            const answer = await this.#once(send, how, unanswered);
             this.tally.answered.add(service);
             return answer;
         };
         return withRetry(operation, once, this.#pace, {
-            signal,
+            signal: how.uncancelled ? undefined : this.#signal,
             hasAnswered: () => this.tally.answered.has(service),
             hurry: how.uncancelled ? this.#signal : undefined,
             expect: how.expect,
             budgetMs: how.budgetMs,
-            again: async (failure, attempt) => how.again?.(failure, attempt) ?? (await this.#mend(failure, attempt, begunAt)),
+            again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt)),
             onRetry: () => {
                 this.tally.retries++;
             },
         });
     }
-    async #mend({ code }, attempt, begunAt) {
+    /** Sends one request, and gives it up when it takes too long, whether in silence or drop by drop. */
+    async #once(send, { bytes = 0, slow, uncancelled }, unanswered) {
+        const whole = CALL_MS + bytes / SLOWEST_BYTES_PER_MS;
+        const small = !slow && bytes <= SMALL_BYTES;
+        const requestTimeout = small
+            ? Math.min(whole, PATIENCE_MS * 2 ** unanswered + bytes / PATIENCE_BYTES_PER_MS)
+            : whole;
+        const ended = new AbortController();
+        const timers = new Set();
+        const endAfter = (ms) => timers.add(setTimeout(() => ended.abort(), ms));
+        const cancel = () => (uncancelled ? endAfter(GRACE_MS) : ended.abort());
+        const signal = this.#signal;
+        const deadline = setTimeout(() => ended.abort(), whole);
+        timers.add(deadline);
+        if (signal?.aborted)
+            cancel();
+        else
+            signal?.addEventListener('abort', cancel, { once: true });
+        try {
+            return await send({ abortSignal: ended.signal, requestTimeout }, (size) => {
+                clearTimeout(deadline);
+                endAfter(CALL_MS + size / SLOWEST_BYTES_PER_MS);
+            });
+        }
+        catch (error) {
+            // An aborted request looks like one that we did not want; this one did not come to its end.
+            if (ended.signal.aborted)
+                throw Object.assign(new Error('no answer in time'), { name: 'TimeoutError', cause: error });
+            throw error;
+        }
+        finally {
+            signal?.removeEventListener('abort', cancel);
+            for (const timer of timers)
+                clearTimeout(timer);
+        }
+    }
+    async #mend({ code }, nth, begunAt) {
         const session = this.#session;
         if (session === undefined)
             return undefined;
         if (EXPIRED.has(code))
-            return attempt <= RENEWALS && (await session.renew(begunAt)) ? 0 : undefined;
+            return nth <= RENEWALS && (await session.renew(begunAt)) ? 0 : undefined;
         return UNKNOWN.has(code) && session.isFresh() ? UNKNOWN_DELAY_MS : undefined;
     }
 }
@@ -66184,6 +66237,11 @@ class S3ObjectStore {
                 if (answer.IsTruncated && !answer.NextContinuationToken) {
                     throw new ServiceError(misbehaved(operation, 'a listing that goes on, without a token to go on with'));
                 }
+                // An object that a listing loses would be uploaded again, or be kept for ever.
+                const whole = (answer.Contents ?? []).every(({ Key, ETag, Size }) => Key && ETag !== undefined && Size !== undefined);
+                if (!whole || (answer.KeyCount ?? 0) > (answer.Contents ?? []).length) {
+                    throw new ServiceError(misbehaved(operation, 'a listing that is cut short'));
+                }
                 return answer;
             });
             for (const { Key, Size, ETag, LastModified } of page.Contents ?? []) {
@@ -66199,12 +66257,17 @@ class S3ObjectStore {
     async get(key) {
         const command = new dist_cjs/* GetObjectCommand */.jLs({ Bucket: this.#options.bucket, Key: key });
         try {
-            return await this.#caller.call('GetObject', async (options) => {
+            return await this.#caller.call('GetObject', async (options, expectBytes) => {
                 const answer = await this.#s3.send(command, options);
+                expectBytes(answer.ContentLength ?? 0);
                 if (answer.ETag === undefined || answer.Body === undefined) {
                     throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
                 }
-                return { body: await answer.Body.transformToByteArray(), etag: unquote(answer.ETag) };
+                const body = await answer.Body.transformToByteArray();
+                if (answer.ContentLength !== undefined && body.length !== answer.ContentLength) {
+                    throw new ServiceError(misbehaved('GetObject', 'content that is cut short'));
+                }
+                return { body, etag: unquote(answer.ETag) };
             });
         }
         catch (error) {
@@ -66213,11 +66276,17 @@ class S3ObjectStore {
             throw error;
         }
     }
+    async etag(key) {
+        return unquote((await this.#head(key))?.ETag) || undefined;
+    }
     async head(key) {
+        const answer = await this.#head(key);
+        return answer === undefined ? undefined : headersOf(answer);
+    }
+    async #head(key) {
         const command = new dist_cjs/* HeadObjectCommand */.l81({ Bucket: this.#options.bucket, Key: key });
         try {
-            const answer = await this.#caller.call('HeadObject', (options) => this.#s3.send(command, options));
-            return headersOf(answer);
+            return await this.#caller.call('HeadObject', (options) => this.#s3.send(command, options));
         }
         catch (error) {
             if (error instanceof ServiceError && ['denied', 'refused'].includes(kindOf(error.failure)))
@@ -66276,7 +66345,9 @@ class S3ObjectStore {
             ...objectHeaders(headers, storage),
         });
         try {
-            const answer = await this.#caller.call('CopyObject', (options) => this.#s3.send(command, options));
+            const answer = await this.#caller.call('CopyObject', (options) => this.#s3.send(command, options), {
+                slow: true,
+            });
             return unquote(answer.CopyObjectResult?.ETag) || undefined;
         }
         catch (error) {
@@ -66321,7 +66392,7 @@ class S3ObjectStore {
             if (!answer.UploadId)
                 throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
             return answer;
-        });
+        }, { uncancelled: true });
         try {
             const parts = await this.#uploadParts({ ...target, UploadId }, body);
             await body.verify();
@@ -66378,7 +66449,7 @@ class S3ObjectStore {
                 return expected;
             this.#checkEtag(operation, answer.ETag, expected, answer.ServerSideEncryption);
             return unquote(answer.ETag);
-        });
+        }, { slow: true });
     }
     /** Holds an answer against what was sent. Encrypted with KMS, and in some stores, an ETag says nothing of the content. */
     #checkEtag(operation, answered, expected, encryption) {
@@ -66421,13 +66492,20 @@ class S3ObjectStore {
     }
     async #sendBatch(keys) {
         const operation = 'DeleteObjects';
-        const answer = await this.#caller.call(operation, (options) => this.#s3.send(new dist_cjs/* DeleteObjectsCommand */.xvx({
-            Bucket: this.#options.bucket,
-            Delete: { Quiet: true, Objects: keys.map((Key) => ({ Key })) },
-            // Content-MD5 instead of CRC32: older stores know nothing else.
-            ChecksumAlgorithm: 'MD5',
-        }), options));
-        return answer.Errors ?? [];
+        return this.#caller.call(operation, async (options) => {
+            const command = new dist_cjs/* DeleteObjectsCommand */.xvx({
+                Bucket: this.#options.bucket,
+                // Not quiet: an answer that was cut short, or is not S3's, must not look like one without errors.
+                Delete: { Quiet: false, Objects: keys.map((Key) => ({ Key })) },
+                // Content-MD5 instead of CRC32: older stores know nothing else.
+                ChecksumAlgorithm: 'MD5',
+            });
+            const { Deleted = [], Errors = [] } = await this.#s3.send(command, options);
+            if (Deleted.length + Errors.length < keys.length) {
+                throw new ServiceError(misbehaved(operation, 'an answer that does not name every key'));
+            }
+            return Errors;
+        }, { slow: true });
     }
     async #deleteOneByOne(keys) {
         const failures = [];
@@ -66899,6 +66977,158 @@ function probeForm(asked, facts) {
         : 'nothing tells whether the bucket keeps versions (s3:GetBucketVersioning would)');
 }
 
+;// CONCATENATED MODULE: ./build/aws/probe/prober.js
+
+
+
+/** Makes the calls of one probe below one prefix, and keeps what could not be taken back. */
+class Prober {
+    s3;
+    destination;
+    /** What stays behind: `the object docs/.s3-deploy-probe/… (DeleteObject 403 AccessDenied)`. */
+    leftovers = [];
+    #caller;
+    #runId;
+    #onLeftover;
+    /** @param onLeftover hears of a leftover at once: the run may be over before the probe is. */
+    constructor(s3, caller, { destination, runId }, onLeftover) {
+        this.s3 = s3;
+        this.destination = destination;
+        this.#caller = caller;
+        this.#runId = runId;
+        this.#onLeftover = onLeftover;
+    }
+    get bucket() {
+        return { Bucket: this.destination.bucket };
+    }
+    /** A key that no other run touches. */
+    ownKey(name) {
+        return `${probeFolder(this.destination.prefix)}${this.#runId}-${name}`;
+    }
+    /**
+     * Makes one call and judges its answer.
+     * @throws DeployError when it tells of more than a permission: no bucket, wrong keys, a silent store.
+     */
+    async try(operation, send, { allowing = [], uncancelled = false } = {}) {
+        try {
+            const answer = await this.#caller.call(operation, send, { expect: allowing, uncancelled });
+            const { httpStatusCode: status, requestId } = answer.$metadata;
+            const evidence = `${operation} ${status}`;
+            return { verdict: { result: 'allowed', evidence, ...told(status, requestId) }, answer };
+        }
+        catch (error) {
+            if (!(error instanceof ServiceError))
+                throw error;
+            return this.#judge(error.failure, allowing);
+        }
+    }
+    /** Takes back what a check had to leave, also when the run is being cancelled; what stays is remembered. */
+    async takeBack(operation, leftover, send) {
+        try {
+            const gone = ['NoSuchKey', 'NoSuchUpload', 'NotFound'];
+            const trial = await this.try(operation, send, { uncancelled: true, allowing: gone });
+            if (trial.verdict.result !== 'allowed')
+                this.#leaves(`${leftover} (${trial.verdict.evidence})`);
+            return trial;
+        }
+        catch (error) {
+            // A store that is gone keeps what it has; the run ends for a better reason.
+            const { message } = error;
+            this.#leaves(`${leftover} (${message})`);
+            return { verdict: { result: 'unknown', evidence: operation, why: message } };
+        }
+    }
+    #leaves(what) {
+        this.leftovers.push(what);
+        this.#onLeftover(what);
+    }
+    #judge(failure, allowing) {
+        const evidence = `${failure.operation} ${failure.status ?? ''} ${failure.code}`;
+        const found = { evidence, ...told(failure.status, failure.requestId) };
+        if (allowing.includes(failure.code))
+            return { verdict: { result: 'allowed', ...found }, failure };
+        const kind = kindOf(failure);
+        if (kind === 'denied') {
+            const denial = denialOf(failure.message);
+            return { verdict: { result: 'denied', ...found, ...whose(denial) }, failure, denial };
+        }
+        if (kind !== 'refused')
+            throw explain(failure, this.destination);
+        const why = failure.message || 'the store does not know this call';
+        return { verdict: { result: 'unknown', ...found, why }, failure };
+    }
+}
+/** Who denied, as far as the denial says. */
+function whose({ by, policy, explicit }) {
+    return { ...(by !== undefined && { why: by }), ...(policy !== undefined && { deniedBy: { policy, explicit } }) };
+}
+function told(status, requestId) {
+    return { ...(status !== undefined && { status }), ...(requestId !== undefined && { requestId }) };
+}
+/** What is to be said of an action that a call never came to. */
+function notReached(first) {
+    return { result: 'unknown', evidence: 'not tried', why: `${first} was denied before it` };
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/checks.js
+
+
+
+/** One check per action, the strongest proof of each. */
+function checksOf(target, first, round) {
+    const { needs, destination, partition, kmsKey } = target;
+    const verdicts = new Map([...(first.written?.verdicts ?? []), ...first.also]);
+    const { read, deletion } = first;
+    verdicts.set('s3:ListBucket', first.listed.verdict);
+    if (read !== undefined)
+        verdicts.set('s3:GetObject', read.verdict);
+    if (deletion !== undefined)
+        verdicts.set('s3:DeleteObject', deletion);
+    if (read?.decrypt !== undefined)
+        verdicts.set('kms:Decrypt', read.decrypt.verdict);
+    for (const [action, verdict] of round === undefined ? [] : proofsOf(round, verdicts))
+        verdicts.set(action, verdict);
+    const check = (action, required, resource = resourceFor(action, destination, partition, kmsKey)) => ({
+        action,
+        resource,
+        required,
+        ...(verdicts.get(action) ?? notReached(action.startsWith('kms:') ? 'kms:GenerateDataKey' : 's3:PutObject')),
+    });
+    const asked = [...needs.required, ...needs.wanted];
+    const keyNamed = first.written?.kmsKey ?? read?.decrypt?.resource;
+    const discovered = ['kms:GenerateDataKey', 'kms:Decrypt'].filter((action) => !asked.includes(action) && verdicts.get(action)?.result === 'denied');
+    const removal = target.asked === 'full' && asked.includes('s3:PutObject') && !asked.includes('s3:DeleteObject');
+    return [
+        ...needs.required.map((action) => check(action, true)),
+        ...discovered.map((action) => check(action, true, keyNamed)),
+        ...(removal ? [check('s3:DeleteObject', true, probeArn(target))] : []),
+        ...needs.wanted.map((action) => check(action, false)),
+    ];
+}
+function probeArn({ destination, partition }) {
+    return objectsArn({ ...destination, prefix: probeFolder(destination.prefix) }, partition);
+}
+/** What the whole way of an object has proved of each action. */
+function proofsOf({ put, read, removed }, before) {
+    const proofs = new Map([['s3:PutObject', put]]);
+    if (put.result === 'allowed') {
+        for (const action of ['s3:PutObjectAcl', 's3:PutObjectTagging', 'kms:GenerateDataKey'])
+            if (before.has(action))
+                proofs.set(action, put);
+    }
+    if (read?.verdict.result === 'allowed') {
+        proofs.set('s3:GetObject', { ...read.verdict, why: 'the same content came back' });
+        if (before.has('kms:Decrypt'))
+            proofs.set('kms:Decrypt', read.verdict);
+    }
+    else if (read?.denial !== undefined) {
+        proofs.set(read.denial.action?.startsWith('kms:') ? 'kms:Decrypt' : 's3:GetObject', read.verdict);
+    }
+    if (removed !== undefined && removed.result !== 'unknown')
+        proofs.set('s3:DeleteObject', removed);
+    return proofs;
+}
+
 ;// CONCATENATED MODULE: ./build/aws/probe/features.js
 
 /** The target of a redirect that no object is served with for longer than the probe lasts. */
@@ -67003,99 +67233,6 @@ function listAs(prober, s3, more = {}) {
 /** Something else than a bare denial: an answer, or a denial that says of what. */
 function isMore({ answer, denial }) {
     return answer !== undefined || denial?.action !== undefined;
-}
-
-;// CONCATENATED MODULE: ./build/aws/probe/prober.js
-
-
-
-/** Makes the calls of one probe below one prefix, and keeps what could not be taken back. */
-class Prober {
-    s3;
-    destination;
-    /** What stays behind: `the object docs/.s3-deploy-probe/… (DeleteObject 403 AccessDenied)`. */
-    leftovers = [];
-    #caller;
-    #runId;
-    #onLeftover;
-    /** @param onLeftover hears of a leftover at once: the run may be over before the probe is. */
-    constructor(s3, caller, { destination, runId }, onLeftover) {
-        this.s3 = s3;
-        this.destination = destination;
-        this.#caller = caller;
-        this.#runId = runId;
-        this.#onLeftover = onLeftover;
-    }
-    get bucket() {
-        return { Bucket: this.destination.bucket };
-    }
-    /** A key that no other run touches. */
-    ownKey(name) {
-        return `${probeFolder(this.destination.prefix)}${this.#runId}-${name}`;
-    }
-    /**
-     * Makes one call and judges its answer.
-     * @throws DeployError when it tells of more than a permission: no bucket, wrong keys, a silent store.
-     */
-    async try(operation, send, { allowing = [], uncancelled = false } = {}) {
-        try {
-            const answer = await this.#caller.call(operation, send, { expect: allowing, uncancelled });
-            const { httpStatusCode: status, requestId } = answer.$metadata;
-            const evidence = `${operation} ${status}`;
-            return { verdict: { result: 'allowed', evidence, ...told(status, requestId) }, answer };
-        }
-        catch (error) {
-            if (!(error instanceof ServiceError))
-                throw error;
-            return this.#judge(error.failure, allowing);
-        }
-    }
-    /** Takes back what a check had to leave, also when the run is being cancelled; what stays is remembered. */
-    async takeBack(operation, leftover, send) {
-        try {
-            const gone = ['NoSuchKey', 'NoSuchUpload', 'NotFound'];
-            const trial = await this.try(operation, send, { uncancelled: true, allowing: gone });
-            if (trial.verdict.result !== 'allowed')
-                this.#leaves(`${leftover} (${trial.verdict.evidence})`);
-            return trial;
-        }
-        catch (error) {
-            // A store that is gone keeps what it has; the run ends for a better reason.
-            const { message } = error;
-            this.#leaves(`${leftover} (${message})`);
-            return { verdict: { result: 'unknown', evidence: operation, why: message } };
-        }
-    }
-    #leaves(what) {
-        this.leftovers.push(what);
-        this.#onLeftover(what);
-    }
-    #judge(failure, allowing) {
-        const evidence = `${failure.operation} ${failure.status ?? ''} ${failure.code}`;
-        const found = { evidence, ...told(failure.status, failure.requestId) };
-        if (allowing.includes(failure.code))
-            return { verdict: { result: 'allowed', ...found }, failure };
-        const kind = kindOf(failure);
-        if (kind === 'denied') {
-            const denial = denialOf(failure.message);
-            return { verdict: { result: 'denied', ...found, ...whose(denial) }, failure, denial };
-        }
-        if (kind !== 'refused')
-            throw explain(failure, this.destination);
-        const why = failure.message || 'the store does not know this call';
-        return { verdict: { result: 'unknown', ...found, why }, failure };
-    }
-}
-/** Who denied, as far as the denial says. */
-function whose({ by, policy, explicit }) {
-    return { ...(by !== undefined && { why: by }), ...(policy !== undefined && { deniedBy: { policy, explicit } }) };
-}
-function told(status, requestId) {
-    return { ...(status !== undefined && { status }), ...(requestId !== undefined && { requestId }) };
-}
-/** What is to be said of an action that a call never came to. */
-function notReached(first) {
-    return { result: 'unknown', evidence: 'not tried', why: `${first} was denied before it` };
 }
 
 ;// CONCATENATED MODULE: ./build/aws/probe/reading.js
@@ -67636,6 +67773,7 @@ async function exists(prober, Key) {
 
 
 
+
 /**
  * Tries each action under the very prefix of the deploy, first with calls that leave no object, version or event behind:
  *
@@ -67790,60 +67928,6 @@ async function exposureOfManifest(prober, { destination }, { anonymous }, caller
 function manifestScope({ destination }) {
     return { ...destination, prefix: `${destination.prefix}.s3-deploy` };
 }
-/** One check per action, the strongest proof of each. */
-function checksOf(target, first, round) {
-    const { needs, destination, partition, kmsKey } = target;
-    const verdicts = new Map([...(first.written?.verdicts ?? []), ...first.also]);
-    const { read, deletion } = first;
-    verdicts.set('s3:ListBucket', first.listed.verdict);
-    if (read !== undefined)
-        verdicts.set('s3:GetObject', read.verdict);
-    if (deletion !== undefined)
-        verdicts.set('s3:DeleteObject', deletion);
-    if (read?.decrypt !== undefined)
-        verdicts.set('kms:Decrypt', read.decrypt.verdict);
-    for (const [action, verdict] of round === undefined ? [] : proofsOf(round, verdicts))
-        verdicts.set(action, verdict);
-    const check = (action, required, resource = resourceFor(action, destination, partition, kmsKey)) => ({
-        action,
-        resource,
-        required,
-        ...(verdicts.get(action) ?? notReached(action.startsWith('kms:') ? 'kms:GenerateDataKey' : 's3:PutObject')),
-    });
-    const asked = [...needs.required, ...needs.wanted];
-    const keyNamed = first.written?.kmsKey ?? read?.decrypt?.resource;
-    const discovered = ['kms:GenerateDataKey', 'kms:Decrypt'].filter((action) => !asked.includes(action) && verdicts.get(action)?.result === 'denied');
-    const removal = target.asked === 'full' && asked.includes('s3:PutObject') && !asked.includes('s3:DeleteObject');
-    return [
-        ...needs.required.map((action) => check(action, true)),
-        ...discovered.map((action) => check(action, true, keyNamed)),
-        ...(removal ? [check('s3:DeleteObject', true, probeArn(target))] : []),
-        ...needs.wanted.map((action) => check(action, false)),
-    ];
-}
-function probeArn({ destination, partition }) {
-    return objectsArn({ ...destination, prefix: probeFolder(destination.prefix) }, partition);
-}
-/** What the whole way of an object has proved of each action. */
-function proofsOf({ put, read, removed }, before) {
-    const proofs = new Map([['s3:PutObject', put]]);
-    if (put.result === 'allowed') {
-        for (const action of ['s3:PutObjectAcl', 's3:PutObjectTagging', 'kms:GenerateDataKey'])
-            if (before.has(action))
-                proofs.set(action, put);
-    }
-    if (read?.verdict.result === 'allowed') {
-        proofs.set('s3:GetObject', { ...read.verdict, why: 'the same content came back' });
-        if (before.has('kms:Decrypt'))
-            proofs.set('kms:Decrypt', read.verdict);
-    }
-    else if (read?.denial !== undefined) {
-        proofs.set(read.denial.action?.startsWith('kms:') ? 'kms:Decrypt' : 's3:GetObject', read.verdict);
-    }
-    if (removed !== undefined && removed.result !== 'unknown')
-        proofs.set('s3:DeleteObject', removed);
-    return proofs;
-}
 function storedOtherwise(round) {
     return (round?.differences ?? []).map((line) => warning('stored-otherwise', `The store keeps other headers: ${line}.`));
 }
@@ -67883,7 +67967,13 @@ async function findRegion(inputs, credentials, caller) {
     const s3 = createS3({ region: asked, endpoint: inputs.endpoint, forcePathStyle: inputs.forcePathStyle }, credentials, 1);
     const Bucket = inputs.destination.bucket;
     const actual = await regionAnswered(inputs.destination, inputs.endpoint !== undefined, [
-        () => caller.call('HeadBucket', (options) => s3.send(new dist_cjs/* HeadBucketCommand */.kuI({ Bucket }), options)),
+        () => caller.call('HeadBucket', async (options) => {
+            const answer = await s3.send(new dist_cjs/* HeadBucketCommand */.kuI({ Bucket }), options);
+            // AWS always tells it; a proxy's page does not.
+            if (inputs.endpoint === undefined && answer.BucketRegion === undefined)
+                throw new ServiceError(misbehaved('HeadBucket', 'no region'));
+            return answer;
+        }),
         // A HEAD has no body to say why; this has.
         () => caller.call('ListObjectsV2', (options) => s3.send(new dist_cjs/* ListObjectsV2Command */.u6x({ Bucket, MaxKeys: 1 }), options).then(() => ({}))),
     ]);
@@ -76237,15 +76327,10 @@ var external_node_zlib_ = __nccwpck_require__(8522);
 ;// CONCATENATED MODULE: ./build/core/manifest.js
 
 
-
 const FORMAT = 's3-deploy manifest 1';
 /** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
 const MOST_BYTES = 512 * 1024 ** 2;
 const NOTHING = '-';
-/** The key of the manifest of a prefix. */
-function manifest_manifestKey(prefix) {
-    return toKey(prefix, '.s3-deploy/manifest');
-}
 /** The name of a key in a manifest: 96 bits of its hash. */
 function keyHash(key) {
     return hash(key, 12);
@@ -76887,30 +76972,36 @@ async function storeOne(upload, store, condition, options) {
 /** Keys deleted between two looks at whether another deploy has finished meanwhile. */
 const DELETIONS_AT_ONCE = 1000;
 /**
- * Deletes what the plan says is stale; nothing when the upload before it had a failure. It ends when another deploy has
+ * Deletes what the plan says is stale; nothing when the upload before it had a failure. Pages go first, and what they name
+ * when they are gone: a deletion that is cut off leaves no page without its assets either. It ends when another deploy has
  * finished meanwhile, which may have found a use for what is left.
  */
 async function deleteStale(plan, before, store, options) {
-    const keys = plan.deletions.map(({ key }) => key);
-    if (keys.length === 0 || before.failures.length > 0 || before.stopped !== undefined)
+    if (before.failures.length > 0 || before.stopped !== undefined)
         return before;
     const deleted = [];
-    const failures = [];
-    try {
-        for (let at = 0; at < keys.length && (await options.mayGoOn()); at += DELETIONS_AT_ONCE) {
+    for (const keys of deletionBatches(plan, options.isPage)) {
+        try {
+            if (!(await options.mayGoOn()))
+                break;
             options.signal?.throwIfAborted();
-            const batch = keys.slice(at, at + DELETIONS_AT_ONCE);
-            const failed = await store.deleteMany(batch);
-            const left = new Set(failed.map(({ key }) => key));
-            failures.push(...failed);
-            deleted.push(...batch.filter((key) => !left.has(key)));
+            const failures = await store.deleteMany(keys);
+            const left = new Set(failures.map(({ key }) => key));
+            deleted.push(...keys.filter((key) => !left.has(key)));
+            if (failures.length > 0)
+                return { ...before, failures, deleted };
         }
-        return { ...before, failures, deleted };
+        catch (error) {
+            const { failure, stops } = options.judge(error, keys[0] ?? '');
+            return { ...before, failures: failure === undefined ? [] : [failure], deleted, stopped: stops };
+        }
     }
-    catch (error) {
-        const { failure, stops } = options.judge(error, keys[deleted.length] ?? '');
-        return { ...before, failures: failure === undefined ? failures : [...failures, failure], deleted, stopped: stops };
-    }
+    return { ...before, deleted };
+}
+function deletionBatches(plan, isPage) {
+    const all = plan.deletions.map(({ key }) => key);
+    const ofPages = (key) => isPage?.(key) ?? false;
+    return [all.filter(ofPages), all.filter((key) => !ofPages(key))].flatMap((keys) => Array.from({ length: Math.ceil(keys.length / DELETIONS_AT_ONCE) }, (_, i) => keys.slice(i * DELETIONS_AT_ONCE, (i + 1) * DELETIONS_AT_ONCE)));
 }
 /** The error of an outcome with failures, or undefined for one without. */
 function errorOf(outcome, plan) {
@@ -77014,6 +77105,7 @@ function judge(thrown, key, destination, signal) {
 
 
 
+
 /** Bytes of files in memory at once. */
 const MEMORY = 64 * 1024 ** 2;
 /** How these inputs want a plan carried out: where files are read, how much goes on at once, and who hears of it. */
@@ -77023,6 +77115,7 @@ function applyOptions(inputs, capabilities, report, signal) {
         concurrency: inputs.concurrency,
         memory: MEMORY,
         memoryFor: (size) => memoryFor(size, inputs.sizes),
+        isPage: (key) => phaseOf(key.slice(inputs.destination.prefix.length)) !== 'assets',
         withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
         overwrite: inputs.overwrite,
         condition: (upload, phase) => conditionOf(inputs, capabilities, upload, phase),
@@ -77408,6 +77501,7 @@ function uploadSizes() {
 
 
 
+
 /** A manifest of a million objects has a fifth of this. */
 const manifest_file_MOST_BYTES = 256 * 1024 ** 2;
 /** Of nobody's business but the next deploy's. */
@@ -77422,7 +77516,7 @@ class ManifestFile {
     #saidUnconditional = false;
     constructor(store, prefix) {
         this.#store = store;
-        this.#key = manifest_manifestKey(prefix);
+        this.#key = manifestKey(prefix);
     }
     /**
      * Reads the manifest, if the listing has one: where listings are limited to the prefix, asking for a missing key is
@@ -77458,7 +77552,9 @@ class ManifestFile {
     }
     /** Whether the manifest is still the one that was read, or written. */
     async isCurrent() {
-        return (await this.#listed()) === this.#etag;
+        const etag = await this.#store.etag(this.#key);
+        // Who may not see it cannot tell; the condition on the write still can.
+        return etag === undefined || etag === this.#etag;
     }
     /**
      * Writes the manifest, unless it would tell nothing new.
@@ -77513,12 +77609,6 @@ class ManifestFile {
             log.warn(`The manifest of earlier deploys cannot be read: ${describe(error.failure)}.`);
             return undefined;
         }
-    }
-    async #listed() {
-        for await (const { key, etag } of this.#store.list(this.#key))
-            if (key === this.#key)
-                return etag;
-        return undefined;
     }
     #sayUnconditional() {
         if (this.#saidUnconditional)
@@ -77821,10 +77911,11 @@ async function assumeWithToken(request, address, fetchToken, caller) {
         const WebIdentityToken = await fetchToken().catch((error) => {
             throw toServiceError('GetIdToken', error);
         });
-        return sts.send(new client_sts_dist_cjs/* AssumeRoleWithWebIdentityCommand */.WH({ ...common(request), WebIdentityToken }), options);
+        const command = new client_sts_dist_cjs/* AssumeRoleWithWebIdentityCommand */.WH({ ...common(request), WebIdentityToken });
+        return assumed(operation, await sts.send(command, options));
     }, { again: afterRefusal });
     sts.destroy();
-    return assumed(operation, answer);
+    return answer;
 }
 /** Assumes a role with other credentials. */
 async function assumeWithCredentials(request, address, base, caller) {
@@ -77834,9 +77925,11 @@ async function assumeWithCredentials(request, address, base, caller) {
         ...common(request),
         ...(request.externalId === undefined ? {} : { ExternalId: request.externalId }),
     });
-    const answer = await caller.call(operation, (options) => sts.send(command, options), { again: afterRefusal });
+    const answer = await caller.call(operation, async (options) => assumed(operation, await sts.send(command, options)), {
+        again: afterRefusal,
+    });
     sts.destroy();
-    return assumed(operation, answer);
+    return answer;
 }
 /** Asks whose credentials these are; needs no permission. */
 async function whoAmI(address, base, caller) {
@@ -77859,15 +77952,13 @@ function common({ role, sessionName, durationSeconds, sessionPolicy }) {
     };
 }
 /** Milliseconds after which a refusal is tried again, if it may pass. */
-function afterRefusal({ code, message }, attempt) {
+function afterRefusal({ code, message }, nth) {
     const mayPass = TOKEN_REFUSED.test(code) || (code === 'AccessDenied' && !/explicit deny/.test(message));
-    return mayPass ? REFUSAL_DELAYS_MS[attempt - 1] : undefined;
+    return mayPass ? REFUSAL_DELAYS_MS[nth - 1] : undefined;
 }
 function assumed(operation, { Credentials: issued, AssumedRoleUser: user }) {
     if (!issued?.AccessKeyId || !issued.SecretAccessKey || !issued.SessionToken) {
-        throw new DeployError('STORE_MISBEHAVED', `${operation} answered without credentials.`, {
-            hint: 'Check sts-endpoint: it must be an STS, and no proxy may change its answers.',
-        });
+        throw new ServiceError(misbehaved(operation, 'an answer without credentials'));
     }
     return {
         credentials: {
@@ -78041,7 +78132,13 @@ function roleError(error, role, claims) {
     if (failure.operation === 'GetIdToken')
         return tokenError(failure, error);
     const kind = kindOf(failure);
-    if (kind === 'unreachable' || kind === 'transient' || kind === 'throttled' || kind === 'misbehaved') {
+    if (kind === 'misbehaved') {
+        return new DeployError('STORE_MISBEHAVED', `The answer is not that of an STS: ${told}.`, {
+            hint: 'Check sts-endpoint: it must be an STS, and no proxy may change its answers.',
+            cause: error,
+        });
+    }
+    if (kind === 'unreachable' || kind === 'transient' || kind === 'throttled') {
         return new DeployError('STORE_UNREACHABLE', `STS gave no answer to rely on: ${told}.`, {
             hint: 'Check sts-endpoint, aws-region and the network, or run the job again later.',
             cause: error,

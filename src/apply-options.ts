@@ -1,5 +1,6 @@
 import type { ApplyOptions } from './apply.ts';
 import type { Capabilities } from './core/capabilities.ts';
+import { phaseOf } from './core/headers.ts';
 import type { Condition, PhaseName, Upload } from './core/model.ts';
 import { memoryFor } from './core/parts.ts';
 import { judge } from './failures.ts';
@@ -22,6 +23,7 @@ export function applyOptions(
     concurrency: inputs.concurrency,
     memory: MEMORY,
     memoryFor: (size) => memoryFor(size, inputs.sizes),
+    isPage: (key) => phaseOf(key.slice(inputs.destination.prefix.length)) !== 'assets',
     withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
     overwrite: inputs.overwrite,
     condition: (upload, phase) => conditionOf(inputs, capabilities, upload, phase),

@@ -27,6 +27,8 @@ export interface ApplyOptions {
   condition(upload: Upload, phase: PhaseName): Condition | undefined;
   /** What is there already is left alone; otherwise an unmet condition means that somebody else deploys. */
   readonly overwrite: boolean;
+  /** Pages are deleted before what they name. */
+  isPage?(key: string): boolean;
   withBody<T>(file: LocalFile, use: (body: Body) => Promise<T>): Promise<T>;
   /** Asked before the first page goes up; false ends the upload. */
   mayGoOn(): Promise<boolean>;
@@ -127,33 +129,42 @@ async function storeOne(
 const DELETIONS_AT_ONCE = 1000;
 
 /**
- * Deletes what the plan says is stale; nothing when the upload before it had a failure. It ends when another deploy has
+ * Deletes what the plan says is stale; nothing when the upload before it had a failure. Pages go first, and what they name
+ * when they are gone: a deletion that is cut off leaves no page without its assets either. It ends when another deploy has
  * finished meanwhile, which may have found a use for what is left.
  */
 export async function deleteStale(
   plan: Plan,
   before: Outcome,
   store: ObjectStore,
-  options: Pick<ApplyOptions, 'signal' | 'judge' | 'mayGoOn'>,
+  options: Pick<ApplyOptions, 'signal' | 'judge' | 'mayGoOn' | 'isPage'>,
 ): Promise<Outcome> {
-  const keys = plan.deletions.map(({ key }) => key);
-  if (keys.length === 0 || before.failures.length > 0 || before.stopped !== undefined) return before;
+  if (before.failures.length > 0 || before.stopped !== undefined) return before;
   const deleted: string[] = [];
-  const failures: Failure[] = [];
-  try {
-    for (let at = 0; at < keys.length && (await options.mayGoOn()); at += DELETIONS_AT_ONCE) {
+  for (const keys of deletionBatches(plan, options.isPage)) {
+    try {
+      if (!(await options.mayGoOn())) break;
       options.signal?.throwIfAborted();
-      const batch = keys.slice(at, at + DELETIONS_AT_ONCE);
-      const failed = await store.deleteMany(batch);
-      const left = new Set(failed.map(({ key }) => key));
-      failures.push(...failed);
-      deleted.push(...batch.filter((key) => !left.has(key)));
+      const failures = await store.deleteMany(keys);
+      const left = new Set(failures.map(({ key }) => key));
+      deleted.push(...keys.filter((key) => !left.has(key)));
+      if (failures.length > 0) return { ...before, failures, deleted };
+    } catch (error) {
+      const { failure, stops } = options.judge(error, keys[0] ?? '');
+      return { ...before, failures: failure === undefined ? [] : [failure], deleted, stopped: stops };
     }
-    return { ...before, failures, deleted };
-  } catch (error) {
-    const { failure, stops } = options.judge(error, keys[deleted.length] ?? '');
-    return { ...before, failures: failure === undefined ? failures : [...failures, failure], deleted, stopped: stops };
   }
+  return { ...before, deleted };
+}
+
+function deletionBatches(plan: Plan, isPage: ApplyOptions['isPage']): string[][] {
+  const all = plan.deletions.map(({ key }) => key);
+  const ofPages = (key: string) => isPage?.(key) ?? false;
+  return [all.filter(ofPages), all.filter((key) => !ofPages(key))].flatMap((keys) =>
+    Array.from({ length: Math.ceil(keys.length / DELETIONS_AT_ONCE) }, (_, i) =>
+      keys.slice(i * DELETIONS_AT_ONCE, (i + 1) * DELETIONS_AT_ONCE),
+    ),
+  );
 }
 
 /** The error of an outcome with failures, or undefined for one without. */

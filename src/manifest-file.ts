@@ -1,14 +1,7 @@
 import { ServiceError } from './aws/failure.ts';
 import { describe } from './core/explain.ts';
-import type { Prefix } from './core/key.ts';
-import {
-  type DeployId,
-  decodeManifest,
-  encodeManifest,
-  type Manifest,
-  manifestKey,
-  saysMore,
-} from './core/manifest.ts';
+import { manifestKey, type Prefix } from './core/key.ts';
+import { type DeployId, decodeManifest, encodeManifest, type Manifest, saysMore } from './core/manifest.ts';
 import type { Body, ObjectStore, RemoteObject } from './core/model.ts';
 import type { KnownManifest } from './core/plan.ts';
 import { bytes } from './core/text.ts';
@@ -67,7 +60,9 @@ export class ManifestFile {
 
   /** Whether the manifest is still the one that was read, or written. */
   async isCurrent(): Promise<boolean> {
-    return (await this.#listed()) === this.#etag;
+    const etag = await this.#store.etag(this.#key);
+    // Who may not see it cannot tell; the condition on the write still can.
+    return etag === undefined || etag === this.#etag;
   }
 
   /**
@@ -120,11 +115,6 @@ export class ManifestFile {
       log.warn(`The manifest of earlier deploys cannot be read: ${describe(error.failure)}.`);
       return undefined;
     }
-  }
-
-  async #listed(): Promise<string | undefined> {
-    for await (const { key, etag } of this.#store.list(this.#key)) if (key === this.#key) return etag;
-    return undefined;
   }
 
   #sayUnconditional(): void {

@@ -139,7 +139,7 @@ describe('the waiting', () => {
     await call([answer('SlowDown', 503), network()], clock, { onRetry });
     expect(told).toEqual([
       ['SlowDown', 500, 0],
-      ['ConnectionRefused', 400, 1],
+      ['ConnectionRefused', 200, 1],
     ]);
   });
 });
@@ -150,14 +150,48 @@ test('a store that has never answered is asked seven times when it refuses conne
   expect((await callForEver(refused(), new Clock(), { hasAnswered: () => true })).calls).toBeGreaterThan(7);
 });
 
-test('a broken proxy is asked five times', async () => {
+test('a broken proxy is asked eight times', async () => {
   const { calls, result } = await callForEver(new ServiceError(misbehaved('PutObject', 'HTML')));
-  expect(calls).toBe(5);
+  expect(calls).toBe(8);
   expect(result).toMatchObject({ failure: { code: 'StoreMisbehaved' } });
 });
 
-test('a clock that is wrong is asked twice: the SDK corrects it after the first answer', async () => {
-  expect((await callForEver(answer('RequestTimeTooSkewed', 403))).calls).toBe(2);
+test('a clock that is wrong is asked six times: the SDK corrects it after the first answer, if it can be corrected', async () => {
+  expect((await callForEver(answer('RequestTimeTooSkewed', 403))).calls).toBe(6);
+});
+
+describe('where everything goes wrong a little', () => {
+  const html = new ServiceError(misbehaved('PutObject', 'HTML'));
+  test('each kind of failure is counted, and waited for, by itself', async () => {
+    const errors = [html, network(), answer('SlowDown', 503), html, network(), answer('SlowDown', 503)];
+    expect((await call(errors)).slept).toEqual([100, 200, 500, 200, 400, 1000]);
+  });
+
+  test('what may be asked again a few times is not spent by failures of another kind', async () => {
+    const others = new Array(8).fill(answer('InternalError', 500));
+    const skewed = answer('RequestTimeTooSkewed', 403);
+    expect((await call([...others, html, html, skewed, skewed, html], new Clock(0.1))).result).toBe('stored');
+    const again = async ({ code }: ServiceFailure, nth: number) =>
+      code === 'ExpiredToken' && nth <= 3 ? 0 : undefined;
+    const expired = answer('ExpiredToken', 400);
+    const { result } = await call([...others, expired, html, expired, html, expired], new Clock(0.1), { again });
+    expect(result).toBe('stored');
+  });
+
+  test('a call is told how many before it were not answered', async () => {
+    const told: number[] = [];
+    const errors = [network(), answer('SlowDown', 503), network()];
+    await withRetry(
+      'PutObject',
+      async (unanswered) => {
+        told.push(unanswered);
+        const error = errors[told.length - 1];
+        if (error !== undefined) throw error;
+      },
+      new Clock(),
+    );
+    expect(told).toEqual([0, 1, 1, 2]);
+  });
 });
 
 test('a store that never sleeps a budget away still ends', async () => {

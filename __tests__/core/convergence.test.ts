@@ -1,8 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { headersFor, sameHeaders } from '../../src/core/headers.ts';
-import { isOwnPath, type Prefix, parseDestination } from '../../src/core/key.ts';
-import { manifestKey } from '../../src/core/manifest.ts';
+import { isOwnPath, manifestKey, type Prefix, parseDestination } from '../../src/core/key.ts';
 import type { StorageOptions } from '../../src/core/model.ts';
 import type { DeleteMode, PlanOptions } from '../../src/core/plan.ts';
 import { type Item, keysOf, MemoryBucket, type Tree, touched } from './memory-bucket.ts';

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { manifestKey } from '../../src/core/key.ts';
 import {
   contentFingerprint,
   decodeManifest,
@@ -11,7 +12,6 @@ import {
   headersFingerprint,
   keyHash,
   type Manifest,
-  manifestKey,
   saysMore,
 } from '../../src/core/manifest.ts';
 

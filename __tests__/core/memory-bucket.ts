@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { compareKeys, type Prefix, toKey } from '../../src/core/key.ts';
+import { compareKeys, manifestKey, type Prefix, toKey } from '../../src/core/key.ts';
 import {
   contentFingerprint,
   decodeManifest,
   encodeManifest,
   type Manifest,
-  manifestKey,
   saysMore,
 } from '../../src/core/manifest.ts';
 import type { LocalFile, ObjectHeaders, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';

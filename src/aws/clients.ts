@@ -3,7 +3,8 @@ import { Agent as HttpsAgent } from 'node:https';
 import { S3Client } from '@aws-sdk/client-s3';
 import { STSClient } from '@aws-sdk/client-sts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import type { ServiceFailure } from '../core/explain.ts';
+import { misbehaved, type ServiceFailure } from '../core/explain.ts';
+import { ServiceError } from './failure.ts';
 import { type Pace, withRetry } from './retry.ts';
 import type { Credentials, Session } from './session.ts';
 
@@ -26,6 +27,17 @@ const SILENCE_MS = 15_000;
 /** The slowest line that a whole call is waited for, in bytes per millisecond, above a fixed allowance. */
 const SLOWEST_BYTES_PER_MS = 32;
 const CALL_MS = 30_000;
+/**
+ * S3 answers a small request in a fraction of a second, and one that is late is likely to be answered at once on another
+ * path: https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html. So the first call is
+ * waited for briefly, and each after it twice as long, since a store that is merely slow must be heard in the end.
+ */
+const PATIENCE_MS = 4_000;
+/** 64 small requests at once share a line of 4 Mbit/s. */
+const PATIENCE_BYTES_PER_MS = 8;
+const SMALL_BYTES = 128 * 1024;
+/** What a call that must be finished gets after the job was cancelled, before it is given up. */
+const GRACE_MS = 2_000;
 
 function handler(sockets: number): NodeHttpHandler {
   const agent = { keepAlive: true, maxSockets: sockets };
@@ -59,6 +71,15 @@ export function createS3(
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: handler(sockets),
   });
+  s3.middlewareStack.add(
+    (next, { commandName }) =>
+      async (args) => {
+        const result = await next(args);
+        refuseForeign(String(commandName), args.request as HttpRequest, result.response as HttpResponse);
+        return result;
+      },
+    { step: 'deserialize', name: 'refuseForeign' },
+  );
   if (clock !== undefined) {
     s3.middlewareStack.add(
       (next) => async (args) => {
@@ -94,6 +115,34 @@ export function createAnonymousS3(address: StoreAddress): S3Client {
     maxAttempts: 1,
     requestHandler: handler(2),
   });
+}
+
+interface HttpRequest {
+  readonly method?: string;
+}
+
+interface HttpResponse {
+  readonly statusCode?: number;
+  readonly headers?: Record<string, string>;
+  readonly body?: { resume?(): void };
+}
+
+/**
+ * A proxy's answer with 200 must not pass for success: to the SDK one without members is one where nothing went wrong.
+ * Web pages are none of S3's answers, but objects that are read may be some; a deletion is answered with 204.
+ * @throws ServiceError
+ */
+function refuseForeign(
+  command: string,
+  { method }: HttpRequest,
+  { statusCode = 0, headers = {}, body }: HttpResponse,
+): void {
+  if (statusCode >= 300 || method === 'GET' || method === 'HEAD') return;
+  const isPage = /^text\/html\b/i.test(headers['content-type'] ?? '');
+  if (!isPage && (method !== 'DELETE' || statusCode === 204)) return;
+  body?.resume?.();
+  const what = isPage ? 'a web page instead of an answer' : `${statusCode} in place of 204`;
+  throw new ServiceError(misbehaved(command.replace(/Command$/, ''), what));
 }
 
 /** The clock of the store, as far as its answers tell: what two runners' clocks say cannot be compared. */
@@ -141,14 +190,19 @@ export class Tally {
 
 /** Options that every call hands to the SDK. */
 export interface CallOptions {
-  readonly abortSignal?: AbortSignal;
+  readonly abortSignal: AbortSignal;
   readonly requestTimeout: number;
 }
+
+/** Sends one request. An answer of more than 128 KiB is waited for longer once `expectBytes` says how long it is. */
+export type Send<T> = (options: CallOptions, expectBytes: (bytes: number) => void) => Promise<T>;
 
 /** How one call is made. */
 export interface CallHow {
   /** Size of the body: a large one may take longer. */
   readonly bytes?: number;
+  /** The store does much before it answers. */
+  readonly slow?: boolean;
   /** Codes that are an answer here, not a fault. */
   readonly expect?: readonly string[];
   /** Made, and finished, even when the job is cancelled: it takes back what would stay behind, or leaves it. */
@@ -156,36 +210,7 @@ export interface CallHow {
   /** Milliseconds for which retries are begun. */
   readonly budgetMs?: number;
   /** Milliseconds after which a refusal is tried again that otherwise would not be. */
-  again?(failure: ServiceFailure, attempt: number): number | undefined;
-}
-
-/** What a call that must be finished gets after the job was cancelled, before it is given up. */
-const GRACE_MS = 3_000;
-
-/** A signal that comes a while after another. */
-class Grace {
-  readonly #controller = new AbortController();
-  readonly #after: AbortSignal | undefined;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(after: AbortSignal | undefined) {
-    this.#after = after;
-    if (after?.aborted) this.#begin();
-    else after?.addEventListener('abort', this.#begin, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-    this.#after?.removeEventListener('abort', this.#begin);
-  }
-
-  readonly #begin = () => {
-    this.#timer = setTimeout(() => this.#controller.abort(), GRACE_MS);
-  };
+  again?(failure: ServiceFailure, nth: number): number | undefined;
 }
 
 /** The service says that the session is over. */
@@ -220,36 +245,65 @@ export class Caller {
    * Makes one call with retries.
    * @throws ServiceError the last failure.
    */
-  call<T>(operation: string, send: (options: CallOptions) => Promise<T>, how: CallHow = {}): Promise<T> {
-    const signal = how.uncancelled ? undefined : this.#signal;
-    const requestTimeout = CALL_MS + (how.bytes ?? 0) / SLOWEST_BYTES_PER_MS;
+  call<T>(operation: string, send: Send<T>, how: CallHow = {}): Promise<T> {
     const service = /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
     let begunAt = 0;
-    const once = async () => {
+    const once = async (unanswered: number) => {
       begunAt = this.#pace.now();
       this.tally.count(operation);
-      const grace = new Grace(how.uncancelled ? this.#signal : undefined);
-      const answer = await send({ abortSignal: signal ?? grace.signal, requestTimeout }).finally(() => grace.end());
+      const answer = await this.#once(send, how, unanswered);
       this.tally.answered.add(service);
       return answer;
     };
     return withRetry(operation, once, this.#pace, {
-      signal,
+      signal: how.uncancelled ? undefined : this.#signal,
       hasAnswered: () => this.tally.answered.has(service),
       hurry: how.uncancelled ? this.#signal : undefined,
       expect: how.expect,
       budgetMs: how.budgetMs,
-      again: async (failure, attempt) => how.again?.(failure, attempt) ?? (await this.#mend(failure, attempt, begunAt)),
+      again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt)),
       onRetry: () => {
         this.tally.retries++;
       },
     });
   }
 
-  async #mend({ code }: ServiceFailure, attempt: number, begunAt: number): Promise<number | undefined> {
+  /** Sends one request, and gives it up when it takes too long, whether in silence or drop by drop. */
+  async #once<T>(send: Send<T>, { bytes = 0, slow, uncancelled }: CallHow, unanswered: number) {
+    const whole = CALL_MS + bytes / SLOWEST_BYTES_PER_MS;
+    const small = !slow && bytes <= SMALL_BYTES;
+    const requestTimeout = small
+      ? Math.min(whole, PATIENCE_MS * 2 ** unanswered + bytes / PATIENCE_BYTES_PER_MS)
+      : whole;
+    const ended = new AbortController();
+    const timers = new Set<NodeJS.Timeout>();
+    const endAfter = (ms: number) => timers.add(setTimeout(() => ended.abort(), ms));
+    const cancel = () => (uncancelled ? endAfter(GRACE_MS) : ended.abort());
+    const signal = this.#signal;
+    const deadline = setTimeout(() => ended.abort(), whole);
+    timers.add(deadline);
+    if (signal?.aborted) cancel();
+    else signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      return await send({ abortSignal: ended.signal, requestTimeout }, (size) => {
+        clearTimeout(deadline);
+        endAfter(CALL_MS + size / SLOWEST_BYTES_PER_MS);
+      });
+    } catch (error) {
+      // An aborted request looks like one that we did not want; this one did not come to its end.
+      if (ended.signal.aborted)
+        throw Object.assign(new Error('no answer in time'), { name: 'TimeoutError', cause: error });
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      for (const timer of timers) clearTimeout(timer);
+    }
+  }
+
+  async #mend({ code }: ServiceFailure, nth: number, begunAt: number): Promise<number | undefined> {
     const session = this.#session;
     if (session === undefined) return undefined;
-    if (EXPIRED.has(code)) return attempt <= RENEWALS && (await session.renew(begunAt)) ? 0 : undefined;
+    if (EXPIRED.has(code)) return nth <= RENEWALS && (await session.renew(begunAt)) ? 0 : undefined;
     return UNKNOWN.has(code) && session.isFresh() ? UNKNOWN_DELAY_MS : undefined;
   }
 }

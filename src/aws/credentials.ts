@@ -218,7 +218,13 @@ function roleError(error: unknown, role: string, claims: Claims | undefined): un
   const told = describe(failure);
   if (failure.operation === 'GetIdToken') return tokenError(failure, error);
   const kind = kindOf(failure);
-  if (kind === 'unreachable' || kind === 'transient' || kind === 'throttled' || kind === 'misbehaved') {
+  if (kind === 'misbehaved') {
+    return new DeployError('STORE_MISBEHAVED', `The answer is not that of an STS: ${told}.`, {
+      hint: 'Check sts-endpoint: it must be an STS, and no proxy may change its answers.',
+      cause: error,
+    });
+  }
+  if (kind === 'unreachable' || kind === 'transient' || kind === 'throttled') {
     return new DeployError('STORE_UNREACHABLE', `STS gave no answer to rely on: ${told}.`, {
       hint: 'Check sts-endpoint, aws-region and the network, or run the job again later.',
       cause: error,

@@ -84,6 +84,13 @@ export class S3ObjectStore implements ObjectStore {
         if (answer.IsTruncated && !answer.NextContinuationToken) {
           throw new ServiceError(misbehaved(operation, 'a listing that goes on, without a token to go on with'));
         }
+        // An object that a listing loses would be uploaded again, or be kept for ever.
+        const whole = (answer.Contents ?? []).every(
+          ({ Key, ETag, Size }) => Key && ETag !== undefined && Size !== undefined,
+        );
+        if (!whole || (answer.KeyCount ?? 0) > (answer.Contents ?? []).length) {
+          throw new ServiceError(misbehaved(operation, 'a listing that is cut short'));
+        }
         return answer;
       });
       for (const { Key, Size, ETag, LastModified } of page.Contents ?? []) {
@@ -100,12 +107,17 @@ export class S3ObjectStore implements ObjectStore {
   async get(key: string): Promise<{ body: Uint8Array; etag: string } | undefined> {
     const command = new GetObjectCommand({ Bucket: this.#options.bucket, Key: key });
     try {
-      return await this.#caller.call('GetObject', async (options) => {
+      return await this.#caller.call('GetObject', async (options, expectBytes) => {
         const answer = await this.#s3.send(command, options);
+        expectBytes(answer.ContentLength ?? 0);
         if (answer.ETag === undefined || answer.Body === undefined) {
           throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
         }
-        return { body: await answer.Body.transformToByteArray(), etag: unquote(answer.ETag) };
+        const body = await answer.Body.transformToByteArray();
+        if (answer.ContentLength !== undefined && body.length !== answer.ContentLength) {
+          throw new ServiceError(misbehaved('GetObject', 'content that is cut short'));
+        }
+        return { body, etag: unquote(answer.ETag) };
       });
     } catch (error) {
       if (error instanceof ServiceError && error.failure.status === 404) return undefined;
@@ -113,11 +125,19 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
+  async etag(key: string): Promise<string | undefined> {
+    return unquote((await this.#head(key))?.ETag) || undefined;
+  }
+
   async head(key: string): Promise<ObjectHeaders | undefined> {
+    const answer = await this.#head(key);
+    return answer === undefined ? undefined : headersOf(answer);
+  }
+
+  async #head(key: string): Promise<HeadObjectCommandOutput | undefined> {
     const command = new HeadObjectCommand({ Bucket: this.#options.bucket, Key: key });
     try {
-      const answer = await this.#caller.call('HeadObject', (options) => this.#s3.send(command, options));
-      return headersOf(answer);
+      return await this.#caller.call('HeadObject', (options) => this.#s3.send(command, options));
     } catch (error) {
       if (error instanceof ServiceError && ['denied', 'refused'].includes(kindOf(error.failure))) return undefined;
       throw error;
@@ -172,7 +192,9 @@ export class S3ObjectStore implements ObjectStore {
       ...objectHeaders(headers, storage),
     });
     try {
-      const answer = await this.#caller.call('CopyObject', (options) => this.#s3.send(command, options));
+      const answer = await this.#caller.call('CopyObject', (options) => this.#s3.send(command, options), {
+        slow: true,
+      });
       return unquote(answer.CopyObjectResult?.ETag) || undefined;
     } catch (error) {
       // The right to copy is more than the right to put (tags, KMS), and not every store copies onto itself.
@@ -218,14 +240,18 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async #putInParts(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
-    const { UploadId } = await this.#caller.call('CreateMultipartUpload', async (options) => {
-      const answer = await this.#s3.send(
-        new CreateMultipartUploadCommand({ ...target, ...objectHeaders(headers, this.#options.storage) }),
-        options,
-      );
-      if (!answer.UploadId) throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
-      return answer;
-    });
+    const { UploadId } = await this.#caller.call(
+      'CreateMultipartUpload',
+      async (options) => {
+        const answer = await this.#s3.send(
+          new CreateMultipartUploadCommand({ ...target, ...objectHeaders(headers, this.#options.storage) }),
+          options,
+        );
+        if (!answer.UploadId) throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
+        return answer;
+      },
+      { uncancelled: true },
+    );
     try {
       const parts = await this.#uploadParts({ ...target, UploadId }, body);
       await body.verify();
@@ -276,21 +302,25 @@ export class S3ObjectStore implements ObjectStore {
   async #complete(target: MultipartTarget, parts: readonly Part[], condition?: Condition): Promise<string> {
     const operation = 'CompleteMultipartUpload';
     const expected = multipartEtag(parts.map(({ md5 }) => md5));
-    return this.#caller.call(operation, async (options) => {
-      const command = new CompleteMultipartUploadCommand({
-        ...target,
-        ...conditionHeaders(condition),
-        MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
-      });
-      const answer = await this.#s3.send(command, options);
-      // Ceph answers an empty ETag here; its parts were confirmed one by one.
-      if (!answer.ETag && (this.#options.isAws || answer.ETag === undefined)) {
-        throw new ServiceError(misbehaved(operation, 'no ETag'));
-      }
-      if (!answer.ETag) return expected;
-      this.#checkEtag(operation, answer.ETag, expected, answer.ServerSideEncryption);
-      return unquote(answer.ETag);
-    });
+    return this.#caller.call(
+      operation,
+      async (options) => {
+        const command = new CompleteMultipartUploadCommand({
+          ...target,
+          ...conditionHeaders(condition),
+          MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
+        });
+        const answer = await this.#s3.send(command, options);
+        // Ceph answers an empty ETag here; its parts were confirmed one by one.
+        if (!answer.ETag && (this.#options.isAws || answer.ETag === undefined)) {
+          throw new ServiceError(misbehaved(operation, 'no ETag'));
+        }
+        if (!answer.ETag) return expected;
+        this.#checkEtag(operation, answer.ETag, expected, answer.ServerSideEncryption);
+        return unquote(answer.ETag);
+      },
+      { slow: true },
+    );
   }
 
   /** Holds an answer against what was sent. Encrypted with KMS, and in some stores, an ETag says nothing of the content. */
@@ -334,18 +364,24 @@ export class S3ObjectStore implements ObjectStore {
 
   async #sendBatch(keys: readonly string[]) {
     const operation = 'DeleteObjects';
-    const answer = await this.#caller.call(operation, (options) =>
-      this.#s3.send(
-        new DeleteObjectsCommand({
+    return this.#caller.call(
+      operation,
+      async (options) => {
+        const command = new DeleteObjectsCommand({
           Bucket: this.#options.bucket,
-          Delete: { Quiet: true, Objects: keys.map((Key) => ({ Key })) },
+          // Not quiet: an answer that was cut short, or is not S3's, must not look like one without errors.
+          Delete: { Quiet: false, Objects: keys.map((Key) => ({ Key })) },
           // Content-MD5 instead of CRC32: older stores know nothing else.
           ChecksumAlgorithm: 'MD5' as never,
-        }),
-        options,
-      ),
+        });
+        const { Deleted = [], Errors = [] } = await this.#s3.send(command, options);
+        if (Deleted.length + Errors.length < keys.length) {
+          throw new ServiceError(misbehaved(operation, 'an answer that does not name every key'));
+        }
+        return Errors;
+      },
+      { slow: true },
     );
-    return answer.Errors ?? [];
   }
 
   async #deleteOneByOne(keys: readonly string[]): Promise<Failure[]> {

@@ -1,5 +1,5 @@
 import { HeadBucketCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
-import { explain, kindOf, MISBEHAVED, type ServiceFailure } from '../core/explain.ts';
+import { explain, kindOf, MISBEHAVED, misbehaved, type ServiceFailure } from '../core/explain.ts';
 import type { Destination } from '../core/key.ts';
 import { homeRegion, partitionOf } from '../core/policy.ts';
 import { DeployError } from '../errors.ts';
@@ -34,7 +34,14 @@ export async function findRegion(inputs: RegionInputs, credentials: CredentialSo
   );
   const Bucket = inputs.destination.bucket;
   const actual = await regionAnswered(inputs.destination, inputs.endpoint !== undefined, [
-    () => caller.call('HeadBucket', (options) => s3.send(new HeadBucketCommand({ Bucket }), options)),
+    () =>
+      caller.call('HeadBucket', async (options) => {
+        const answer = await s3.send(new HeadBucketCommand({ Bucket }), options);
+        // AWS always tells it; a proxy's page does not.
+        if (inputs.endpoint === undefined && answer.BucketRegion === undefined)
+          throw new ServiceError(misbehaved('HeadBucket', 'no region'));
+        return answer;
+      }),
     // A HEAD has no body to say why; this has.
     () =>
       caller.call('ListObjectsV2', (options) =>

@@ -14,15 +14,17 @@ export interface Pace {
 /** From the first failure of a call, its retries may begin for this long. A deploy outlives a blip of a minute. */
 const BUDGET_MS = 90_000;
 /** Answers that are wrong rather than absent are asked for again only so often: a broken proxy stays broken. */
-const MISBEHAVED_ATTEMPTS = 5;
-const SKEW_ATTEMPTS = 2;
+const MISBEHAVED_ATTEMPTS = 8;
+/** The SDK corrects its clock after the first; later ones are another server's clock, or a clock that nothing mends. */
+const SKEW_ATTEMPTS = 6;
 const HOST_ATTEMPTS = 4;
 /** About ten seconds for a store that has never answered: a wrong port never will. One that has may be restarting. */
 const REFUSED_ATTEMPTS = 7;
-/** From the cancellation of a job the runner waits ten seconds before it kills. */
-const HURRY_MS = 4_000;
+/** After the cancellation of a job: the runner sends SIGTERM after 7.5 s, and kills after ten. */
+const HURRY_MS = 2_000;
 const FIRST_DELAY_MS = { throttled: 500, transient: 100, unreachable: 200, misbehaved: 100 };
-const LONGEST_DELAY_MS = 15_000;
+const LONGEST_DELAY_MS = { throttled: 15_000, transient: 15_000, unreachable: 15_000, misbehaved: 1000 };
+const LONGEST_ASKED_MS = 15_000;
 
 export interface RetryOptions {
   readonly signal?: AbortSignal | undefined;
@@ -34,28 +36,36 @@ export interface RetryOptions {
   hasAnswered?(): boolean;
   /** From the first failure, retries may begin for so many milliseconds. */
   readonly budgetMs?: number | undefined;
-  /** Milliseconds after which a failure is tried again that by its kind would not be. */
-  again?(failure: ServiceFailure, attempt: number): Promise<number | undefined>;
+  /** Milliseconds after which a failure is tried again that by its kind would not be; the nth with its code. */
+  again?(failure: ServiceFailure, nth: number): Promise<number | undefined>;
   onRetry?(failure: ServiceFailure, delayMs: number): void;
 }
 
 /**
  * Calls until it succeeds, by kind of failure: throttling, 5xx, network, timeouts and conflicts with exponential backoff
- * and full jitter; denials, wrong keys and bad requests never. The SDK's own retries are off: its quota gives up under
- * load, and a stream body gets one attempt.
+ * and full jitter; denials, wrong keys and bad requests never. Each kind is counted by itself: who meets a little of
+ * everything is not met by more and more of one thing. The SDK's own retries are off: its quota gives up under load, and
+ * a stream body gets one attempt.
+ * @param call is told how many calls before it were not answered.
  * @throws ServiceError the last failure.
  */
 export async function withRetry<T>(
   operation: string,
-  call: () => Promise<T>,
+  call: (unanswered: number) => Promise<T>,
   pace: Pace,
   options: RetryOptions = {},
 ): Promise<T> {
   let deadline: number | undefined;
   let hurriedAt: number | undefined;
-  for (let attempt = 1; ; attempt++) {
+  const seen = new Map<string, number>();
+  const count = (what: string) => {
+    const nth = (seen.get(what) ?? 0) + 1;
+    seen.set(what, nth);
+    return nth;
+  };
+  for (;;) {
     try {
-      return await call();
+      return await call(seen.get('unreachable') ?? 0);
     } catch (error) {
       options.signal?.throwIfAborted();
       if (isOurs(error)) throw error;
@@ -65,10 +75,11 @@ export async function withRetry<T>(
         hurriedAt ??= pace.now();
         deadline = Math.min(deadline, hurriedAt + HURRY_MS);
       }
+      const [nth, nthOfCode] = [count(kindOf(failure)), count(`code ${failure.code}`)];
       const delay = options.expect?.includes(failure.code)
         ? undefined
-        : (delayBefore(failure, attempt, pace.random(), options.hasAnswered?.() ?? false) ??
-          (await options.again?.(failure, attempt)));
+        : (delayBefore(failure, { nth, nthOfCode, hasAnswered: options.hasAnswered?.() ?? false }, pace.random()) ??
+          (await options.again?.(failure, nthOfCode)));
       if (delay === undefined || pace.now() + delay > deadline) throw new ServiceError(failure);
       options.onRetry?.(failure, delay);
       await wait(delay, pace, options);
@@ -82,33 +93,36 @@ async function wait(ms: number, pace: Pace, { signal, hurry }: RetryOptions): Pr
   await pace.sleep(ms, hurry).catch(() => undefined);
 }
 
-/** Milliseconds to wait after the nth failure, or undefined when another try cannot help. */
-function delayBefore(
-  failure: ServiceFailure,
-  attempt: number,
-  random: number,
-  hasAnswered: boolean,
-): number | undefined {
+/** Which failure it is: the nth of its kind, and of its code. */
+interface Count {
+  readonly nth: number;
+  readonly nthOfCode: number;
+  readonly hasAnswered: boolean;
+}
+
+/** Milliseconds to wait after a failure, or undefined when another try cannot help. */
+function delayBefore(failure: ServiceFailure, count: Count, random: number): number | undefined {
+  const { nth, nthOfCode, hasAnswered } = count;
   const kind = kindOf(failure);
   switch (kind) {
     case 'misbehaved':
-      if (attempt >= MISBEHAVED_ATTEMPTS) return undefined;
+      if (nth >= MISBEHAVED_ATTEMPTS) return undefined;
       break;
     case 'transient':
-      if (failure.code === 'RequestTimeTooSkewed' && attempt >= SKEW_ATTEMPTS) return undefined;
+      if (failure.code === 'RequestTimeTooSkewed' && nthOfCode >= SKEW_ATTEMPTS) return undefined;
       break;
     case 'unreachable':
       if (failure.code === 'CertificateRefused' || failure.code === 'NoTls') return undefined;
-      if (failure.code === 'HostNotFound' && attempt >= HOST_ATTEMPTS) return undefined;
-      if (failure.code === 'ConnectionRefused' && attempt >= REFUSED_ATTEMPTS && !hasAnswered) return undefined;
+      if (failure.code === 'HostNotFound' && nthOfCode >= HOST_ATTEMPTS) return undefined;
+      if (failure.code === 'ConnectionRefused' && nthOfCode >= REFUSED_ATTEMPTS && !hasAnswered) return undefined;
       break;
     case 'throttled':
       break;
     default:
       return undefined;
   }
-  const ceiling = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS[kind] * 2 ** (attempt - 1));
-  const asked = Math.min(LONGEST_DELAY_MS, (failure.retryAfter ?? 0) * 1000);
+  const ceiling = Math.min(LONGEST_DELAY_MS[kind], FIRST_DELAY_MS[kind] * 2 ** (nth - 1));
+  const asked = Math.min(LONGEST_ASKED_MS, (failure.retryAfter ?? 0) * 1000);
   return Math.max(asked, ceiling * random);
 }
 

@@ -4,11 +4,10 @@ import {
   GetCallerIdentityCommand,
   type STSClient,
 } from '@aws-sdk/client-sts';
-import type { ServiceFailure } from '../core/explain.ts';
+import { misbehaved, type ServiceFailure } from '../core/explain.ts';
 import { homeRegion, partitionOf } from '../core/policy.ts';
-import { DeployError } from '../errors.ts';
 import { type Caller, createSts } from './clients.ts';
-import { toServiceError } from './failure.ts';
+import { ServiceError, toServiceError } from './failure.ts';
 import type { Credentials, Identity } from './session.ts';
 
 /** What a role is asked for with. */
@@ -52,12 +51,13 @@ export async function assumeWithToken(
       const WebIdentityToken = await fetchToken().catch((error: unknown) => {
         throw toServiceError('GetIdToken', error);
       });
-      return sts.send(new AssumeRoleWithWebIdentityCommand({ ...common(request), WebIdentityToken }), options);
+      const command = new AssumeRoleWithWebIdentityCommand({ ...common(request), WebIdentityToken });
+      return assumed(operation, await sts.send(command, options));
     },
     { again: afterRefusal },
   );
   sts.destroy();
-  return assumed(operation, answer);
+  return answer;
 }
 
 /** Assumes a role with other credentials. */
@@ -73,9 +73,11 @@ export async function assumeWithCredentials(
     ...common(request),
     ...(request.externalId === undefined ? {} : { ExternalId: request.externalId }),
   });
-  const answer = await caller.call(operation, (options) => sts.send(command, options), { again: afterRefusal });
+  const answer = await caller.call(operation, async (options) => assumed(operation, await sts.send(command, options)), {
+    again: afterRefusal,
+  });
   sts.destroy();
-  return assumed(operation, answer);
+  return answer;
 }
 
 /** Asks whose credentials these are; needs no permission. */
@@ -110,9 +112,9 @@ function common({ role, sessionName, durationSeconds, sessionPolicy }: RoleReque
 }
 
 /** Milliseconds after which a refusal is tried again, if it may pass. */
-function afterRefusal({ code, message }: ServiceFailure, attempt: number): number | undefined {
+function afterRefusal({ code, message }: ServiceFailure, nth: number): number | undefined {
   const mayPass = TOKEN_REFUSED.test(code) || (code === 'AccessDenied' && !/explicit deny/.test(message));
-  return mayPass ? REFUSAL_DELAYS_MS[attempt - 1] : undefined;
+  return mayPass ? REFUSAL_DELAYS_MS[nth - 1] : undefined;
 }
 
 interface StsAnswer {
@@ -129,9 +131,7 @@ interface StsAnswer {
 
 function assumed(operation: string, { Credentials: issued, AssumedRoleUser: user }: StsAnswer): Assumed {
   if (!issued?.AccessKeyId || !issued.SecretAccessKey || !issued.SessionToken) {
-    throw new DeployError('STORE_MISBEHAVED', `${operation} answered without credentials.`, {
-      hint: 'Check sts-endpoint: it must be an STS, and no proxy may change its answers.',
-    });
+    throw new ServiceError(misbehaved(operation, 'an answer without credentials'));
   }
   return {
     credentials: {

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { type Prefix, toKey } from './key.ts';
 import type { ObjectHeaders, StorageOptions } from './model.ts';
 
 /** What is remembered of one object. */
@@ -39,11 +38,6 @@ const FORMAT = 's3-deploy manifest 1';
 /** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
 const MOST_BYTES = 512 * 1024 ** 2;
 const NOTHING = '-';
-
-/** The key of the manifest of a prefix. */
-export function manifestKey(prefix: Prefix): string {
-  return toKey(prefix, '.s3-deploy/manifest');
-}
 
 /** The name of a key in a manifest: 96 bits of its hash. */
 export function keyHash(key: string): string {

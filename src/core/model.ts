@@ -157,6 +157,8 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<RemoteObject>;
   /** An object's content, and its ETag; undefined when there is none. */
   get(key: string): Promise<{ body: Uint8Array; etag: string } | undefined>;
+  /** The ETag of an object; undefined when there is none, or when it cannot be had. */
+  etag(key: string): Promise<string | undefined>;
   /** The headers of an object; undefined when they cannot be had. */
   head(key: string): Promise<ObjectHeaders | undefined>;
   /** Stores a body whole or not at all; resolves once the store has confirmed the very bytes. */

@@ -81,9 +81,12 @@ export async function withFault(
       exchange.connection.resetAndDestroy();
       return undefined;
     case 'silence':
-      await either(fault.applied);
+      // What cannot be carried out is not answered either.
+      await either(fault.applied).catch(() => undefined);
+      fault.onReached?.();
       return undefined;
     case 'wait':
+      fault.onReached?.();
       await fault.until;
       return carryOut();
     case 'delay':

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
 
 /** What goes wrong. `applied` tells whether the operation was carried out all the same; by default it was not. */
@@ -13,10 +14,10 @@ export type FaultAnswer =
     }
   /** The connection is reset: before the body is read, in its middle, or (carried out) in the middle of the answer. */
   | { kind: 'reset'; at: 'request' | 'body' | 'response' }
-  /** Never answers, and keeps the connection open. */
-  | { kind: 'silence'; applied?: boolean }
-  /** Waits for something, then does what was asked. */
-  | { kind: 'wait'; until: Promise<unknown> }
+  /** Never answers, and keeps the connection open. `onReached` is called once the request is read, and carried out if it is. */
+  | { kind: 'silence'; applied?: boolean; onReached?: () => void }
+  /** Waits for something, then does what was asked. `onReached` is called before the wait. */
+  | { kind: 'wait'; until: Promise<unknown>; onReached?: () => void }
   /** Waits, then does what was asked. */
   | { kind: 'delay'; ms: number }
   /** Carried out; the answer arrives in pieces of `bytes` every `ms`. */
@@ -46,6 +47,21 @@ export interface Fault {
   answer: FaultAnswer;
 }
 
+/** Many faults at once, by chance: the same requests are hit in every run with the same seed, in whatever order they come. */
+export interface FaultMix {
+  seed: number;
+  /** The share of the requests that are hit, 0 to 1. */
+  rate: number;
+  bucket?: string;
+  /** What hits, and how often beside the others. */
+  answers: readonly (readonly [weight: number, answer: FaultAnswer])[];
+}
+
+/** From 0 to 1, by the text: what is hit must not depend on which of two requests under way comes first. */
+function chance(text: string): number {
+  return createHash('md5').update(text).digest().readUInt32LE() / 4_294_967_296;
+}
+
 /** mulberry32: a test that fails by chance must fail by the same chance again. */
 function* random(seed: number): Generator<number, never> {
   for (let a = seed; ; ) {
@@ -62,14 +78,26 @@ export class Faults {
   readonly injected: Partial<Record<FaultAnswer['kind'], number>> = {};
   #waiting: { fault: Fault; left: number; skip: number }[] = [];
   #random = random(1);
+  #mixes: { mix: FaultMix; seen: Map<string, number> }[] = [];
 
   add(fault: Fault): void {
     this.#waiting.push({ fault, left: fault.times ?? 1, skip: fault.after ?? 0 });
   }
 
+  /** Lets faults hit by chance from here on, where none that was added fits; each mix has a bucket of its own. */
+  addMix(mix: FaultMix): void {
+    this.#mixes.push({ mix, seen: new Map() });
+  }
+
+  /** Ends the mix of a bucket. */
+  removeMix(bucket: string | undefined): void {
+    this.#mixes = this.#mixes.filter(({ mix }) => mix.bucket !== bucket);
+  }
+
   /** Forgets what has not hit yet, and starts the chances afresh. */
   clear(): void {
     this.#waiting = [];
+    this.#mixes = [];
     this.#random = random(1);
   }
 
@@ -94,9 +122,31 @@ export class Faults {
       if (fault.rate !== undefined && this.#random.next().value >= fault.rate) continue;
       entry.left--;
       if (entry.left <= 0) this.#waiting = this.#waiting.filter((other) => other !== entry);
-      this.injected[fault.answer.kind] = (this.injected[fault.answer.kind] ?? 0) + 1;
-      return fault.answer;
+      return this.#count(fault.answer);
+    }
+    return this.#byChance(operation, bucket, key);
+  }
+
+  #byChance(operation: string, bucket?: string, key?: string): FaultAnswer | undefined {
+    const entry = this.#mixes.find(({ mix }) => mix.bucket === undefined || mix.bucket === bucket);
+    if (entry === undefined) return undefined;
+    const { seed, rate, answers } = entry.mix;
+    // A probe's key is another one in every run.
+    const name = `${operation} ${key?.replace(/[0-9a-f-]{36}/, '')}`;
+    const nth = (entry.seen.get(name) ?? 0) + 1;
+    entry.seen.set(name, nth);
+    if (chance(`${seed} ${name} ${nth}`) >= rate) return undefined;
+    const whole = answers.reduce((sum, [weight]) => sum + weight, 0);
+    let at = chance(`${seed} ${name} ${nth} which`) * whole;
+    for (const [weight, answer] of answers) {
+      at -= weight;
+      if (at < 0) return this.#count(answer);
     }
     return undefined;
+  }
+
+  #count(answer: FaultAnswer): FaultAnswer {
+    this.injected[answer.kind] = (this.injected[answer.kind] ?? 0) + 1;
+    return answer;
   }
 }
