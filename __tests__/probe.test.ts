@@ -567,8 +567,8 @@ describe('the probe', () => {
     const deploy = await stage.run({ ...AWS, delete: 'true', 'source-dir': 'public' }, onAws());
     expect(deploy.exitCode).toBe(0);
     const probing = cloud.requests.filter(({ operation, key }) => operation !== 'PutObject' || key?.includes('probe'));
-    // Who am I, region, list, read, start, abort, delete; the listing of the plan is the eighth.
-    expect([plan, probing.length]).toEqual([5, 8]);
+    // Who am I, region, list, read, start, abort, delete; the listing of the plan is the eighth, a look at the manifest the ninth.
+    expect([plan, probing.length]).toEqual([5, 9]);
   });
 
   test('judges a bucket that answers within two seconds, and is short when all is well', async () => {
