@@ -135,7 +135,7 @@ export async function deleteStale(
   store: ObjectStore,
   options: Pick<ApplyOptions, 'signal' | 'judge' | 'isPage'>,
 ): Promise<Outcome> {
-  if (before.failures.length > 0 || before.stopped !== undefined) return before;
+  if (plan.deletions.length === 0 || before.failures.length > 0 || before.stopped !== undefined) return before;
   const all = plan.deletions.map(({ key }) => key);
   const isPage = (key: string) => options.isPage?.(key) ?? false;
   const deleted: string[] = [];

@@ -54,6 +54,8 @@ export interface Inputs {
   readonly deleteGrace: number;
   readonly maxDelete: DeleteLimit;
   readonly allowEmptySource: boolean;
+  /** Deploys also for events that may carry an outsider's code. */
+  readonly allowUntrusted: boolean;
   readonly cacheControl: CacheControl;
   readonly headerRules: readonly HeaderRule[];
   /** False: what exists is left alone. */
@@ -135,6 +137,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     deleteGrace: seconds('delete-grace'),
     maxDelete: deleteLimit(),
     allowEmptySource: flag('allow-empty-source', false),
+    allowUntrusted: flag('allow-untrusted', false),
     cacheControl: cacheControl(),
     headerRules: parseHeaderRules(text('headers') ?? ''),
     overwrite: flag('overwrite', true),

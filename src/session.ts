@@ -48,7 +48,7 @@ const LONG_LIVED =
 /** The job's identity at GitHub. @throws DeployError OIDC_UNAVAILABLE for a job without one. */
 export async function webIdentity(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<WebIdentity> {
   const service = tokenServiceOf(env, core.setSecret);
-  if (service === undefined) throw noTokenService(await isForkPullRequest());
+  if (service === undefined) throw noTokenService(isForkPullRequest(env));
   return { claimsOf, fetchToken: () => fetchToken(service, inputs.audience, core.setSecret) };
 }
 
