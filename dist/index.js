@@ -65399,7 +65399,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2133);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1237);
 
 
 const cancelled = new AbortController();
@@ -65426,7 +65426,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 2133:
+/***/ 1237:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -72297,42 +72297,89 @@ function getIDToken(aud) {
  */
 
 //# sourceMappingURL=core.js.map
+;// CONCATENATED MODULE: ./build/report/masks.js
+
+/** Shorter values would take words out of the report. */
+const SHORTEST = 8;
+/** Every secret of this run so far, as it is and as it stands in a URL. */
+const known = [];
+/**
+ * Masks a secret on receipt: the runner takes it out of the log from here on, and `redacted` out of everything else that
+ * is written, which the runner does not look at.
+ */
+function mask(secret) {
+    core_setSecret(secret);
+    if (secret.length < SHORTEST)
+        return;
+    for (const shape of [secret, encodeURIComponent(secret)])
+        if (!known.includes(shape))
+            known.push(shape);
+}
+/** So much of a secret's beginning is taken for the secret: the rest of a long message may have been cut off. */
+const BEGINNING = 16;
+/** Text without the secrets of this run: a proxy may answer with the very headers that it was sent. */
+function redacted(text) {
+    const beginnings = new Set(known.map((secret) => secret.slice(0, BEGINNING)));
+    return [...beginnings].reduce(withoutThose, text);
+}
+/** Text without the secrets that begin so: session tokens of one service begin alike. */
+function withoutThose(text, beginning) {
+    const secrets = known.filter((secret) => secret.startsWith(beginning));
+    const pieces = [];
+    let from = 0;
+    for (let at = text.indexOf(beginning); at !== -1; at = text.indexOf(beginning, from)) {
+        pieces.push(text.slice(from, at), '***');
+        from = at + Math.max(...secrets.map((secret) => alike(text, at, secret)));
+    }
+    return from === 0 ? text : pieces.join('') + text.slice(from);
+}
+/** How many characters of the text from there on are those of a secret. */
+function alike(text, at, secret) {
+    let length = 0;
+    while (length < secret.length && text[at + length] === secret[length])
+        length++;
+    return length;
+}
+
 ;// CONCATENATED MODULE: ./build/report/log.js
 
 
-/** The job's log. Every line passes `plain`, so that nothing in it can be a command of the runner or the terminal. */
+
+/** A line that is safe to print. Secrets go first: what is cut afterwards is not a half of one. */
+const safe = (text) => plain(redacted(text));
+/** The job's log. Every line passes `safe`, so that nothing in it can be a command of the runner or the terminal. */
 const log = {
     /** Prints one line; a line feed in it, from a file's name say, is shown and not obeyed. */
     line(text) {
-        core_info(plain(text));
+        core_info(safe(text));
     },
     /** Prints text of our own that has several lines. */
     block(text) {
         for (const line of text.split('\n'))
-            core_info(plain(line));
+            core_info(safe(line));
     },
     /** Prints one line that only a debug log shows. */
     debug(text) {
-        core_debug(plain(text));
+        core_debug(safe(text));
     },
     /** Prints a line and makes an annotation that asks for nothing. */
     notice(text) {
-        notice(plain(text));
+        notice(safe(text));
     },
     /** Prints a yellow line and makes an annotation. */
     warn(text) {
-        core_warning(plain(text));
+        core_warning(safe(text));
     },
     /** Prints a red line and makes an annotation. */
     error(title, text) {
         error(text
             .split('\n')
-            .map((line) => plain(line))
+            .map((line) => safe(line))
             .join('\n'), { title });
     },
     /** Folds what `work` prints under a heading. */
     async group(name, work) {
-        startGroup(plain(name));
+        startGroup(safe(name));
         try {
             return await work();
         }
@@ -77247,6 +77294,7 @@ function payloadOf({ GITHUB_EVENT_PATH: file }) {
 
 
 
+
 /** Requests under way at once where nothing else is said: more gain little, on AWS as on other stores. */
 const DEFAULT_CONCURRENCY = 64;
 const inputs_MIB = 1024 ** 2;
@@ -77361,7 +77409,7 @@ function secret(name) {
     const value = raw.trim();
     for (const shape of [raw, value])
         if (shape !== '')
-            core_setSecret(shape);
+            mask(shape);
     return value || undefined;
 }
 function accessKeys() {
@@ -78259,6 +78307,7 @@ function claimsOf(token) {
 
 
 
+
 /** Opens the session that the inputs ask for, an assumed role narrowed to what they need. */
 async function signIn(inputs, world, caller, report) {
     refuseLinkedToken(world.env);
@@ -78275,7 +78324,7 @@ async function signIn(inputs, world, caller, report) {
         identity: () => webIdentity(inputs, world.env),
         caller,
         pace: world.pace,
-        mask: core_setSecret,
+        mask: mask,
         warn: log.warn,
     });
     if (inputs.maskAccount && session.identity !== undefined)
@@ -78290,10 +78339,10 @@ async function signIn(inputs, world, caller, report) {
 const LONG_LIVED = 'These are long-lived access keys. A role through OIDC needs no secret that could leak or expire: see "Quick start" in the README.';
 /** The job's identity at GitHub. @throws DeployError OIDC_UNAVAILABLE for a job without one. */
 async function webIdentity(inputs, env) {
-    const service = tokenServiceOf(env, core_setSecret);
+    const service = tokenServiceOf(env, mask);
     if (service === undefined)
         throw noTokenService(isForkPullRequest(env));
-    return { claimsOf: claimsOf, fetchToken: () => fetchToken(service, inputs.audience, core_setSecret) };
+    return { claimsOf: claimsOf, fetchToken: () => fetchToken(service, inputs.audience, mask) };
 }
 /**
  * The default chain reads the file that AWS_WEB_IDENTITY_TOKEN_FILE names and sends it to STS. In the checkout it could be
@@ -78702,6 +78751,7 @@ function changes({ dryRun, plan, outcome }) {
 
 
 
+
 /** Tells the story of a run as it goes on, and writes down what came of it. */
 class Report {
     record;
@@ -78825,7 +78875,7 @@ class Report {
         try {
             const { GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: outputs } = this.#env;
             if (summary)
-                await (0,promises_.appendFile)(summary, `${summaryOf(this.record)}\n`);
+                await (0,promises_.appendFile)(summary, redacted(`${summaryOf(this.record)}\n`));
             const values = this.#outputs();
             if (outputs && (0,external_node_fs_.existsSync)(outputs))
                 for (const [name, value] of Object.entries(values))
@@ -78869,7 +78919,7 @@ class Report {
         const { record } = this;
         const folder = (0,external_node_fs_.mkdtempSync)((0,external_node_path_.join)(this.#env.RUNNER_TEMP || (0,external_node_os_.tmpdir)(), 's3-deploy-'));
         const write = (name, content) => {
-            (0,external_node_fs_.writeFileSync)((0,external_node_path_.join)(folder, name), `${JSON.stringify(content, null, 2)}\n`);
+            (0,external_node_fs_.writeFileSync)((0,external_node_path_.join)(folder, name), redacted(`${JSON.stringify(content, null, 2)}\n`));
             return (0,external_node_path_.join)(folder, name);
         };
         const counts = countsOf(record);

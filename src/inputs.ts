@@ -11,6 +11,7 @@ import type { DeleteMode } from './core/plan.ts';
 import type { ProbeInput } from './core/probe-form.ts';
 import { plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
+import { mask } from './report/masks.ts';
 
 export type Mode = 'deploy' | 'plan' | 'probe' | 'remove';
 
@@ -228,7 +229,7 @@ function required(name: string): string {
 function secret(name: string): string | undefined {
   const raw = core.getInput(name, { trimWhitespace: false });
   const value = raw.trim();
-  for (const shape of [raw, value]) if (shape !== '') core.setSecret(shape);
+  for (const shape of [raw, value]) if (shape !== '') mask(shape);
   return value || undefined;
 }
 
