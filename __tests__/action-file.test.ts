@@ -42,6 +42,7 @@ const OTHER: Record<string, string | Record<string, string>> = {
   'delete-grace': '7d',
   'max-delete': '7',
   'allow-empty-source': 'true',
+  'allow-untrusted': 'true',
   'cache-control': 'none',
   overwrite: 'false',
   acl: 'bucket-owner-full-control',

@@ -36776,7 +36776,7 @@ exports.basename = (path, { windows } = {}) => {
 /***/ 770:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
-module.exports = __nccwpck_require__(218);
+/* unused reexport */ __nccwpck_require__(218);
 
 
 /***/ }),
@@ -36784,6 +36784,7 @@ module.exports = __nccwpck_require__(218);
 /***/ 218:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
+var __webpack_unused_export__;
 
 
 var net = __nccwpck_require__(9278);
@@ -36795,10 +36796,10 @@ var assert = __nccwpck_require__(2613);
 var util = __nccwpck_require__(9023);
 
 
-exports.httpOverHttp = httpOverHttp;
-exports.httpsOverHttp = httpsOverHttp;
-exports.httpOverHttps = httpOverHttps;
-exports.httpsOverHttps = httpsOverHttps;
+__webpack_unused_export__ = httpOverHttp;
+__webpack_unused_export__ = httpsOverHttp;
+__webpack_unused_export__ = httpOverHttps;
+__webpack_unused_export__ = httpsOverHttps;
 
 
 function httpOverHttp(options) {
@@ -37047,7 +37048,7 @@ if (process.env.NODE_DEBUG && /\btunnel\b/.test(process.env.NODE_DEBUG)) {
 } else {
   debug = function() {};
 }
-exports.debug = debug; // for test
+__webpack_unused_export__ = debug; // for test
 
 
 /***/ }),
@@ -37055,6 +37056,7 @@ exports.debug = debug; // for test
 /***/ 6752:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
+var __webpack_unused_export__;
 
 
 const Client = __nccwpck_require__(3701)
@@ -37082,29 +37084,29 @@ const createRedirectInterceptor = __nccwpck_require__(5092)
 
 Object.assign(Dispatcher.prototype, api)
 
-module.exports.Dispatcher = Dispatcher
-module.exports.Client = Client
-module.exports.Pool = Pool
-module.exports.BalancedPool = BalancedPool
-module.exports.Agent = Agent
-module.exports.ProxyAgent = ProxyAgent
-module.exports.EnvHttpProxyAgent = EnvHttpProxyAgent
-module.exports.RetryAgent = RetryAgent
-module.exports.RetryHandler = RetryHandler
+__webpack_unused_export__ = Dispatcher
+__webpack_unused_export__ = Client
+__webpack_unused_export__ = Pool
+__webpack_unused_export__ = BalancedPool
+__webpack_unused_export__ = Agent
+__webpack_unused_export__ = ProxyAgent
+__webpack_unused_export__ = EnvHttpProxyAgent
+__webpack_unused_export__ = RetryAgent
+__webpack_unused_export__ = RetryHandler
 
-module.exports.DecoratorHandler = DecoratorHandler
-module.exports.RedirectHandler = RedirectHandler
-module.exports.createRedirectInterceptor = createRedirectInterceptor
-module.exports.interceptors = {
+__webpack_unused_export__ = DecoratorHandler
+__webpack_unused_export__ = RedirectHandler
+__webpack_unused_export__ = createRedirectInterceptor
+__webpack_unused_export__ = {
   redirect: __nccwpck_require__(1514),
   retry: __nccwpck_require__(2026),
   dump: __nccwpck_require__(8060),
   dns: __nccwpck_require__(379)
 }
 
-module.exports.buildConnector = buildConnector
-module.exports.errors = errors
-module.exports.util = {
+__webpack_unused_export__ = buildConnector
+__webpack_unused_export__ = errors
+__webpack_unused_export__ = {
   parseHeaders: util.parseHeaders,
   headerNameToString: util.headerNameToString
 }
@@ -37158,11 +37160,11 @@ function makeDispatcher (fn) {
   }
 }
 
-module.exports.setGlobalDispatcher = setGlobalDispatcher
-module.exports.getGlobalDispatcher = getGlobalDispatcher
+__webpack_unused_export__ = setGlobalDispatcher
+__webpack_unused_export__ = getGlobalDispatcher
 
 const fetchImpl = (__nccwpck_require__(4398).fetch)
-module.exports.fetch = async function fetch (init, options = undefined) {
+__webpack_unused_export__ = async function fetch (init, options = undefined) {
   try {
     return await fetchImpl(init, options)
   } catch (err) {
@@ -37173,57 +37175,57 @@ module.exports.fetch = async function fetch (init, options = undefined) {
     throw err
   }
 }
-module.exports.Headers = __nccwpck_require__(660).Headers
-module.exports.Response = __nccwpck_require__(9051).Response
-module.exports.Request = __nccwpck_require__(9967).Request
-module.exports.FormData = __nccwpck_require__(5910).FormData
-module.exports.File = globalThis.File ?? (__nccwpck_require__(4573).File)
-module.exports.FileReader = __nccwpck_require__(8355).FileReader
+/* unused reexport */ __nccwpck_require__(660).Headers
+/* unused reexport */ __nccwpck_require__(9051).Response
+/* unused reexport */ __nccwpck_require__(9967).Request
+/* unused reexport */ __nccwpck_require__(5910).FormData
+__webpack_unused_export__ = globalThis.File ?? (__nccwpck_require__(4573).File)
+/* unused reexport */ __nccwpck_require__(8355).FileReader
 
 const { setGlobalOrigin, getGlobalOrigin } = __nccwpck_require__(1059)
 
-module.exports.setGlobalOrigin = setGlobalOrigin
-module.exports.getGlobalOrigin = getGlobalOrigin
+__webpack_unused_export__ = setGlobalOrigin
+__webpack_unused_export__ = getGlobalOrigin
 
 const { CacheStorage } = __nccwpck_require__(3245)
 const { kConstruct } = __nccwpck_require__(109)
 
 // Cache & CacheStorage are tightly coupled with fetch. Even if it may run
 // in an older version of Node, it doesn't have any use without fetch.
-module.exports.caches = new CacheStorage(kConstruct)
+__webpack_unused_export__ = new CacheStorage(kConstruct)
 
 const { deleteCookie, getCookies, getSetCookies, setCookie } = __nccwpck_require__(9061)
 
-module.exports.deleteCookie = deleteCookie
-module.exports.getCookies = getCookies
-module.exports.getSetCookies = getSetCookies
-module.exports.setCookie = setCookie
+__webpack_unused_export__ = deleteCookie
+__webpack_unused_export__ = getCookies
+__webpack_unused_export__ = getSetCookies
+__webpack_unused_export__ = setCookie
 
 const { parseMIMEType, serializeAMimeType } = __nccwpck_require__(1900)
 
-module.exports.parseMIMEType = parseMIMEType
-module.exports.serializeAMimeType = serializeAMimeType
+__webpack_unused_export__ = parseMIMEType
+__webpack_unused_export__ = serializeAMimeType
 
 const { CloseEvent, ErrorEvent, MessageEvent } = __nccwpck_require__(5188)
-module.exports.WebSocket = __nccwpck_require__(3726).WebSocket
-module.exports.CloseEvent = CloseEvent
-module.exports.ErrorEvent = ErrorEvent
-module.exports.MessageEvent = MessageEvent
+/* unused reexport */ __nccwpck_require__(3726).WebSocket
+__webpack_unused_export__ = CloseEvent
+__webpack_unused_export__ = ErrorEvent
+__webpack_unused_export__ = MessageEvent
 
-module.exports.request = makeDispatcher(api.request)
-module.exports.stream = makeDispatcher(api.stream)
-module.exports.pipeline = makeDispatcher(api.pipeline)
-module.exports.connect = makeDispatcher(api.connect)
-module.exports.upgrade = makeDispatcher(api.upgrade)
+__webpack_unused_export__ = makeDispatcher(api.request)
+__webpack_unused_export__ = makeDispatcher(api.stream)
+__webpack_unused_export__ = makeDispatcher(api.pipeline)
+__webpack_unused_export__ = makeDispatcher(api.connect)
+__webpack_unused_export__ = makeDispatcher(api.upgrade)
 
-module.exports.MockClient = MockClient
-module.exports.MockPool = MockPool
-module.exports.MockAgent = MockAgent
-module.exports.mockErrors = mockErrors
+__webpack_unused_export__ = MockClient
+__webpack_unused_export__ = MockPool
+__webpack_unused_export__ = MockAgent
+__webpack_unused_export__ = mockErrors
 
 const { EventSource } = __nccwpck_require__(1238)
 
-module.exports.EventSource = EventSource
+__webpack_unused_export__ = EventSource
 
 
 /***/ }),
@@ -65154,13 +65156,6 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("events");
 
 /***/ }),
 
-/***/ 9896:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("fs");
-
-/***/ }),
-
 /***/ 8611:
 /***/ ((module) => {
 
@@ -65378,13 +65373,6 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:zlib");
 
 /***/ }),
 
-/***/ 857:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("os");
-
-/***/ }),
-
 /***/ 3193:
 /***/ ((module) => {
 
@@ -65411,7 +65399,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6402);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6412);
 
 
 const cancelled = new AbortController();
@@ -65438,7 +65426,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 6402:
+/***/ 6412:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -65472,6 +65460,7 @@ const ERROR_CODES = (/* unused pure expression or super */ null && ([
     'PERMISSION_DENIED',
     'TOO_MANY_DELETIONS',
     'EMPTY_SOURCE',
+    'UNTRUSTED_EVENT',
     'PREFIX_REQUIRED',
     'UPLOAD_FAILED',
     'DELETE_FAILED',
@@ -65486,6 +65475,7 @@ const GUARDS = new Set([
     'BUCKET_WRONG_OWNER',
     'TOO_MANY_DELETIONS',
     'EMPTY_SOURCE',
+    'UNTRUSTED_EVENT',
     'PREFIX_REQUIRED',
 ]);
 /**
@@ -65804,6 +65794,35 @@ function region(value) {
     return value !== undefined && /^[a-z0-9-]{2,40}$/.test(value) ? value : undefined;
 }
 
+;// CONCATENATED MODULE: ./build/aws/patience.js
+/** The least that an answer to a small request is waited for. */
+const LEAST_MS = 2_000;
+const MOST_MS = 15_000;
+/** So many times as long as the slowest of the latest answers took is longer than any will take. */
+const MARGIN = 4;
+/** What each answer leaves of the memory of the slowest before it. */
+const DECAY = 0.95;
+/** 64 small requests at once share a line of 4 Mbit/s. */
+const BYTES_PER_MS = 8;
+/**
+ * How long the answer to a small request is waited for before it is asked for again. S3 answers one in a fraction of a
+ * second, and one that is late is likely to be answered at once on another path, see
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html. A store that is merely slow
+ * must be heard: each call after an unanswered one is waited for twice as long, and all once it is known to be slow.
+ */
+class Patience {
+    #slowestMs = 0;
+    /** Learns how long an answer took. */
+    heard(ms) {
+        this.#slowestMs = Math.max(ms, this.#slowestMs * DECAY);
+    }
+    /** Milliseconds to wait for an answer to a request of so many bytes, after so many that were not answered. */
+    waitFor(bytes, unanswered) {
+        const usual = Math.min(MOST_MS, Math.max(LEAST_MS, MARGIN * this.#slowestMs));
+        return usual * 2 ** unanswered + bytes / BYTES_PER_MS;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/aws/retry.js
 
 
@@ -65914,20 +65933,14 @@ function isOurs(error) {
 
 
 
+
 const CONNECT_MS = 5_000;
 /** A socket on which nothing moves for so long is dead: the call is made again on another. */
 const SILENCE_MS = 15_000;
 /** The slowest line that a whole call is waited for, in bytes per millisecond, above a fixed allowance. */
 const SLOWEST_BYTES_PER_MS = 32;
 const CALL_MS = 30_000;
-/**
- * S3 answers a small request in a fraction of a second, and one that is late is likely to be answered at once on another
- * path: https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html. So the first call is
- * waited for briefly, and each after it twice as long, since a store that is merely slow must be heard in the end.
- */
-const PATIENCE_MS = 4_000;
-/** 64 small requests at once share a line of 4 Mbit/s. */
-const PATIENCE_BYTES_PER_MS = 8;
+/** Requests with a body up to this are answered soon, or not at all: see `Patience`. */
 const SMALL_BYTES = 128 * 1024;
 /** What a call that must be finished gets after the job was cancelled, before it is given up. */
 const GRACE_MS = 2_000;
@@ -66056,16 +66069,18 @@ class Caller {
     #pace;
     #signal;
     #session;
-    constructor(pace, signal, session, tally = new Tally(), clock = new StoreClock()) {
+    #patience;
+    constructor(pace, signal, session, tally = new Tally(), clock = new StoreClock(), patience = new Patience()) {
         this.#pace = pace;
         this.#signal = signal;
         this.#session = session;
         this.tally = tally;
         this.clock = clock;
+        this.#patience = patience;
     }
     /** A caller for calls with the credentials of a session, which it renews when they have expired. */
     as(session) {
-        return new Caller(this.#pace, this.#signal, session, this.tally, this.clock);
+        return new Caller(this.#pace, this.#signal, session, this.tally, this.clock, this.#patience);
     }
     /**
      * Makes one call with retries.
@@ -66097,9 +66112,8 @@ class Caller {
     async #once(send, { bytes = 0, slow, uncancelled }, unanswered) {
         const whole = CALL_MS + bytes / SLOWEST_BYTES_PER_MS;
         const small = !slow && bytes <= SMALL_BYTES;
-        const requestTimeout = small
-            ? Math.min(whole, PATIENCE_MS * 2 ** unanswered + bytes / PATIENCE_BYTES_PER_MS)
-            : whole;
+        const requestTimeout = small ? Math.min(whole, this.#patience.waitFor(bytes, unanswered)) : whole;
+        const begunAt = this.#pace.now();
         const ended = new AbortController();
         const timers = new Set();
         const endAfter = (ms) => timers.add(setTimeout(() => ended.abort(), ms));
@@ -66112,10 +66126,13 @@ class Caller {
         else
             signal?.addEventListener('abort', cancel, { once: true });
         try {
-            return await send({ abortSignal: ended.signal, requestTimeout }, (size) => {
+            const answer = await send({ abortSignal: ended.signal, requestTimeout }, (size) => {
                 clearTimeout(deadline);
                 endAfter(CALL_MS + size / SLOWEST_BYTES_PER_MS);
             });
+            if (small)
+                this.#patience.heard(this.#pace.now() - begunAt);
+            return answer;
         }
         catch (error) {
             // An aborted request looks like one that we did not want; this one did not come to its end.
@@ -69343,8 +69360,8 @@ function siteUrlOf({ destination, region, endpoint, siteUrl }) {
     return `http://${bucket}.s3-website${DASHED.test(region) ? '-' : '.'}${region}.${domain}/${path}`;
 }
 
-// EXTERNAL MODULE: external "os"
-var external_os_ = __nccwpck_require__(857);
+;// CONCATENATED MODULE: external "os"
+const external_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("os");
 ;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
 // We use any as a valid input type
 /* eslint-disable @typescript-eslint/no-explicit-any */
@@ -69419,7 +69436,7 @@ function toCommandProperties(annotationProperties) {
  */
 function command_issueCommand(command, properties, message) {
     const cmd = new Command(command, properties, message);
-    process.stdout.write(cmd.toString() + external_os_.EOL);
+    process.stdout.write(cmd.toString() + external_os_namespaceObject.EOL);
 }
 function command_issue(name, message = '') {
     command_issueCommand(name, {}, message);
@@ -69475,8 +69492,8 @@ function escapeProperty(s) {
 //# sourceMappingURL=command.js.map
 ;// CONCATENATED MODULE: external "crypto"
 const external_crypto_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("crypto");
-// EXTERNAL MODULE: external "fs"
-var external_fs_ = __nccwpck_require__(9896);
+;// CONCATENATED MODULE: external "fs"
+const external_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("fs");
 ;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
 // For internal use, subject to change.
 // We use any as a valid input type
@@ -69490,10 +69507,10 @@ function file_command_issueFileCommand(command, message) {
     if (!filePath) {
         throw new Error(`Unable to find environment variable for file command ${command}`);
     }
-    if (!external_fs_.existsSync(filePath)) {
+    if (!external_fs_namespaceObject.existsSync(filePath)) {
         throw new Error(`Missing file at path: ${filePath}`);
     }
-    external_fs_.appendFileSync(filePath, `${utils_toCommandValue(message)}${external_os_.EOL}`, {
+    external_fs_namespaceObject.appendFileSync(filePath, `${utils_toCommandValue(message)}${external_os_namespaceObject.EOL}`, {
         encoding: 'utf8'
     });
 }
@@ -69509,7 +69526,7 @@ function file_command_prepareKeyValueMessage(key, value) {
     if (convertedValue.includes(delimiter)) {
         throw new Error(`Unexpected input: value should not contain the delimiter "${delimiter}"`);
     }
-    return `${key}<<${delimiter}${external_os_.EOL}${convertedValue}${external_os_.EOL}${delimiter}`;
+    return `${key}<<${delimiter}${external_os_namespaceObject.EOL}${convertedValue}${external_os_namespaceObject.EOL}${delimiter}`;
 }
 //# sourceMappingURL=file-command.js.map
 ;// CONCATENATED MODULE: external "path"
@@ -70472,7 +70489,7 @@ var summary_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _
 };
 
 
-const { access, appendFile, writeFile } = external_fs_.promises;
+const { access, appendFile, writeFile } = external_fs_namespaceObject.promises;
 const SUMMARY_ENV_VAR = 'GITHUB_STEP_SUMMARY';
 const SUMMARY_DOCS_URL = 'https://docs.github.com/actions/using-workflows/workflow-commands-for-github-actions#adding-a-job-summary';
 class Summary {
@@ -70495,7 +70512,7 @@ class Summary {
                 throw new Error(`Unable to find environment variable for $${SUMMARY_ENV_VAR}. Check if your runtime environment supports job summaries.`);
             }
             try {
-                yield access(pathFromEnv, external_fs_.constants.R_OK | external_fs_.constants.W_OK);
+                yield access(pathFromEnv, external_fs_namespaceObject.constants.R_OK | external_fs_namespaceObject.constants.W_OK);
             }
             catch (_a) {
                 throw new Error(`Unable to access summary file: '${pathFromEnv}'. Check if the file has correct read/write permissions.`);
@@ -70591,7 +70608,7 @@ class Summary {
      * @returns {Summary} summary instance
      */
     addEOL() {
-        return this.addRaw(external_os_.EOL);
+        return this.addRaw(external_os_namespaceObject.EOL);
     }
     /**
      * Adds an HTML codeblock to the summary buffer
@@ -70795,7 +70812,7 @@ var io_util_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _
 };
 
 
-const { chmod, copyFile, lstat, mkdir, open: io_util_open, readdir, rename, rm, rmdir, stat, symlink, unlink } = external_fs_.promises;
+const { chmod, copyFile, lstat, mkdir, open: io_util_open, readdir, rename, rm, rmdir, stat, symlink, unlink } = external_fs_namespaceObject.promises;
 // export const {open} = 'fs'
 const IS_WINDOWS = process.platform === 'win32';
 /**
@@ -70822,7 +70839,7 @@ function readlink(fsPath) {
 }
 // See https://github.com/nodejs/node/blob/d0153aee367422d0858105abec186da4dff0a0c5/deps/uv/include/uv/win.h#L691
 const UV_FS_O_EXLOCK = 0x10000000;
-const READONLY = external_fs_.constants.O_RDONLY;
+const READONLY = external_fs_namespaceObject.constants.O_RDONLY;
 function io_util_exists(fsPath) {
     return io_util_awaiter(this, void 0, void 0, function* () {
         try {
@@ -71315,13 +71332,13 @@ class ToolRunner extends external_events_.EventEmitter {
     _processLineBuffer(data, strBuffer, onLine) {
         try {
             let s = strBuffer + data.toString();
-            let n = s.indexOf(external_os_.EOL);
+            let n = s.indexOf(external_os_namespaceObject.EOL);
             while (n > -1) {
                 const line = s.substring(0, n);
                 onLine(line);
                 // the rest of the string ...
-                s = s.substring(n + external_os_.EOL.length);
-                n = s.indexOf(external_os_.EOL);
+                s = s.substring(n + external_os_namespaceObject.EOL.length);
+                n = s.indexOf(external_os_namespaceObject.EOL);
             }
             return s;
         }
@@ -71612,7 +71629,7 @@ class ToolRunner extends external_events_.EventEmitter {
                 }
                 const optionsNonNull = this._cloneExecOptions(this.options);
                 if (!optionsNonNull.silent && optionsNonNull.outStream) {
-                    optionsNonNull.outStream.write(this._getCommandString(optionsNonNull) + external_os_.EOL);
+                    optionsNonNull.outStream.write(this._getCommandString(optionsNonNull) + external_os_namespaceObject.EOL);
                 }
                 const state = new ExecState(optionsNonNull, this.toolPath);
                 state.on('debug', (message) => {
@@ -71951,8 +71968,8 @@ const getLinuxInfo = () => platform_awaiter(void 0, void 0, void 0, function* ()
         version
     };
 });
-const platform = external_os_.platform();
-const arch = external_os_.arch();
+const platform = external_os_namespaceObject.platform();
+const arch = external_os_namespaceObject.arch();
 const isWindows = platform === 'win32';
 const isMacOS = platform === 'darwin';
 const isLinux = platform === 'linux';
@@ -72133,7 +72150,7 @@ function setOutput(name, value) {
     if (filePath) {
         return file_command_issueFileCommand('OUTPUT', file_command_prepareKeyValueMessage(name, value));
     }
-    process.stdout.write(external_os_.EOL);
+    process.stdout.write(external_os_namespaceObject.EOL);
     command_issueCommand('set-output', { name }, utils_toCommandValue(value));
 }
 /**
@@ -72201,7 +72218,7 @@ function notice(message, properties = {}) {
  * @param message info message
  */
 function core_info(message) {
-    process.stdout.write(message + external_os_.EOL);
+    process.stdout.write(message + external_os_namespaceObject.EOL);
 }
 /**
  * Begin an output group.
@@ -72288,42 +72305,89 @@ function getIDToken(aud) {
  */
 
 //# sourceMappingURL=core.js.map
+;// CONCATENATED MODULE: ./build/report/masks.js
+
+/** Shorter values would take words out of the report. */
+const SHORTEST = 8;
+/** Every secret of this run so far, as it is and as it stands in a URL. */
+const known = [];
+/**
+ * Masks a secret on receipt: the runner takes it out of the log from here on, and `redacted` out of everything else that
+ * is written, which the runner does not look at.
+ */
+function mask(secret) {
+    core_setSecret(secret);
+    if (secret.length < SHORTEST)
+        return;
+    for (const shape of [secret, encodeURIComponent(secret)])
+        if (!known.includes(shape))
+            known.push(shape);
+}
+/** So much of a secret's beginning is taken for the secret: the rest of a long message may have been cut off. */
+const BEGINNING = 16;
+/** Text without the secrets of this run: a proxy may answer with the very headers that it was sent. */
+function redacted(text) {
+    const beginnings = new Set(known.map((secret) => secret.slice(0, BEGINNING)));
+    return [...beginnings].reduce(withoutThose, text);
+}
+/** Text without the secrets that begin so: session tokens of one service begin alike. */
+function withoutThose(text, beginning) {
+    const secrets = known.filter((secret) => secret.startsWith(beginning));
+    const pieces = [];
+    let from = 0;
+    for (let at = text.indexOf(beginning); at !== -1; at = text.indexOf(beginning, from)) {
+        pieces.push(text.slice(from, at), '***');
+        from = at + Math.max(...secrets.map((secret) => alike(text, at, secret)));
+    }
+    return from === 0 ? text : pieces.join('') + text.slice(from);
+}
+/** How many characters of the text from there on are those of a secret. */
+function alike(text, at, secret) {
+    let length = 0;
+    while (length < secret.length && text[at + length] === secret[length])
+        length++;
+    return length;
+}
+
 ;// CONCATENATED MODULE: ./build/report/log.js
 
 
-/** The job's log. Every line passes `plain`, so that nothing in it can be a command of the runner or the terminal. */
+
+/** A line that is safe to print. Secrets go first: what is cut afterwards is not a half of one. */
+const safe = (text) => plain(redacted(text));
+/** The job's log. Every line passes `safe`, so that nothing in it can be a command of the runner or the terminal. */
 const log = {
     /** Prints one line; a line feed in it, from a file's name say, is shown and not obeyed. */
     line(text) {
-        core_info(plain(text));
+        core_info(safe(text));
     },
     /** Prints text of our own that has several lines. */
     block(text) {
         for (const line of text.split('\n'))
-            core_info(plain(line));
+            core_info(safe(line));
     },
     /** Prints one line that only a debug log shows. */
     debug(text) {
-        core_debug(plain(text));
+        core_debug(safe(text));
     },
     /** Prints a line and makes an annotation that asks for nothing. */
     notice(text) {
-        notice(plain(text));
+        notice(safe(text));
     },
     /** Prints a yellow line and makes an annotation. */
     warn(text) {
-        core_warning(plain(text));
+        core_warning(safe(text));
     },
     /** Prints a red line and makes an annotation. */
     error(title, text) {
         error(text
             .split('\n')
-            .map((line) => plain(line))
+            .map((line) => safe(line))
             .join('\n'), { title });
     },
     /** Folds what `work` prints under a heading. */
     async group(name, work) {
-        startGroup(plain(name));
+        startGroup(safe(name));
         try {
             return await work();
         }
@@ -76977,7 +77041,7 @@ const DELETIONS_AT_ONCE = 1000;
  * finished meanwhile, which may have found a use for what is left.
  */
 async function deleteStale(plan, before, store, options) {
-    if (before.failures.length > 0 || before.stopped !== undefined)
+    if (plan.deletions.length === 0 || before.failures.length > 0 || before.stopped !== undefined)
         return before;
     const deleted = [];
     for (const keys of deletionBatches(plan, options.isPage)) {
@@ -77209,7 +77273,50 @@ function join(before, outcome) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/github/event.js
+
+
+/** Whether the job runs for a pull request from a fork. */
+function isForkPullRequest(env) {
+    return payloadOf(env)?.pull_request?.head?.repo?.fork === true;
+}
+/**
+ * Refuses a run that would publish what an outsider has written: `pull_request_target` and `workflow_run` have the rights
+ * of the repository whatever they build. A `workflow_run` passes whose code is known to be of this repository.
+ * See https://securitylab.github.com/resources/github-actions-preventing-pwn-requests/.
+ * @throws DeployError UNTRUSTED_EVENT.
+ */
+function refuseUntrusted(env) {
+    const event = env.GITHUB_EVENT_NAME;
+    const isForeign = event === 'workflow_run' && !isOfThisRepository(payloadOf(env));
+    if (event !== 'pull_request_target' && !isForeign)
+        return;
+    const message = event === 'pull_request_target'
+        ? 'A job of pull_request_target would deploy: what it has built may be of anybody who opens a pull request.'
+        : 'A job of workflow_run would deploy what a fork has built, or does not say whose it is.';
+    throw new DeployError('UNTRUSTED_EVENT', message, {
+        hint: 'Deploy on push, or previews on pull_request, which gives forks no secrets. If every such build is looked at before ' +
+            'it gets here, set allow-untrusted: true.',
+    });
+}
+function isOfThisRepository(payload) {
+    const { repository: here, workflow_run: run } = payload ?? {};
+    const { id, full_name: name } = run?.head_repository ?? {};
+    return id !== undefined && name !== undefined && id === here?.id && name === here?.full_name;
+}
+/** What the runner wrote of the event; undefined where it cannot be read. */
+function payloadOf({ GITHUB_EVENT_PATH: file }) {
+    try {
+        const payload = JSON.parse((0,external_node_fs_.readFileSync)(file ?? '', 'utf8'));
+        return typeof payload === 'object' && payload !== null ? payload : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/inputs.js
+
 
 
 
@@ -77265,6 +77372,7 @@ function readInputs(env) {
         deleteGrace: seconds('delete-grace'),
         maxDelete: deleteLimit(),
         allowEmptySource: flag('allow-empty-source', false),
+        allowUntrusted: flag('allow-untrusted', false),
         cacheControl: cacheControl(),
         headerRules: parseHeaderRules(inputs_text('headers') ?? ''),
         overwrite: flag('overwrite', true),
@@ -77331,7 +77439,7 @@ function secret(name) {
     const value = raw.trim();
     for (const shape of [raw, value])
         if (shape !== '')
-            core_setSecret(shape);
+            mask(shape);
     return value || undefined;
 }
 function accessKeys() {
@@ -77913,7 +78021,7 @@ async function assumeWithToken(request, address, fetchToken, caller) {
         });
         const command = new client_sts_dist_cjs/* AssumeRoleWithWebIdentityCommand */.WH({ ...common(request), WebIdentityToken });
         return assumed(operation, await sts.send(command, options));
-    }, { again: afterRefusal });
+    }, { again: afterRefusal, slow: true });
     sts.destroy();
     return answer;
 }
@@ -78169,13 +78277,6 @@ function tokenError(failure, cause) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/github/event.js
-/** Whether the job runs for a pull request from a fork. `@actions/github` is loaded only for those who ask. */
-async function isForkPullRequest() {
-    const { context } = await __nccwpck_require__.e(/* import() */ 413).then(__nccwpck_require__.bind(__nccwpck_require__, 2413));
-    return context.payload.pull_request?.head?.repo?.fork === true;
-}
-
 ;// CONCATENATED MODULE: ./build/github/oidc.js
 
 const TIMEOUT_MS = 10_000;
@@ -78252,6 +78353,7 @@ function claimsOf(token) {
 
 
 
+
 /** Opens the session that the inputs ask for, an assumed role narrowed to what they need. */
 async function signIn(inputs, world, caller, report) {
     refuseLinkedToken(world.env);
@@ -78268,7 +78370,7 @@ async function signIn(inputs, world, caller, report) {
         identity: () => webIdentity(inputs, world.env),
         caller,
         pace: world.pace,
-        mask: core_setSecret,
+        mask: mask,
         warn: log.warn,
     });
     if (inputs.maskAccount && session.identity !== undefined)
@@ -78283,10 +78385,10 @@ async function signIn(inputs, world, caller, report) {
 const LONG_LIVED = 'These are long-lived access keys. A role through OIDC needs no secret that could leak or expire: see "Quick start" in the README.';
 /** The job's identity at GitHub. @throws DeployError OIDC_UNAVAILABLE for a job without one. */
 async function webIdentity(inputs, env) {
-    const service = tokenServiceOf(env, core_setSecret);
+    const service = tokenServiceOf(env, mask);
     if (service === undefined)
-        throw noTokenService(await isForkPullRequest());
-    return { claimsOf: claimsOf, fetchToken: () => fetchToken(service, inputs.audience, core_setSecret) };
+        throw noTokenService(isForkPullRequest(env));
+    return { claimsOf: claimsOf, fetchToken: () => fetchToken(service, inputs.audience, mask) };
 }
 /**
  * The default chain reads the file that AWS_WEB_IDENTITY_TOKEN_FILE names and sends it to STS. In the checkout it could be
@@ -78699,6 +78801,7 @@ function changes({ dryRun, plan, outcome }) {
 
 
 
+
 /** Tells the story of a run as it goes on, and writes down what came of it. */
 class Report {
     record;
@@ -78822,7 +78925,7 @@ class Report {
         try {
             const { GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: outputs } = this.#env;
             if (summary)
-                await (0,promises_.appendFile)(summary, `${summaryOf(this.record)}\n`);
+                await (0,promises_.appendFile)(summary, redacted(`${summaryOf(this.record)}\n`));
             const values = this.#outputs();
             if (outputs && (0,external_node_fs_.existsSync)(outputs))
                 for (const [name, value] of Object.entries(values))
@@ -78866,7 +78969,7 @@ class Report {
         const { record } = this;
         const folder = (0,external_node_fs_.mkdtempSync)((0,external_node_path_.join)(this.#env.RUNNER_TEMP || (0,external_node_os_.tmpdir)(), 's3-deploy-'));
         const write = (name, content) => {
-            (0,external_node_fs_.writeFileSync)((0,external_node_path_.join)(folder, name), `${JSON.stringify(content, null, 2)}\n`);
+            (0,external_node_fs_.writeFileSync)((0,external_node_path_.join)(folder, name), redacted(`${JSON.stringify(content, null, 2)}\n`));
             return (0,external_node_path_.join)(folder, name);
         };
         const counts = countsOf(record);
@@ -78969,6 +79072,7 @@ function describeSource({ files, links, excluded, leftOut }, name) {
 
 
 
+
 /** One run, from its inputs to its report. Answers whether it succeeded; never throws. */
 async function main(world) {
     const caller = new Caller(world.pace, world.signal);
@@ -78981,6 +79085,8 @@ async function run(world, caller, report) {
     const inputs = readInputs(world.env);
     report.began(inputs);
     const { mode } = inputs;
+    if (mode === 'deploy' && !inputs.allowUntrusted)
+        refuseUntrusted(world.env);
     const source = inputs.sourceDir === undefined ? NO_SOURCE : await report.step('Source', () => readSource(inputs, report));
     if (inputs.showPolicies)
         await report.step('Policies', () => showPolicies(inputs, world.env));
@@ -79034,9 +79140,6 @@ async function run(world, caller, report) {
 /******/ 	// Return the exports of the module
 /******/ 	return module.exports;
 /******/ }
-/******/ 
-/******/ // expose the modules object (__webpack_modules__)
-/******/ __nccwpck_require__.m = __webpack_modules__;
 /******/ 
 /************************************************************************/
 /******/ /* webpack/runtime/asset-relocator-loader */
@@ -79153,28 +79256,6 @@ async function run(world, caller, report) {
 /******/ 	};
 /******/ })();
 /******/ 
-/******/ /* webpack/runtime/ensure chunk */
-/******/ (() => {
-/******/ 	__nccwpck_require__.f = {};
-/******/ 	// This file contains only the entry chunk.
-/******/ 	// The chunk loading function for additional chunks
-/******/ 	__nccwpck_require__.e = (chunkId) => {
-/******/ 		return Promise.all(Object.keys(__nccwpck_require__.f).reduce((promises, key) => {
-/******/ 			__nccwpck_require__.f[key](chunkId, promises);
-/******/ 			return promises;
-/******/ 		}, []));
-/******/ 	};
-/******/ })();
-/******/ 
-/******/ /* webpack/runtime/get javascript chunk filename */
-/******/ (() => {
-/******/ 	// This function allow to reference async chunks
-/******/ 	__nccwpck_require__.u = (chunkId) => {
-/******/ 		// return url for filenames based on template
-/******/ 		return "" + chunkId + ".index.js";
-/******/ 	};
-/******/ })();
-/******/ 
 /******/ /* webpack/runtime/hasOwnProperty shorthand */
 /******/ (() => {
 /******/ 	__nccwpck_require__.o = (obj, prop) => (Object.prototype.hasOwnProperty.call(obj, prop))
@@ -79189,69 +79270,6 @@ async function run(world, caller, report) {
 /******/ 		}
 /******/ 		Object.defineProperty(exports, '__esModule', { value: true });
 /******/ 	};
-/******/ })();
-/******/ 
-/******/ /* webpack/runtime/import chunk loading */
-/******/ (() => {
-/******/ 	// no baseURI
-/******/ 	
-/******/ 	// object to store loaded and loading chunks
-/******/ 	// undefined = chunk not loaded, null = chunk preloaded/prefetched
-/******/ 	// [resolve, Promise] = chunk loading, 0 = chunk loaded
-/******/ 	var installedChunks = {
-/******/ 		792: 0
-/******/ 	};
-/******/ 	
-/******/ 	var installChunk = (data) => {
-/******/ 		var {ids, modules, runtime} = data;
-/******/ 		// add "modules" to the modules object,
-/******/ 		// then flag all "ids" as loaded and fire callback
-/******/ 		var moduleId, chunkId, i = 0;
-/******/ 		for(moduleId in modules) {
-/******/ 			if(__nccwpck_require__.o(modules, moduleId)) {
-/******/ 				__nccwpck_require__.m[moduleId] = modules[moduleId];
-/******/ 			}
-/******/ 		}
-/******/ 		if(runtime) runtime(__nccwpck_require__);
-/******/ 		for(;i < ids.length; i++) {
-/******/ 			chunkId = ids[i];
-/******/ 			if(__nccwpck_require__.o(installedChunks, chunkId) && installedChunks[chunkId]) {
-/******/ 				installedChunks[chunkId][0]();
-/******/ 			}
-/******/ 			installedChunks[ids[i]] = 0;
-/******/ 		}
-/******/ 	
-/******/ 	}
-/******/ 	
-/******/ 	__nccwpck_require__.f.j = (chunkId, promises) => {
-/******/ 			// import() chunk loading for javascript
-/******/ 			var installedChunkData = __nccwpck_require__.o(installedChunks, chunkId) ? installedChunks[chunkId] : undefined;
-/******/ 			if(installedChunkData !== 0) { // 0 means "already installed".
-/******/ 	
-/******/ 				// a Promise means "currently loading".
-/******/ 				if(installedChunkData) {
-/******/ 					promises.push(installedChunkData[1]);
-/******/ 				} else {
-/******/ 					if(true) { // all chunks have JS
-/******/ 						// setup Promise in chunk cache
-/******/ 						var promise = import("./" + __nccwpck_require__.u(chunkId)).then(installChunk, (e) => {
-/******/ 							if(installedChunks[chunkId] !== 0) installedChunks[chunkId] = undefined;
-/******/ 							throw e;
-/******/ 						});
-/******/ 						var promise = Promise.race([promise, new Promise((resolve) => (installedChunkData = installedChunks[chunkId] = [resolve]))])
-/******/ 						promises.push(installedChunkData[1] = promise);
-/******/ 					}
-/******/ 				}
-/******/ 			}
-/******/ 	};
-/******/ 	
-/******/ 	// no prefetching
-/******/ 	
-/******/ 	// no preloaded
-/******/ 	
-/******/ 	// no external install chunk
-/******/ 	
-/******/ 	// no on chunks loaded
 /******/ })();
 /******/ 
 /************************************************************************/

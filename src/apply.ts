@@ -139,7 +139,7 @@ export async function deleteStale(
   store: ObjectStore,
   options: Pick<ApplyOptions, 'signal' | 'judge' | 'mayGoOn' | 'isPage'>,
 ): Promise<Outcome> {
-  if (before.failures.length > 0 || before.stopped !== undefined) return before;
+  if (plan.deletions.length === 0 || before.failures.length > 0 || before.stopped !== undefined) return before;
   const deleted: string[] = [];
   for (const keys of deletionBatches(plan, options.isPage)) {
     try {

@@ -11,6 +11,7 @@ import type { DeleteMode } from './core/plan.ts';
 import type { ProbeInput } from './core/probe-form.ts';
 import { plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
+import { mask } from './report/masks.ts';
 
 export type Mode = 'deploy' | 'plan' | 'probe' | 'remove';
 
@@ -54,6 +55,8 @@ export interface Inputs {
   readonly deleteGrace: number;
   readonly maxDelete: DeleteLimit;
   readonly allowEmptySource: boolean;
+  /** Deploys also for events that may carry an outsider's code. */
+  readonly allowUntrusted: boolean;
   readonly cacheControl: CacheControl;
   readonly headerRules: readonly HeaderRule[];
   /** False: what exists is left alone. */
@@ -135,6 +138,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     deleteGrace: seconds('delete-grace'),
     maxDelete: deleteLimit(),
     allowEmptySource: flag('allow-empty-source', false),
+    allowUntrusted: flag('allow-untrusted', false),
     cacheControl: cacheControl(),
     headerRules: parseHeaderRules(text('headers') ?? ''),
     overwrite: flag('overwrite', true),
@@ -225,7 +229,7 @@ function required(name: string): string {
 function secret(name: string): string | undefined {
   const raw = core.getInput(name, { trimWhitespace: false });
   const value = raw.trim();
-  for (const shape of [raw, value]) if (shape !== '') core.setSecret(shape);
+  for (const shape of [raw, value]) if (shape !== '') mask(shape);
   return value || undefined;
 }
 

@@ -5,6 +5,7 @@ import { planChanges } from './changes.ts';
 import type { DeployId } from './core/manifest.ts';
 import { deploy } from './deploy.ts';
 import { toDeployError } from './failures.ts';
+import { refuseUntrusted } from './github/event.ts';
 import { readInputs } from './inputs.ts';
 import { ManifestFile } from './manifest-file.ts';
 import { showPolicies } from './policies.ts';
@@ -40,6 +41,7 @@ async function run(world: World, caller: Caller, report: Report): Promise<void> 
   const inputs = readInputs(world.env);
   report.began(inputs);
   const { mode } = inputs;
+  if (mode === 'deploy' && !inputs.allowUntrusted) refuseUntrusted(world.env);
   const source =
     inputs.sourceDir === undefined ? NO_SOURCE : await report.step('Source', () => readSource(inputs, report));
   if (inputs.showPolicies) await report.step('Policies', () => showPolicies(inputs, world.env));

@@ -11,6 +11,7 @@ import { claimsOf, fetchToken, noTokenService, tokenServiceOf } from './github/o
 import type { Inputs } from './inputs.ts';
 import type { World } from './main.ts';
 import { log } from './report/log.ts';
+import { mask } from './report/masks.ts';
 import type { Report } from './report/report.ts';
 
 /** Opens the session that the inputs ask for, an assumed role narrowed to what they need. */
@@ -30,7 +31,7 @@ export async function signIn(inputs: Inputs, world: World, caller: Caller, repor
       identity: () => webIdentity(inputs, world.env),
       caller,
       pace: world.pace,
-      mask: core.setSecret,
+      mask,
       warn: log.warn,
     },
   );
@@ -47,9 +48,9 @@ const LONG_LIVED =
 
 /** The job's identity at GitHub. @throws DeployError OIDC_UNAVAILABLE for a job without one. */
 export async function webIdentity(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<WebIdentity> {
-  const service = tokenServiceOf(env, core.setSecret);
-  if (service === undefined) throw noTokenService(await isForkPullRequest());
-  return { claimsOf, fetchToken: () => fetchToken(service, inputs.audience, core.setSecret) };
+  const service = tokenServiceOf(env, mask);
+  if (service === undefined) throw noTokenService(isForkPullRequest(env));
+  return { claimsOf, fetchToken: () => fetchToken(service, inputs.audience, mask) };
 }
 
 /**

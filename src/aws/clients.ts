@@ -5,6 +5,7 @@ import { STSClient } from '@aws-sdk/client-sts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { misbehaved, type ServiceFailure } from '../core/explain.ts';
 import { ServiceError } from './failure.ts';
+import { Patience } from './patience.ts';
 import { type Pace, withRetry } from './retry.ts';
 import type { Credentials, Session } from './session.ts';
 
@@ -27,14 +28,7 @@ const SILENCE_MS = 15_000;
 /** The slowest line that a whole call is waited for, in bytes per millisecond, above a fixed allowance. */
 const SLOWEST_BYTES_PER_MS = 32;
 const CALL_MS = 30_000;
-/**
- * S3 answers a small request in a fraction of a second, and one that is late is likely to be answered at once on another
- * path: https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html. So the first call is
- * waited for briefly, and each after it twice as long, since a store that is merely slow must be heard in the end.
- */
-const PATIENCE_MS = 4_000;
-/** 64 small requests at once share a line of 4 Mbit/s. */
-const PATIENCE_BYTES_PER_MS = 8;
+/** Requests with a body up to this are answered soon, or not at all: see `Patience`. */
 const SMALL_BYTES = 128 * 1024;
 /** What a call that must be finished gets after the job was cancelled, before it is given up. */
 const GRACE_MS = 2_000;
@@ -227,18 +221,27 @@ export class Caller {
   readonly #pace: Pace;
   readonly #signal: AbortSignal | undefined;
   readonly #session: Session | undefined;
+  readonly #patience: Patience;
 
-  constructor(pace: Pace, signal?: AbortSignal, session?: Session, tally = new Tally(), clock = new StoreClock()) {
+  constructor(
+    pace: Pace,
+    signal?: AbortSignal,
+    session?: Session,
+    tally = new Tally(),
+    clock = new StoreClock(),
+    patience = new Patience(),
+  ) {
     this.#pace = pace;
     this.#signal = signal;
     this.#session = session;
     this.tally = tally;
     this.clock = clock;
+    this.#patience = patience;
   }
 
   /** A caller for calls with the credentials of a session, which it renews when they have expired. */
   as(session: Session): Caller {
-    return new Caller(this.#pace, this.#signal, session, this.tally, this.clock);
+    return new Caller(this.#pace, this.#signal, session, this.tally, this.clock, this.#patience);
   }
 
   /**
@@ -272,9 +275,8 @@ export class Caller {
   async #once<T>(send: Send<T>, { bytes = 0, slow, uncancelled }: CallHow, unanswered: number) {
     const whole = CALL_MS + bytes / SLOWEST_BYTES_PER_MS;
     const small = !slow && bytes <= SMALL_BYTES;
-    const requestTimeout = small
-      ? Math.min(whole, PATIENCE_MS * 2 ** unanswered + bytes / PATIENCE_BYTES_PER_MS)
-      : whole;
+    const requestTimeout = small ? Math.min(whole, this.#patience.waitFor(bytes, unanswered)) : whole;
+    const begunAt = this.#pace.now();
     const ended = new AbortController();
     const timers = new Set<NodeJS.Timeout>();
     const endAfter = (ms: number) => timers.add(setTimeout(() => ended.abort(), ms));
@@ -285,10 +287,12 @@ export class Caller {
     if (signal?.aborted) cancel();
     else signal?.addEventListener('abort', cancel, { once: true });
     try {
-      return await send({ abortSignal: ended.signal, requestTimeout }, (size) => {
+      const answer = await send({ abortSignal: ended.signal, requestTimeout }, (size) => {
         clearTimeout(deadline);
         endAfter(CALL_MS + size / SLOWEST_BYTES_PER_MS);
       });
+      if (small) this.#patience.heard(this.#pace.now() - begunAt);
+      return answer;
     } catch (error) {
       // An aborted request looks like one that we did not want; this one did not come to its end.
       if (ended.signal.aborted)

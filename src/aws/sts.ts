@@ -54,7 +54,7 @@ export async function assumeWithToken(
       const command = new AssumeRoleWithWebIdentityCommand({ ...common(request), WebIdentityToken });
       return assumed(operation, await sts.send(command, options));
     },
-    { again: afterRefusal },
+    { again: afterRefusal, slow: true },
   );
   sts.destroy();
   return answer;

@@ -10,6 +10,7 @@ import { bytes, count, duration } from '../core/text.ts';
 import type { DeployError, ErrorCode } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { log } from './log.ts';
+import { redacted } from './masks.ts';
 import { type Probed, probeLines } from './probe.ts';
 import { Progress } from './progress.ts';
 import { bytesOf, countsOf, probeResultOf, type RunRecord, uploadsOf } from './record.ts';
@@ -147,7 +148,7 @@ export class Report {
   async #writeDown(): Promise<void> {
     try {
       const { GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: outputs } = this.#env;
-      if (summary) await appendFile(summary, `${summaryOf(this.record)}\n`);
+      if (summary) await appendFile(summary, redacted(`${summaryOf(this.record)}\n`));
       const values = this.#outputs();
       if (outputs && existsSync(outputs))
         for (const [name, value] of Object.entries(values)) core.setOutput(name, value);
@@ -190,7 +191,7 @@ export class Report {
     const { record } = this;
     const folder = mkdtempSync(join(this.#env.RUNNER_TEMP || tmpdir(), 's3-deploy-'));
     const write = (name: string, content: object) => {
-      writeFileSync(join(folder, name), `${JSON.stringify(content, null, 2)}\n`);
+      writeFileSync(join(folder, name), redacted(`${JSON.stringify(content, null, 2)}\n`));
       return join(folder, name);
     };
     const counts = countsOf(record);
