@@ -9,7 +9,7 @@ export default {
   globalSetup: './__tests__/support/jest/setup.ts',
   globalTeardown: './__tests__/support/jest/teardown.ts',
   // A machine may be shared: what takes seconds there is no hang.
-  testTimeout: 20_000,
+  testTimeout: 120_000,
   // Most tests wait, for child processes and for time to pass: no processor need be left free.
   maxWorkers: '100%',
   coverageProvider: 'v8',
