@@ -196,6 +196,23 @@ export function describeSyncs(name: string, start: () => Promise<TestCloud>): vo
       expect((await stage.bodies())['about/index.html']).toBe('about');
     });
 
+    test('appends with no right but to put: what exists is found out by asking to put it', async () => {
+      const stage = await Stage.withRole(cloud, [allow(['s3:PutObject'], 'arn:aws:s3:::BUCKET/archive/*')]);
+      await stage.put('archive/robots.txt', 'theirs');
+      const inputs = { prefix: 'archive', overwrite: 'false' };
+      const first = await stage.run(inputs);
+      expect(first.exitCode).toBe(0);
+      expect(first.result.counts).toMatchObject({ uploaded: 4, kept: 1 });
+      expect(first.result.kept).toEqual([{ key: 'archive/robots.txt', why: 'exists' }]);
+      stage.site.write('about/index.html', 'new');
+      const again = await stage.run(inputs);
+      expect([again.exitCode, again.result.counts.uploaded, again.result.counts.kept]).toEqual([0, 0, 5]);
+      expect(await stage.bodies()).toMatchObject({
+        'archive/robots.txt': 'theirs',
+        'archive/about/index.html': 'about',
+      });
+    });
+
     test('removes everything below a prefix, and nothing beside it', async () => {
       const stage = await Stage.withRole(cloud, OWNER);
       await stage.run({ prefix: 'previews/pr-1' });
