@@ -45,7 +45,8 @@ describe('two deploys at once', () => {
   async function held(stage: Stage, nth: number, start: () => Promise<ActionRun>) {
     const { promise: until, resolve: release } = Promise.withResolvers<void>();
     const before = cloud.requests.length;
-    cloud.faults.add({ bucket: stage.bucket, after: nth - 1, answer: { kind: 'wait', until } });
+    // All that it asks from there on is held: the request that is held would be made again after a while.
+    cloud.faults.add({ bucket: stage.bucket, after: nth - 1, staysWithSender: true, answer: { kind: 'wait', until } });
     const run = start();
     let ended = false;
     void run.finally(() => {

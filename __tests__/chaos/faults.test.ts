@@ -131,7 +131,7 @@ describe('faults', () => {
   test('where some never pass, no run is green with a wrong bucket, and nothing is deleted after a failure', async () => {
     const files = pages(40);
     const site = new Site(files);
-    await eachOf(upTo(sized(12, 120)), 4, async (seed) => {
+    await eachOf(upTo(sized(12, 80)), 4, async (seed) => {
       const stage = await Stage.withRole(cloud, OWNER, { site });
       for (const key of STALE) await stage.put(key);
       const answers = [...EVERYTHING, ...LASTING.map(([weight, answer]) => [weight * sized(2, 1), answer] as const)];

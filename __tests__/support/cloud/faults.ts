@@ -42,6 +42,8 @@ export interface Fault {
   times?: number;
   /** How many matching requests pass unharmed first. */
   after?: number;
+  /** Once it has hit, it hits whatever else the same sender asks, and nobody else: a runner that stands still. */
+  staysWithSender?: boolean;
   /** The share of the matching requests that are hit, 0 to 1; the same ones in every run. */
   rate?: number;
   answer: FaultAnswer;
@@ -76,7 +78,7 @@ function* random(seed: number): Generator<number, never> {
 export class Faults {
   /** How many faults have hit so far, by kind. */
   readonly injected: Partial<Record<FaultAnswer['kind'], number>> = {};
-  #waiting: { fault: Fault; left: number; skip: number }[] = [];
+  #waiting: { fault: Fault; left: number; skip: number; sender?: string | undefined }[] = [];
   #random = random(1);
   #mixes: { mix: FaultMix; seen: Map<string, number> }[] = [];
 
@@ -108,10 +110,14 @@ export class Faults {
     for (const [kind, times] of Object.entries(this.injected)) appendFileSync(file, `${kind} ${times}\n`);
   }
 
-  /** The fault for a request, if there is one; it is then used up. */
-  take(operation: string, bucket?: string, key?: string): FaultAnswer | undefined {
+  /** The fault for a request, if there is one; it is then used up. `sender` is the access key that it is signed with. */
+  take(operation: string, bucket?: string, key?: string, sender?: string): FaultAnswer | undefined {
     for (const entry of this.#waiting) {
       const { fault } = entry;
+      if (entry.sender !== undefined) {
+        if (entry.sender === sender) return this.#count(fault.answer);
+        continue;
+      }
       if (fault.operation !== undefined && fault.operation !== operation) continue;
       if (fault.bucket !== undefined && fault.bucket !== bucket) continue;
       if (typeof fault.key === 'string' ? fault.key !== key : fault.key && !fault.key.test(key ?? '')) continue;
@@ -120,6 +126,10 @@ export class Faults {
         continue;
       }
       if (fault.rate !== undefined && this.#random.next().value >= fault.rate) continue;
+      if (fault.staysWithSender) {
+        entry.sender = sender ?? '';
+        return this.#count(fault.answer);
+      }
       entry.left--;
       if (entry.left <= 0) this.#waiting = this.#waiting.filter((other) => other !== entry);
       return this.#count(fault.answer);

@@ -193,7 +193,8 @@ export function createS3({ state, faults, log }: S3Options) {
         return finish(run(call));
       };
 
-      const fault = faults.take(operation, address.bucket, address.key);
+      const accessKey = /Credential=([^/]+)\//.exec(headers.authorization ?? '')?.[1];
+      const fault = faults.take(operation, address.bucket, address.key, accessKey);
       entry.fault = fault?.kind;
       const answer = await withFault(fault, exchange, carryOut);
       entry.status = answer?.status ?? 0;
