@@ -132,7 +132,7 @@ function rebuild(site: Site): void {
 }
 
 async function keysIn(cloud: LoopbackCloud): Promise<string[]> {
-  return [...(await cloud.objects(BUCKET)).keys()].sort();
+  return [...(await cloud.objects(BUCKET)).keys()].filter((key) => !key.startsWith('.s3-deploy')).sort();
 }
 
 function shown(run: ActionRun): ActionRun {
