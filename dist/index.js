@@ -66650,10 +66650,6 @@ const TELLING = {
     websiteRedirects: ['website redirects', 'redirects are not kept with the object'],
 };
 const CAPABILITIES = Object.keys(TELLING);
-/** `batch delete`. */
-function nameOf(capability) {
-    return TELLING[capability][0];
-}
 /** A line for each capability that is missing: what a deploy does without it. */
 function missingCapabilities(capabilities) {
     return CAPABILITIES.filter((one) => capabilities[one] === false).map((one) => TELLING[one].join(': '));

@@ -76,11 +76,6 @@ const TELLING: Record<Capability, readonly [name: string, without: string]> = {
 
 export const CAPABILITIES = Object.keys(TELLING) as Capability[];
 
-/** `batch delete`. */
-export function nameOf(capability: Capability): string {
-  return TELLING[capability][0];
-}
-
 /** A line for each capability that is missing: what a deploy does without it. */
 export function missingCapabilities(capabilities: Capabilities): string[] {
   return CAPABILITIES.filter((one) => capabilities[one] === false).map((one) => TELLING[one].join(': '));
