@@ -1,4 +1,5 @@
 import type { ApplyOptions } from './apply.ts';
+import type { OpenBucket } from './bucket.ts';
 import type { Capabilities } from './core/capabilities.ts';
 import { phaseOf } from './core/headers.ts';
 import type { Condition, PhaseName, Upload } from './core/model.ts';
@@ -14,13 +15,13 @@ const MEMORY = 64 * 1024 ** 2;
 /** How these inputs want a plan carried out: where files are read, how much goes on at once, and who hears of it. */
 export function applyOptions(
   inputs: Inputs,
-  capabilities: Capabilities,
+  { capabilities, concurrency }: Pick<OpenBucket, 'capabilities' | 'concurrency'>,
   report: Report,
   signal: AbortSignal,
 ): ApplyOptions {
   return {
     signal,
-    concurrency: inputs.concurrency,
+    concurrency,
     memory: MEMORY,
     memoryFor: (size) => memoryFor(size, inputs.sizes),
     isPage: (key) => phaseOf(key.slice(inputs.destination.prefix.length)) !== 'assets',

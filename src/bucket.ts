@@ -4,6 +4,7 @@ import { type ProbeClients, type ProbeOutcome, type ProbeTarget, probe } from '.
 import { findRegion } from './aws/region.ts';
 import type { Session } from './aws/session.ts';
 import { type Capabilities, knownCapabilities } from './core/capabilities.ts';
+import type { AtOnce } from './core/each-of.ts';
 import { headersFor } from './core/headers.ts';
 import type { Check, ObjectStore } from './core/model.ts';
 import { kmsKeyOf, needsOf, type Policy, partitionOf } from './core/policy.ts';
@@ -17,6 +18,8 @@ import { type Place, suggestedPolicy } from './suggested-policy.ts';
 /** A bucket that a run may go on with. */
 export interface OpenBucket {
   readonly store: ObjectStore;
+  /** How many requests to have under way at once. */
+  readonly concurrency: AtOnce;
   readonly capabilities: Capabilities;
   /** False where an append-only destination lets nobody see what is there: then nothing can be compared. */
   readonly mayList: boolean;
@@ -40,24 +43,29 @@ export async function openBucket(
   log.line(`s3://${destination.bucket}/${destination.prefix} in ${region}${at}`);
 
   const address = { region, endpoint, forcePathStyle };
-  const s3 = createS3({ ...address, expectedBucketOwner }, session.credentials, inputs.concurrency + 8, caller.clock);
+  const { connections } = caller;
+  const concurrency = inputs.concurrency ?? caller.concurrency;
+  const s3 = createS3({ ...address, expectedBucketOwner }, session.credentials, connections, caller.clock);
   const place: Place = { partition: partitionOf(region), region, account: session.identity?.account };
   const store = new S3ObjectStore(s3, caller, {
     ...inputs,
+    credentials: session.credentials,
     bucket: destination.bucket,
     isAws: endpoint === undefined,
     capabilities: knownCapabilities(endpoint),
   });
   if (inputs.probe === 'off') {
     report.suggests(suggestedPolicy(inputs, place));
-    return { store, capabilities: knownCapabilities(endpoint), mayList: true, mayRead: true };
+    return { store, concurrency, capabilities: knownCapabilities(endpoint), mayList: true, mayRead: true };
   }
 
   const clients: ProbeClients = {
     s3,
-    unowned: once(() => createS3(address, session.credentials, 4)),
-    nobodys: once(() => createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, 1)),
-    anonymous: once(() => createAnonymousS3(address)),
+    unowned: once(() => createS3(address, session.credentials, connections)),
+    nobodys: once(() =>
+      createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, connections),
+    ),
+    anonymous: once(() => createAnonymousS3(address, connections)),
   };
   const outcome = await probe(targetOf(inputs, place), clients, caller, report.leftBehind);
   const { checks, capabilities, versioned } = outcome;
@@ -69,7 +77,7 @@ export async function openBucket(
   );
   if (missing.length > 0) throw permissionDenied(missing, grantFor(inputs, { ...place, versioned }, outcome), session);
   const may = (action: string) => !checks.some((one) => one.action === action && one.result === 'denied');
-  return { store, capabilities, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+  return { store, concurrency, capabilities, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
 }
 
 /** A client that only some probes need. */

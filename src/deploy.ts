@@ -33,7 +33,7 @@ export interface Deployment {
 export async function deploy(first: Plan, deployment: Deployment, report: Report): Promise<void> {
   const { inputs, source, bucket, manifest, by, signal } = deployment;
   const { store } = bucket;
-  const options = applyOptions(inputs, bucket.capabilities, report, signal);
+  const options = applyOptions(inputs, bucket, report, signal);
   let plan = first;
   let done: Outcome | undefined;
   for (let round = 1; round <= ROUNDS; round++) {

@@ -62,7 +62,8 @@ export interface Inputs {
   /** False: what exists is left alone. */
   readonly overwrite: boolean;
   readonly storage: StorageOptions;
-  readonly concurrency: number;
+  /** Requests under way at once; undefined: as many as the store is seen to take. */
+  readonly concurrency: number | undefined;
   readonly sizes: UploadSizes;
   readonly siteUrl: string | undefined;
   readonly probe: ProbeInput;
@@ -72,8 +73,6 @@ export interface Inputs {
   readonly isPullRequest: boolean;
 }
 
-/** Requests under way at once where nothing else is said: more gain little, on AWS as on other stores. */
-const DEFAULT_CONCURRENCY = 64;
 const MIB = 1024 ** 2;
 
 /**
@@ -143,8 +142,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     headerRules: parseHeaderRules(text('headers') ?? ''),
     overwrite: flag('overwrite', true),
     storage: storage(),
-    concurrency:
-      text('concurrency') === 'auto' ? DEFAULT_CONCURRENCY : whole('concurrency', DEFAULT_CONCURRENCY, 1, 512),
+    concurrency: (text('concurrency') ?? 'auto') === 'auto' ? undefined : whole('concurrency', 1, 1, 512),
     sizes: uploadSizes(),
     siteUrl: url('site-url'),
     probe: choice('probe', ['auto', 'full', 'no-residue', 'off'] as const),

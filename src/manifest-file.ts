@@ -139,7 +139,9 @@ function bodyOf(content: Buffer): Body {
   return {
     size: content.length,
     read: async (offset, length) => content.subarray(offset, offset + length),
+    giveBack: () => undefined,
     verify: async () => undefined,
     content: () => '',
+    sha256: () => undefined,
   };
 }

@@ -25,20 +25,21 @@ const NOTHING_YET: Outcome = {
  */
 export async function removeAll(
   inputs: Inputs,
-  { store, capabilities }: OpenBucket,
+  bucket: OpenBucket,
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
-  const { bucket, prefix } = inputs.destination;
+  const { store } = bucket;
+  const { bucket: name, prefix } = inputs.destination;
   const { plan, own } = await report.step('Plan', async () => {
     const index = await indexObjects(store.list(prefix), prefix);
-    log.line(`${count(index.objects.size, 'object')} below s3://${bucket}/${prefix}`);
+    log.line(`${count(index.objects.size, 'object')} below s3://${name}/${prefix}`);
     const removal = planRemoval(index.objects, { ...inputs, prefix });
     report.planned(removal);
     return { plan: removal, own: index.own };
   });
   if (inputs.dryRun) return;
-  const options = applyOptions(inputs, capabilities, report, signal);
+  const options = applyOptions(inputs, bucket, report, signal);
   const outcome = await report.delete(plan, () => deleteStale(plan, NOTHING_YET, store, options));
   const error = errorOf(outcome, plan);
   if (error !== undefined) throw error;

@@ -57,11 +57,11 @@ export class MemoryBucket {
     return item;
   }
 
-  async *list(prefix: string): AsyncGenerator<RemoteObject> {
+  async *list(prefix: string): AsyncGenerator<RemoteObject[]> {
     const keys = [...this.items.keys()].filter((key) => key.startsWith(prefix)).sort(compareKeys);
     for (const key of keys) {
       const { content, etag, lastModified } = this.#at(key);
-      yield { key, size: Buffer.byteLength(content, 'latin1'), etag, lastModified };
+      yield [{ key, size: Buffer.byteLength(content, 'latin1'), etag, lastModified }];
     }
   }
 

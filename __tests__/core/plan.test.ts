@@ -544,7 +544,7 @@ describe('only those objects are asked for their headers', () => {
 
 describe('the objects below a prefix', () => {
   async function* listing(...keys: string[]) {
-    for (const key of keys) yield object(key);
+    for (const key of keys) yield [object(key)];
   }
   const index = (prefix: Prefix, ...keys: string[]) => indexObjects(listing(...keys), prefix);
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -9,9 +9,7 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
-  ListObjectsV2Command,
   type ObjectCannedACL,
-  PutObjectCommand,
   type S3Client,
   type ServerSideEncryption,
   type StorageClass,
@@ -31,8 +29,10 @@ import type {
   StorageOptions,
 } from '../core/model.ts';
 import { multipartEtag, PARTS_AT_ONCE, partSizeFor, type UploadSizes } from '../core/parts.ts';
-import type { Caller } from './clients.ts';
+import { type Caller, type CredentialSource, inspectAnswer } from './clients.ts';
 import { ServiceError, toServiceError } from './failure.ts';
+import { FastPut } from './fast-put.ts';
+import { Listing } from './listing.ts';
 
 /** The largest object that one request copies. */
 const LARGEST_COPY = 5 * 1024 ** 3;
@@ -46,6 +46,7 @@ const NOT_FOR_XML = /[\u0000-\u001f\ufffe\uffff]/;
 
 export interface StoreOptions {
   readonly bucket: string;
+  readonly credentials: CredentialSource;
   /** True for AWS itself, where an answer's ETag is known to mean something. */
   readonly isAws: boolean;
   readonly sizes: UploadSizes;
@@ -59,6 +60,8 @@ export class S3ObjectStore implements ObjectStore {
   readonly #s3: S3Client;
   readonly #caller: Caller;
   readonly #options: StoreOptions;
+  readonly #listing: Listing;
+  readonly #fastPut: FastPut;
   /** An ETag of this store was seen to be an MD5, so that another one is a defect. */
   #etagsAreMd5 = false;
 
@@ -66,42 +69,20 @@ export class S3ObjectStore implements ObjectStore {
     this.#s3 = s3;
     this.#caller = caller;
     this.#options = options;
+    const { bucket, credentials, capabilities } = options;
+    this.#listing = new Listing(s3, caller, { bucket, urlEncodedListing: capabilities.urlEncodedListing });
+    const { connections, clock } = caller;
+    this.#fastPut = new FastPut({
+      s3,
+      bucket,
+      credentials,
+      connections,
+      inspect: (operation, method, answer) => inspectAnswer(operation, method, answer, clock),
+    });
   }
 
-  async *list(prefix: string): AsyncGenerator<RemoteObject> {
-    const operation = 'ListObjectsV2';
-    let token: string | undefined;
-    do {
-      const page = await this.#caller.call(operation, async (options) => {
-        const command = new ListObjectsV2Command({
-          Bucket: this.#options.bucket,
-          Prefix: prefix,
-          ...(this.#options.capabilities.urlEncodedListing === false ? {} : { EncodingType: 'url' as const }),
-          ...(token === undefined ? {} : { ContinuationToken: token }),
-        });
-        const answer = await this.#s3.send(command, options);
-        if (answer.Name === undefined) throw new ServiceError(misbehaved(operation, 'a listing without a bucket name'));
-        if (answer.IsTruncated && !answer.NextContinuationToken) {
-          throw new ServiceError(misbehaved(operation, 'a listing that goes on, without a token to go on with'));
-        }
-        // An object that a listing loses would be uploaded again, or be kept for ever.
-        const whole = (answer.Contents ?? []).every(
-          ({ Key, ETag, Size }) => Key && ETag !== undefined && Size !== undefined,
-        );
-        if (!whole || (answer.KeyCount ?? 0) > (answer.Contents ?? []).length) {
-          throw new ServiceError(misbehaved(operation, 'a listing that is cut short'));
-        }
-        return answer;
-      });
-      for (const { Key, Size, ETag, LastModified } of page.Contents ?? []) {
-        const key = page.EncodingType === 'url' ? decodeKey(Key) : Key;
-        if (key === undefined || !key.startsWith(prefix)) {
-          throw new ServiceError(misbehaved(operation, `a key that is not below ${prefix}`));
-        }
-        yield { key, size: Size ?? 0, etag: unquote(ETag), lastModified: LastModified?.getTime() ?? 0 };
-      }
-      token = page.IsTruncated ? page.NextContinuationToken : undefined;
-    } while (token !== undefined);
+  list(prefix: string, expected: readonly string[] = []): AsyncIterable<readonly RemoteObject[]> {
+    return this.#listing.pages(prefix, expected);
   }
 
   async get(key: string): Promise<{ body: Uint8Array; etag: string } | undefined> {
@@ -218,20 +199,14 @@ export class S3ObjectStore implements ObjectStore {
   async #putWhole(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
     const operation = 'PutObject';
     const content = await body.read(0, body.size);
-    const md5 = createHash('md5').update(content).digest();
+    const md5 = hash('md5', content, 'buffer');
+    const whole = { ...target, ...conditionHeaders(condition), Body: content, ContentMD5: md5.toString('base64') };
+    const kind = objectHeaders(headers, this.#options.storage);
     await body.verify();
     return this.#caller.call(
       operation,
       async (options) => {
-        const command = new PutObjectCommand({
-          ...target,
-          ...conditionHeaders(condition),
-          Body: content,
-          ContentLength: content.length,
-          ContentMD5: md5.toString('base64'),
-          ...objectHeaders(headers, this.#options.storage),
-        });
-        const answer = await this.#s3.send(command, options);
+        const answer = await this.#fastPut.put(whole, kind, body.sha256(), options);
         this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
         return { etag: unquote(answer.ETag) };
       },
@@ -277,7 +252,7 @@ export class S3ObjectStore implements ObjectStore {
     await eachOf(numbers, PARTS_AT_ONCE, async (number) => {
       const offset = (number - 1) * size;
       const content = await body.read(offset, Math.min(size, body.size - offset));
-      const md5 = createHash('md5').update(content).digest();
+      const md5 = hash('md5', content, 'buffer');
       const etag = await this.#caller.call(
         operation,
         async (options) => {
@@ -294,6 +269,7 @@ export class S3ObjectStore implements ObjectStore {
         },
         { bytes: content.length },
       );
+      body.giveBack(content);
       parts[number - 1] = { number, etag, md5 };
     });
     return parts;
@@ -464,13 +440,4 @@ function toFailure(key: string, failure: ServiceFailure): Failure {
 
 function unquote(etag: string | undefined): string {
   return (etag ?? '').replace(/^"|"$/g, '');
-}
-
-/** Listings are asked for url-encoded, since XML cannot carry every key; `+` is a space there. */
-function decodeKey(key: string | undefined): string | undefined {
-  try {
-    return key === undefined ? undefined : decodeURIComponent(key.replaceAll('+', ' '));
-  } catch {
-    return undefined;
-  }
 }

@@ -93,7 +93,11 @@ export function keyProblem(key: string): string | undefined {
   return undefined;
 }
 
+/** UTF-16 puts characters beyond its 65,536 before some that UTF-8 puts them behind. */
+const ORDERED_OTHERWISE = /[\ud800-\uffff]/;
+
 /** Orders keys as S3 does: by UTF-8 bytes. */
 export function compareKeys(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  if (ORDERED_OTHERWISE.test(a) && ORDERED_OTHERWISE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -170,21 +170,37 @@ export function toAsk(
 }
 
 /** The objects below the prefix by key, without the action's own and without the prefix's own folder marker. */
-export async function indexObjects(list: AsyncIterable<RemoteObject>, prefix: Prefix): Promise<ObjectIndex> {
-  const objects = new Map<string, RemoteObject>();
-  const own: RemoteObject[] = [];
-  for await (const object of list) {
-    const path = object.key.slice(prefix.length);
-    if (isOwnPath(path)) own.push(object);
-    else if (path !== '') objects.set(object.key, object);
+export class ObjectIndex {
+  readonly objects = new Map<string, RemoteObject>();
+  readonly #own = new Map<string, RemoteObject>();
+  readonly #prefix: Prefix;
+
+  constructor(prefix: Prefix) {
+    this.#prefix = prefix;
   }
-  return { objects, own };
+
+  /** The action's own: never a page, a deletion or a count. */
+  get own(): readonly RemoteObject[] {
+    return [...this.#own.values()];
+  }
+
+  add(page: readonly RemoteObject[]): void {
+    for (const object of page) {
+      const path = object.key.slice(this.#prefix.length);
+      if (isOwnPath(path)) this.#own.set(object.key, object);
+      else if (path !== '') this.objects.set(object.key, object);
+    }
+  }
 }
 
-export interface ObjectIndex {
-  readonly objects: Map<string, RemoteObject>;
-  /** The action's own: never a page, a deletion or a count. */
-  readonly own: readonly RemoteObject[];
+/** Indexes a whole listing. */
+export async function indexObjects(
+  pages: AsyncIterable<readonly RemoteObject[]>,
+  prefix: Prefix,
+): Promise<ObjectIndex> {
+  const index = new ObjectIndex(prefix);
+  for await (const page of pages) index.add(page);
+  return index;
 }
 
 /** The entry of an object that is still the one that was put: even the same bytes, put again, may have other headers. */

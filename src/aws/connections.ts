@@ -1,0 +1,89 @@
+import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+
+const CONNECT_MS = 5_000;
+/** A socket on which nothing moves for so long is dead: the call is made again on another. */
+const SILENCE_MS = 15_000;
+/** A call that is given no time of its own. */
+const ANSWER_MS = 30_000;
+
+/** A request as it goes over the wire. */
+export interface WireRequest {
+  readonly tls: boolean;
+  readonly hostname: string;
+  readonly port: number | undefined;
+  readonly method: string;
+  readonly path: string;
+  /** Names and values in turn. */
+  readonly headers: readonly string[];
+  readonly body: Buffer;
+}
+
+export interface WireResponse {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/**
+ * The connections of a run, kept alive. All clients share them: a session of TLS that one of them has negotiated is
+ * resumed by the others, which saves half of what a handshake costs.
+ */
+export class Connections {
+  readonly #http = new HttpAgent({ keepAlive: true });
+  readonly #https = new HttpsAgent({ keepAlive: true });
+
+  /** How the SDK's clients send. */
+  handler(): NodeHttpHandler {
+    return new NodeHttpHandler({
+      connectionTimeout: CONNECT_MS,
+      socketTimeout: SILENCE_MS,
+      requestTimeout: ANSWER_MS,
+      throwOnRequestTimeout: true,
+      httpAgent: this.#http,
+      httpsAgent: this.#https,
+    });
+  }
+
+  /** Sends one small request, and reads the whole answer. */
+  send(request: WireRequest, { abortSignal, requestTimeout }: CallOptions): Promise<WireResponse> {
+    const { tls, hostname, port, method, path, headers, body } = request;
+    return new Promise((resolve, reject) => {
+      const options = { host: hostname, port, method, path, headers, agent: tls ? this.#https : this.#http };
+      const sent = (tls ? httpsRequest : httpRequest)(options as never, (response) => {
+        clearTimeout(timer);
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          text += chunk;
+        });
+        response.on('end', () => {
+          abortSignal.removeEventListener('abort', end);
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+        });
+        response.on('error', fail);
+      });
+      const fail = (error: Error) => {
+        clearTimeout(timer);
+        abortSignal.removeEventListener('abort', end);
+        reject(error);
+      };
+      const end = () => sent.destroy(Object.assign(new Error('aborted'), { name: 'AbortError' }));
+      const timer = setTimeout(
+        () => sent.destroy(Object.assign(new Error('no answer in time'), { name: 'TimeoutError' })),
+        requestTimeout,
+      );
+      abortSignal.addEventListener('abort', end, { once: true });
+      sent.on('error', fail);
+      sent.end(body);
+    });
+  }
+}
+
+/** Options that every call hands on. */
+export interface CallOptions {
+  readonly abortSignal: AbortSignal;
+  /** Milliseconds. */
+  readonly requestTimeout: number;
+}

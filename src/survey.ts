@@ -1,0 +1,162 @@
+import { setImmediate as otherWork } from 'node:timers/promises';
+import type { OpenBucket } from './bucket.ts';
+import { eachOf } from './core/each-of.ts';
+import { manifestKey, toKey } from './core/key.ts';
+import type { DeployId } from './core/manifest.ts';
+import type { LocalFile, RemoteObject } from './core/model.ts';
+import { type Digest, type KnownManifest, ObjectIndex, toDigest } from './core/plan.ts';
+import { count, plain } from './core/text.ts';
+import { DeployError } from './errors.ts';
+import type { Inputs } from './inputs.ts';
+import type { ManifestFile } from './manifest-file.ts';
+import { log } from './report/log.ts';
+import { digestOf } from './site/digest.ts';
+import type { Source } from './site/scan.ts';
+
+/** What a plan is made of, but for the headers that nobody remembers. */
+export interface Survey {
+  readonly objects: ObjectIndex['objects'];
+  readonly manifest: KnownManifest | undefined;
+  /** By path, of the files whose content decides. */
+  readonly digests: ReadonlyMap<string, Digest>;
+}
+
+/** Large files read at once for their digests: the disk is the limit, not the number. */
+const READS_AT_ONCE = 4;
+/** Files are read for so long, in milliseconds, before an answer that has come meanwhile is looked at. */
+const SLICE_MS = 5;
+
+/**
+ * Lists the bucket and reads the manifest, and compares files with objects that are listed already while the rest of the
+ * listing is on its way.
+ */
+export async function survey(
+  inputs: Inputs,
+  source: Source,
+  bucket: OpenBucket,
+  manifest: ManifestFile,
+  by: DeployId,
+): Promise<Survey> {
+  // A deploy that ends between the listing and the manifest would have its changes taken for unchanged.
+  for (;;) {
+    const found = await lookOnce(inputs, source, bucket, manifest, by);
+    if (found !== undefined) return found;
+  }
+}
+
+async function lookOnce(
+  inputs: Inputs,
+  source: Source,
+  { store, mayList, capabilities }: OpenBucket,
+  manifest: ManifestFile,
+  by: DeployId,
+): Promise<Survey | undefined> {
+  const { bucket, prefix } = inputs.destination;
+  const place = `s3://${plain(`${bucket}/${prefix}`)}`;
+  if (!mayList) {
+    if (capabilities.conditionalWrites === false) throw cannotAppend(place);
+    log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
+    return { objects: new Map(), manifest: undefined, digests: new Map() };
+  }
+  const files = new Map(source.files.map((file) => [toKey(prefix, file.path), file]));
+  const index = new ObjectIndex(prefix);
+  const comparison = new Comparison(inputs, files);
+  let read: Promise<boolean> | undefined;
+  const pages = store.list(prefix, [...files.keys()])[Symbol.asyncIterator]();
+  for (;;) {
+    const next = pages.next();
+    await comparison.goOnUntil(next);
+    const { done, value: page } = await next;
+    if (done) break;
+    index.add(page);
+    comparison.add(page);
+    if (!inputs.overwrite || read !== undefined || !page.some(({ key }) => key === manifestKey(prefix))) continue;
+    read = manifest.read(index.own, by);
+    read.then(
+      () => comparison.begin(manifest.manifest),
+      () => undefined,
+    );
+  }
+  log.line(`${count(index.objects.size, 'object')} below ${place}`);
+  if (inputs.overwrite && !(await (read ?? manifest.read(index.own, by)))) return undefined;
+  comparison.begin(manifest.manifest);
+  await comparison.finish();
+  return { objects: index.objects, manifest: manifest.manifest, digests: comparison.digests };
+}
+
+/** Digests the files whose content decides whether their objects are the same. */
+class Comparison {
+  readonly digests = new Map<string, Digest>();
+  readonly #inputs: Inputs;
+  readonly #files: ReadonlyMap<string, LocalFile>;
+  /** Objects that nobody has looked at yet. */
+  #listed: RemoteObject[] = [];
+  #manifest: { known: KnownManifest | undefined } | undefined;
+  readonly #begun = Promise.withResolvers<void>();
+  #work: { file: LocalFile; like: string | undefined }[] = [];
+
+  constructor(inputs: Inputs, files: ReadonlyMap<string, LocalFile>) {
+    this.#inputs = inputs;
+    this.#files = files;
+  }
+
+  add(page: readonly RemoteObject[]): void {
+    this.#listed.push(...page);
+    this.#plan();
+  }
+
+  /** What is remembered is known: only now can be told what is to be read. */
+  begin(known: KnownManifest | undefined): void {
+    this.#manifest ??= { known };
+    this.#begun.resolve();
+    this.#plan();
+  }
+
+  #plan(): void {
+    if (this.#manifest === undefined) return;
+    const { prefix } = this.#inputs.destination;
+    const objects = new Map(this.#listed.map((object) => [object.key, object]));
+    const files = this.#listed.flatMap(({ key }) => this.#files.get(key) ?? []);
+    const known = { objects, manifest: this.#manifest.known };
+    this.#work.push(...toDigest(files, known, { ...this.#inputs, prefix }));
+    this.#listed = [];
+  }
+
+  /** Reads small files until something else has come. */
+  async goOnUntil(other: Promise<unknown>): Promise<void> {
+    await Promise.race([other, this.#begun.promise]);
+    let come = false;
+    const hear = () => {
+      come = true;
+    };
+    other.then(hear, hear);
+    for (await otherWork(); !come && this.#work.length > 0; await otherWork()) {
+      for (const end = performance.now() + SLICE_MS; performance.now() < end && this.#work.length > 0; )
+        await this.#readOne();
+    }
+  }
+
+  async finish(): Promise<void> {
+    await eachOf(Array.from({ length: READS_AT_ONCE }), READS_AT_ONCE, async () => {
+      while (this.#work.length > 0) await this.#readOne();
+    });
+  }
+
+  async #readOne(): Promise<void> {
+    const next = this.#work.pop();
+    if (next === undefined) return;
+    const { sourceDir = '.', sizes } = this.#inputs;
+    const digest = digestOf(sourceDir, next.file, next.like, sizes);
+    this.digests.set(next.file.path, digest instanceof Promise ? await digest : digest);
+  }
+}
+
+function cannotAppend(place: string): DeployError {
+  return new DeployError(
+    'PERMISSION_DENIED',
+    `Nothing tells what is there: ${place} may not be listed, and this store cannot write on a condition.`,
+    {
+      hint: 'With overwrite: false grant s3:ListBucket, or allow overwriting.',
+    },
+  );
+}
