@@ -10,7 +10,7 @@ import type { Report } from './report/report.ts';
 import { withBody } from './site/body.ts';
 
 /** Bytes of files in memory at once. */
-const MEMORY = 64 * 1024 ** 2;
+const MEMORY = 40 * 1024 ** 2;
 
 /** How these inputs want a plan carried out: where files are read, how much goes on at once, and who hears of it. */
 export function applyOptions(

@@ -189,6 +189,38 @@ const RENEWALS = 3;
 const UNKNOWN = new Set(['InvalidAccessKeyId', 'InvalidClientTokenId', 'InvalidToken', 'InvalidSecurity']);
 const UNKNOWN_DELAY_MS = 500;
 
+/** The end of a call that comes from outside: its time is over, or the job is cancelled. */
+class Ending {
+  hasEnded = false;
+  #controller: AbortController | undefined;
+  #hear: (() => void) | undefined;
+
+  readonly end = (): void => {
+    this.hasEnded = true;
+    this.#controller?.abort();
+    this.#hear?.();
+  };
+
+  options(requestTimeout: number): CallOptions {
+    const controllerOf = () => {
+      this.#controller ??= new AbortController();
+      if (this.hasEnded) this.#controller.abort();
+      return this.#controller;
+    };
+    return {
+      requestTimeout,
+      // Only made for the SDK: it is a fifth of the memory that a call takes.
+      get abortSignal() {
+        return controllerOf().signal;
+      },
+      onEnd: (hear) => {
+        this.#hear = hear;
+        if (this.hasEnded) hear();
+      },
+    };
+  }
+}
+
 /** What all calls of a run have in common, whoever makes them. */
 interface Shared {
   readonly tally: Tally;
@@ -196,15 +228,22 @@ interface Shared {
   readonly connections: Connections;
   readonly concurrency: Concurrency;
   readonly patience: Patience;
+  /** Cancels the calls that are under way: one listener for all, since a signal with many takes long to add another. */
+  readonly underWay: Set<() => void>;
 }
 
-function newShared(): Shared {
+function newShared(signal: AbortSignal | undefined): Shared {
+  const underWay = new Set<() => void>();
+  signal?.addEventListener('abort', () => {
+    for (const cancel of underWay) cancel();
+  });
   return {
     tally: new Tally(),
     clock: new StoreClock(),
     connections: new Connections(),
     concurrency: new Concurrency(),
     patience: new Patience(),
+    underWay,
   };
 }
 
@@ -220,7 +259,7 @@ export class Caller {
   readonly #signal: AbortSignal | undefined;
   readonly #session: Session | undefined;
 
-  constructor(pace: Pace, signal?: AbortSignal, session?: Session, shared = newShared()) {
+  constructor(pace: Pace, signal?: AbortSignal, session?: Session, shared = newShared(signal)) {
     this.#pace = pace;
     this.#signal = signal;
     this.#session = session;
@@ -267,35 +306,36 @@ export class Caller {
   }
 
   /** Sends one request, and gives it up when it takes too long, whether in silence or drop by drop. */
-  async #once<T>(send: Send<T>, { bytes = 0, slow, uncancelled }: CallHow, unanswered: number) {
+  async #once<T>(send: Send<T>, { bytes = 0, slow, uncancelled }: CallHow, unanswered: number): Promise<T> {
+    const { patience, underWay } = this.#shared;
     const whole = CALL_MS + bytes / SLOWEST_BYTES_PER_MS;
     const small = !slow && bytes <= SMALL_BYTES;
-    const requestTimeout = small ? Math.min(whole, this.#shared.patience.waitFor(bytes, unanswered)) : whole;
+    const requestTimeout = small ? Math.min(whole, patience.waitFor(bytes, unanswered)) : whole;
     const begunAt = this.#pace.now();
-    const ended = new AbortController();
-    const timers = new Set<NodeJS.Timeout>();
-    const endAfter = (ms: number) => timers.add(setTimeout(() => ended.abort(), ms));
-    const cancel = () => (uncancelled ? endAfter(GRACE_MS) : ended.abort());
-    const signal = this.#signal;
-    const deadline = setTimeout(() => ended.abort(), whole);
-    timers.add(deadline);
-    if (signal?.aborted) cancel();
-    else signal?.addEventListener('abort', cancel, { once: true });
+    const ending = new Ending();
+    let deadline = setTimeout(ending.end, whole);
+    let grace: NodeJS.Timeout | undefined;
+    const cancel = () => {
+      if (!uncancelled) ending.end();
+      else grace ??= setTimeout(ending.end, GRACE_MS);
+    };
+    if (this.#signal?.aborted) cancel();
+    underWay.add(cancel);
     try {
-      const answer = await send({ abortSignal: ended.signal, requestTimeout }, (size) => {
+      const answer = await send(ending.options(requestTimeout), (size) => {
         clearTimeout(deadline);
-        endAfter(CALL_MS + size / SLOWEST_BYTES_PER_MS);
+        deadline = setTimeout(ending.end, CALL_MS + size / SLOWEST_BYTES_PER_MS);
       });
-      if (small) this.#shared.patience.heard(this.#pace.now() - begunAt);
+      if (small) patience.heard(this.#pace.now() - begunAt);
       return answer;
     } catch (error) {
       // An aborted request looks like one that we did not want; this one did not come to its end.
-      if (ended.signal.aborted)
-        throw Object.assign(new Error('no answer in time'), { name: 'TimeoutError', cause: error });
+      if (ending.hasEnded) throw Object.assign(new Error('no answer in time'), { name: 'TimeoutError', cause: error });
       throw error;
     } finally {
-      signal?.removeEventListener('abort', cancel);
-      for (const timer of timers) clearTimeout(timer);
+      underWay.delete(cancel);
+      clearTimeout(deadline);
+      clearTimeout(grace);
     }
   }
 

@@ -47,9 +47,10 @@ export class Connections {
   }
 
   /** Sends one small request, and reads the whole answer. */
-  send(request: WireRequest, { abortSignal, requestTimeout }: CallOptions): Promise<WireResponse> {
+  send(request: WireRequest, { requestTimeout, onEnd }: CallOptions): Promise<WireResponse> {
     const { tls, hostname, port, method, path, headers, body } = request;
     return new Promise((resolve, reject) => {
+      let answered = false;
       const options = { host: hostname, port, method, path, headers, agent: tls ? this.#https : this.#http };
       const sent = (tls ? httpsRequest : httpRequest)(options as never, (response) => {
         clearTimeout(timer);
@@ -59,23 +60,29 @@ export class Connections {
           text += chunk;
         });
         response.on('end', () => {
-          abortSignal.removeEventListener('abort', end);
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+          const done = () => {
+            answered = true;
+            resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+          };
+          // The body may lie in a buffer that is used again after this: nothing of it must be left to send.
+          if (sent.writableFinished) done();
+          else sent.once('finish', done);
         });
         response.on('error', fail);
       });
       const fail = (error: Error) => {
         clearTimeout(timer);
-        abortSignal.removeEventListener('abort', end);
         reject(error);
       };
-      const end = () => sent.destroy(Object.assign(new Error('aborted'), { name: 'AbortError' }));
       const timer = setTimeout(
         () => sent.destroy(Object.assign(new Error('no answer in time'), { name: 'TimeoutError' })),
         requestTimeout,
       );
-      abortSignal.addEventListener('abort', end, { once: true });
+      onEnd(() => sent.destroy(Object.assign(new Error('aborted'), { name: 'AbortError' })));
       sent.on('error', fail);
+      sent.on('close', () => {
+        if (!answered) fail(Object.assign(new Error('closed'), { code: 'ECONNRESET' }));
+      });
       sent.end(body);
     });
   }
@@ -86,4 +93,6 @@ export interface CallOptions {
   readonly abortSignal: AbortSignal;
   /** Milliseconds. */
   readonly requestTimeout: number;
+  /** Calls when the request is to be given up: the same as the signal, for one listener. */
+  onEnd(hear: () => void): void;
 }

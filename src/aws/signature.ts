@@ -54,8 +54,11 @@ export function amzDate(time: number): string {
   return `${new Date(time).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`;
 }
 
+const NEEDS_ENCODING = /[^A-Za-z0-9_.~/-]/;
+
 /** A key in the path of a request: every byte but the unreserved ones and the slash as `%XX`. */
 export function encodeKey(key: string): string {
+  if (!NEEDS_ENCODING.test(key)) return key;
   return encodeURIComponent(key)
     .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
     .replaceAll('%2F', '/');
