@@ -1,6 +1,7 @@
 import type { OpenBucket } from './bucket.ts';
 import { eachOf } from './core/each-of.ts';
 import { unusedRules } from './core/header-rules.ts';
+import { toKey } from './core/key.ts';
 import type { DeployId } from './core/manifest.ts';
 import type { ObjectHeaders, ObjectStore, Plan, RemoteObject } from './core/model.ts';
 import { type Digest, indexObjects, type ObjectIndex, planDeploy, toAsk, toDigest } from './core/plan.ts';
@@ -26,10 +27,12 @@ export async function planChanges(
   report: Report,
 ): Promise<Plan> {
   const { prefix } = inputs.destination;
-  let { objects, own } = await listObjects(inputs, bucket);
+  const wanted = inputs.shard && new Set(source.files.map(({ path }) => toKey(prefix, path)));
+  let { objects, own } = await listObjects(inputs, bucket, wanted);
   // A deploy that ends between the listing and the manifest would have its changes taken for unchanged.
-  while (inputs.overwrite && !(await manifest.read(own, by))) ({ objects, own } = await listObjects(inputs, bucket));
-  const known = { objects, manifest: manifest.manifest };
+  while (inputs.overwrite && !(await manifest.read(own, by)))
+    ({ objects, own } = await listObjects(inputs, bucket, wanted));
+  const known = { objects, manifest: manifest.manifest, notes: manifest.notes };
   const options = { ...inputs, prefix, now: Math.floor(Date.now() / 1000) };
 
   const digests = new Map<string, Digest>();
@@ -43,11 +46,9 @@ export async function planChanges(
   );
 
   const plan = planDeploy(source.files, { ...known, digests, headers }, options);
-  for (const warning of unusedRules(
-    inputs.headerRules,
-    source.files.map(({ path }) => path),
-  ))
-    log.warn(warning);
+  // A shard does not see all paths: the last run warns.
+  const paths = source.files.map(({ path }) => path);
+  if (inputs.shard === undefined) for (const warning of unusedRules(inputs.headerRules, paths)) log.warn(warning);
   report.planned(plan);
   return plan;
 }
@@ -55,6 +56,7 @@ export async function planChanges(
 async function listObjects(
   { destination }: Inputs,
   { store, mayList, capabilities }: OpenBucket,
+  wanted: ReadonlySet<string> | undefined,
 ): Promise<ObjectIndex> {
   const { bucket, prefix } = destination;
   const place = `s3://${plain(`${bucket}/${prefix}`)}`;
@@ -63,8 +65,8 @@ async function listObjects(
     log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
     return { objects: new Map(), own: [] };
   }
-  const index = await indexObjects(store.list(prefix), prefix);
-  log.line(`${count(index.objects.size, 'object')} below ${place}`);
+  const index = await indexObjects(store.list(prefix), prefix, wanted);
+  log.line(`${count(index.objects.size, 'object')}${wanted ? ' of the share' : ''} below ${place}`);
   return index;
 }
 

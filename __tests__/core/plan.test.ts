@@ -609,7 +609,7 @@ describe('the manifest after a deploy', () => {
     uploads: ReturnType<typeof stored>[] = [],
     before?: KnownManifest,
     options: Partial<PlanOptions> = {},
-  ) => manifestAfter(planned, uploads, before, BY, { ...OPTIONS, ...options });
+  ) => manifestAfter(planned, uploads, { manifest: before }, BY, { ...OPTIONS, ...options });
   const of = (manifest: { entries: ReadonlyMap<string, Entry> }, path: string) =>
     manifest.entries.get(keyHash(`site/${path}`));
 

@@ -103,12 +103,13 @@ const LINE = /^([\w-]{16}) ([\x21-\x7e]{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of
 
 /** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
 export function saysMore(next: Manifest, before: Manifest | undefined): boolean {
-  for (const [name, entry] of next.entries) {
-    const known = before?.entries.get(name);
-    if (known === undefined || (Object.keys(entry) as (keyof Entry)[]).some((field) => entry[field] !== known[field]))
-      return true;
-  }
+  for (const [name, entry] of next.entries) if (!sameEntry(entry, before?.entries.get(name))) return true;
   return false;
+}
+
+/** Whether two entries say the same. */
+export function sameEntry(entry: Entry, other: Entry | undefined): boolean {
+  return other !== undefined && (Object.keys(entry) as (keyof Entry)[]).every((field) => entry[field] === other[field]);
 }
 
 function hash(data: string | Uint8Array, bytes: number): string {

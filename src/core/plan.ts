@@ -1,7 +1,7 @@
 import { DeployError } from '../errors.ts';
 import { type HeaderOptions, headersFor, phaseOf, sameHeaders } from './headers.ts';
 import { compareKeys, isOwnPath, type Prefix, toKey } from './key.ts';
-import { type Entry, headersFingerprint, keyHash, type Manifest } from './manifest.ts';
+import { type Entry, headersFingerprint, keyHash, type Manifest, sameEntry, saysMore } from './manifest.ts';
 import type {
   DeleteLimit,
   Kept,
@@ -13,6 +13,7 @@ import type {
   RemoteObject,
   Stale,
   StorageOptions,
+  Stored,
   Unchanged,
   Upload,
 } from './model.ts';
@@ -48,11 +49,17 @@ export interface KnownManifest extends Manifest {
   readonly lastModified: number;
 }
 
+/** What earlier runs remember. */
+export interface Memory {
+  readonly manifest: KnownManifest | undefined;
+  /** What shards have put since the manifest was written, newest first. */
+  readonly notes?: readonly KnownManifest[];
+}
+
 /** What a plan is made of beside the files. */
-export interface Known {
+export interface Known extends Memory {
   /** The objects below the prefix, by key. */
   readonly objects: ReadonlyMap<string, RemoteObject>;
-  readonly manifest: KnownManifest | undefined;
   /** By path, for those that `toDigest` names. */
   readonly digests: ReadonlyMap<string, Digest>;
   /** Headers of objects, by key, for those that `toAsk` names; undefined where they cannot be had. */
@@ -107,7 +114,7 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
     }
   }
   const stale = staleObjects(known, wanted, options);
-  const fates = stale.map((one) => ({ ...one, why: keptBecause(one, known.manifest, options) }));
+  const fates = stale.map((one) => ({ ...one, why: keptBecause(one, known, options) }));
   const deletions = fates.filter(({ why }) => why === undefined).map(({ object }) => object);
   checkDeletions(deletions.length, known.objects.size, options.maxDelete);
   return {
@@ -142,14 +149,14 @@ export function planRemoval(
 /** The files whose content decides, with the ETag of their object: those that have one of the same size. */
 export function toDigest(
   files: readonly LocalFile[],
-  known: Pick<Known, 'objects' | 'manifest'>,
+  known: Pick<Known, 'objects' | keyof Memory>,
   options: Pick<PlanOptions, 'prefix' | 'overwrite'>,
 ): { file: LocalFile; like: string | undefined }[] {
   if (!options.overwrite) return [];
   return files.flatMap((file): { file: LocalFile; like: string | undefined }[] => {
     const object = known.objects.get(toKey(options.prefix, file.path));
     if (object === undefined || object.size !== file.size) return [];
-    if (remembered(object, known.manifest)?.content !== undefined) return [{ file, like: undefined }];
+    if (remembered(object, known)?.content !== undefined) return [{ file, like: undefined }];
     return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag }] : [];
   });
 }
@@ -157,26 +164,33 @@ export function toDigest(
 /** The objects whose headers nobody remembers, though their content is right: they are asked for, once. */
 export function toAsk(
   files: readonly LocalFile[],
-  known: Pick<Known, 'objects' | 'manifest' | 'digests'>,
+  known: Pick<Known, 'objects' | 'digests' | keyof Memory>,
   prefix: Prefix,
 ): RemoteObject[] {
   return files.flatMap((file) => {
     const object = known.objects.get(toKey(prefix, file.path));
     const etag = known.digests.get(file.path)?.etag;
-    return object !== undefined && etag === object.etag && remembered(object, known.manifest)?.content === undefined
+    return object !== undefined && etag === object.etag && remembered(object, known)?.content === undefined
       ? [object]
       : [];
   });
 }
 
-/** The objects below the prefix by key, without the action's own and without the prefix's own folder marker. */
-export async function indexObjects(list: AsyncIterable<RemoteObject>, prefix: Prefix): Promise<ObjectIndex> {
+/**
+ * The objects below the prefix by key, without the action's own and without the prefix's own folder marker.
+ * @param wanted the only keys that matter, where that is not all: a shard keeps no more in memory than its share.
+ */
+export async function indexObjects(
+  list: AsyncIterable<RemoteObject>,
+  prefix: Prefix,
+  wanted?: ReadonlySet<string>,
+): Promise<ObjectIndex> {
   const objects = new Map<string, RemoteObject>();
   const own: RemoteObject[] = [];
   for await (const object of list) {
     const path = object.key.slice(prefix.length);
     if (isOwnPath(path)) own.push(object);
-    else if (path !== '') objects.set(object.key, object);
+    else if (path !== '' && wanted?.has(object.key) !== false) objects.set(object.key, object);
   }
   return { objects, own };
 }
@@ -188,10 +202,19 @@ export interface ObjectIndex {
 }
 
 /** The entry of an object that is still the one that was put: even the same bytes, put again, may have other headers. */
-function remembered(object: RemoteObject, manifest: KnownManifest | undefined): Entry | undefined {
-  const entry = manifest?.entries.get(keyHash(object.key));
-  const same = entry?.etag === object.etag && object.lastModified <= (manifest?.lastModified ?? 0);
-  return same ? entry : undefined;
+function remembered(object: RemoteObject, { manifest, notes = [] }: Memory): Entry | undefined {
+  if (manifest === undefined && notes.length === 0) return undefined;
+  const name = keyHash(object.key);
+  for (const note of notes) {
+    const entry = entryOf(object, name, note);
+    if (entry !== undefined) return entry;
+  }
+  return manifest && entryOf(object, name, manifest);
+}
+
+function entryOf(object: RemoteObject, name: string, { entries, lastModified }: KnownManifest): Entry | undefined {
+  const entry = entries.get(name);
+  return entry?.etag === object.etag && object.lastModified <= lastModified ? entry : undefined;
 }
 
 function compare(
@@ -208,7 +231,7 @@ function compare(
   const { key, etag } = object;
   const { content } = digest;
   const fingerprint = headersFingerprint(headers, options.storage);
-  const entry = remembered(object, known.manifest);
+  const entry = remembered(object, known);
   if (entry?.content !== undefined) {
     if (entry.content !== content) return 'content';
     return entry.headers === fingerprint ? { key, etag, content, headers: fingerprint, owned: entry.owned } : 'headers';
@@ -226,21 +249,17 @@ function compare(
 }
 
 /** What the source does not have, and since when: an object that somebody has put since is not what was stale. */
-function staleObjects({ objects, manifest }: Known, wanted: ReadonlySet<string>, { now }: PlanOptions): Stale[] {
-  return [...objects.values()]
+function staleObjects(known: Known, wanted: ReadonlySet<string>, { now }: PlanOptions): Stale[] {
+  return [...known.objects.values()]
     .filter(({ key }) => !wanted.has(key))
     .sort((a, b) => compareKeys(a.key, b.key))
-    .map((object) => ({ object, since: remembered(object, manifest)?.staleSince ?? now }));
+    .map((object) => ({ object, since: remembered(object, known)?.staleSince ?? now }));
 }
 
-function keptBecause(
-  { object, since }: Stale,
-  manifest: KnownManifest | undefined,
-  options: PlanOptions,
-): Kept['why'] | undefined {
+function keptBecause({ object, since }: Stale, memory: Memory, options: PlanOptions): Kept['why'] | undefined {
   if (options.delete === 'off') return 'delete off';
   if (options.deleteExclude(object.key.slice(options.prefix.length))) return 'excluded';
-  if (options.delete === 'owned' && !remembered(object, manifest)?.owned) return 'not ours';
+  if (options.delete === 'owned' && !remembered(object, memory)?.owned) return 'not ours';
   return options.now - since < options.deleteGrace ? 'grace' : undefined;
 }
 
@@ -259,8 +278,8 @@ function checkDeletions(deletions: number, objects: number, limit: DeleteLimit):
 /** What the next deploy will want to know: the manifest after the uploads of a plan, before its deletions. */
 export function manifestAfter(
   plan: Plan,
-  stored: readonly { key: string; etag: string; content: string; headers: ObjectHeaders; reason: Upload['reason'] }[],
-  before: KnownManifest | undefined,
+  stored: readonly Pick<Stored, 'key' | 'etag' | 'content' | 'headers' | 'reason'>[],
+  before: Memory,
   by: Manifest['by'],
   options: Pick<PlanOptions, 'storage' | 'delete'>,
 ): Manifest {
@@ -285,4 +304,26 @@ export function manifestAfter(
       entries.set(name, { etag: object.etag, content: undefined, headers: undefined, owned: false, staleSince: since });
   }
   return { by, entries };
+}
+
+/**
+ * What a shard has to tell the last run, of which it is not the manifest that tells: what it has put, and what it found to
+ * be right by other means. Undefined when its note, if it has one, says all of it.
+ */
+export function noteAfter(
+  plan: Plan,
+  stored: Parameters<typeof manifestAfter>[1],
+  before: Memory,
+  by: Manifest['by'],
+  options: Pick<PlanOptions, 'storage' | 'delete'>,
+): Manifest | undefined {
+  const { manifest, notes = [] } = before;
+  const put = new Set(stored.map(({ key }) => keyHash(key)));
+  const isNews = (name: string, entry: Entry) => put.has(name) || !sameEntry(entry, manifest?.entries.get(name));
+  const isNoted = (name: string) => notes.some(({ entries }) => entries.has(name));
+  const all = manifestAfter(plan, stored, before, by, options).entries;
+  const entries = new Map([...all].filter(([name, entry]) => isNews(name, entry) || isNoted(name)));
+  if (entries.size === 0) return undefined;
+  const next = { by, entries };
+  return plan.verified || saysMore(next, notes[0]) ? next : undefined;
 }
