@@ -2,8 +2,20 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { phaseOf } from '../../src/core/headers.ts';
 import { isOwnPath, manifestKey } from '../../src/core/key.ts';
-import type { LocalFile } from '../../src/core/model.ts';
-import { assetsOf, isNoteKey, MOST_SHARDS, nameOf, noteKey, parseShard, shareOf } from '../../src/core/shard.ts';
+import type { LocalFile, RemoteObject } from '../../src/core/model.ts';
+import type { KnownManifest } from '../../src/core/plan.ts';
+import {
+  assetsOf,
+  isNoteKey,
+  MOST_SHARDS,
+  nameOf,
+  noteKey,
+  notesAmong,
+  notesSince,
+  parseShard,
+  type Shard,
+  shareOf,
+} from '../../src/core/shard.ts';
 
 const fileOf = (path: string): LocalFile => ({ path, size: 1, version: '1' });
 const shards = (of: number) => Array.from({ length: of }, (_, index) => ({ number: index + 1, of }));
@@ -109,5 +121,59 @@ describe('the note of a shard', () => {
     's3-deploy/shards/2-of-8',
   ])('is not at %s', (key) => {
     expect(isNoteKey(key, '')).toBe(false);
+  });
+});
+
+describe('the notes that are read', () => {
+  const MANIFEST: KnownManifest = { by: { startedAt: 5, run: '1-1' }, entries: new Map(), lastModified: 2000 };
+  const object = (name: string, lastModified: number, size = 1): RemoteObject => ({
+    ...{ key: `docs/.s3-deploy/${name}`, size, etag: 'x', lastModified },
+  });
+  const noteOf = (run: string, lastModified: number, startedAt = 1): KnownManifest => ({
+    ...{ by: { startedAt, run }, entries: new Map(), lastModified },
+  });
+  const among = (listed: RemoteObject[], shard?: Shard, manifest?: KnownManifest) =>
+    notesAmong(listed, 'docs/', shard, manifest).map(({ key }) => key.replace('docs/.s3-deploy/', ''));
+  const since = (manifest: KnownManifest | undefined, ...notes: KnownManifest[]) =>
+    notesSince(manifest, notes).map(({ by }) => by.run);
+
+  test('are those of shards and no other, newest first', () => {
+    const listed = [
+      object('manifest', 9),
+      object('shards/1-of-8', 1),
+      object('shards/2-of-8', 3),
+      object('shards/x', 4),
+    ];
+    expect(among([...listed, object('shards/1-of-4', 2)])).toEqual(['shards/2-of-8', 'shards/1-of-4', 'shards/1-of-8']);
+  });
+
+  test('are no older than the manifest, which has the older ones', () => {
+    const listed = [object('shards/1-of-3', 1999), object('shards/2-of-3', 2000), object('shards/3-of-3', 2001)];
+    expect(among(listed, undefined, MANIFEST)).toEqual(['shards/3-of-3', 'shards/2-of-3']);
+  });
+
+  test('are for a shard its own alone', () => {
+    const listed = shards(8).map(({ number }) => object(`shards/${number}-of-8`, number));
+    expect(among([...listed, object('shards/2-of-4', 1)], { number: 2, of: 8 })).toEqual(['shards/2-of-8']);
+  });
+
+  test('are no more than a matrix can write, and no larger together than a manifest', () => {
+    const many = shards(200).flatMap(({ number }) => [
+      object(`shards/${number}-of-200`, 1),
+      object(`shards/${number}-of-201`, 2),
+    ]);
+    expect(among(many)).toHaveLength(MOST_SHARDS);
+    expect(among(many)[0]).toMatch(/-of-201$/);
+    const large = shards(8).map(({ number }) => object(`shards/${number}-of-8`, number, 100 * 1024 ** 2));
+    expect(among(large)).toEqual(['shards/8-of-8', 'shards/7-of-8']);
+  });
+
+  test('of the second of the manifest are those of a run that began after the one that wrote it', () => {
+    const [earlier, later] = [noteOf('earlier', 2000, 4), noteOf('later', 2000, 6)];
+    expect(since(MANIFEST, noteOf('older', 1000, 9), earlier, later, noteOf('newer', 3000))).toEqual([
+      'newer',
+      'later',
+    ]);
+    expect(since(undefined, earlier, noteOf('newer', 3000), later)).toEqual(['newer', 'later', 'earlier']);
   });
 });
