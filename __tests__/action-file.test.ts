@@ -37,6 +37,7 @@ const OTHER: Record<string, string | Record<string, string>> = {
   'source-dir': 'dist',
   include: '*.html',
   exclude: '*.map',
+  shard: '2/8',
   delete: 'true',
   'delete-exclude': 'keep/**',
   'delete-grace': '7d',

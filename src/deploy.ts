@@ -4,7 +4,8 @@ import type { OpenBucket } from './bucket.ts';
 import { planChanges } from './changes.ts';
 import type { DeployId } from './core/manifest.ts';
 import type { Outcome, Plan } from './core/model.ts';
-import { indexObjects, manifestAfter } from './core/plan.ts';
+import { indexObjects } from './core/object-index.ts';
+import { manifestAfter } from './core/plan.ts';
 import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
 import type { ManifestFile } from './manifest-file.ts';
@@ -58,7 +59,7 @@ export async function deploy(first: Plan, deployment: Deployment, report: Report
 /** Writes the manifest; false when it is not the one that was read any more. */
 async function remember(plan: Plan, outcome: Outcome, { inputs, manifest, by }: Deployment): Promise<boolean> {
   if (!inputs.overwrite) return true; // The manifest would be overwritten.
-  return manifest.write(manifestAfter(plan, outcome.uploaded, manifest.manifest, by, inputs), plan.verified);
+  return manifest.write(manifestAfter(plan, outcome.uploaded, manifest, by, inputs), plan.verified);
 }
 
 /**
@@ -72,7 +73,8 @@ async function hasRevived({ revived }: Plan, { inputs, bucket }: Deployment): Pr
   return revived.every((key) => objects.has(key));
 }
 
-function throwIfFailed(outcome: Outcome, plan: Plan): void {
+/** Ends a run whose outcome has failures. @throws DeployError the first of them, with how many there are. */
+export function throwIfFailed(outcome: Outcome, plan: Plan): void {
   const error = errorOf(outcome, plan);
   if (error !== undefined) throw error;
 }

@@ -9,6 +9,7 @@ import type { CacheControl, DeleteLimit, StorageOptions } from './core/model.ts'
 import { DEFAULT_SIZES, LARGEST_PART, SMALLEST_PART, type UploadSizes } from './core/parts.ts';
 import type { DeleteMode } from './core/plan.ts';
 import type { ProbeInput } from './core/probe-form.ts';
+import { MOST_SHARDS, parseShard, type Shard } from './core/shard.ts';
 import { plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
 import { mask } from './report/masks.ts';
@@ -48,6 +49,8 @@ export interface Inputs {
   /** As it was given. */
   readonly sourceName: string;
   readonly filter: SourceFilter;
+  /** This run uploads its share of the assets and no more. */
+  readonly shard: Shard | undefined;
   readonly delete: DeleteMode;
   /** Paths below the prefix that are never deleted. */
   readonly deleteExclude: (path: string) => boolean;
@@ -84,6 +87,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
   const endpoint = url('endpoint', env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL);
   const asked = choice('mode', ['deploy', 'plan', 'probe', 'remove'] as const);
   const dryRun = flag('dry-run', false);
+  const shard = shardInput();
   const mode = dryRun && asked === 'deploy' ? 'plan' : asked;
   const role = matching(
     'role-to-assume',
@@ -132,7 +136,8 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     sourceDir:
       mode === 'probe' || mode === 'remove' ? undefined : resolve(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
     filter: sourceFilter(lines('include'), lines('exclude')),
-    delete: deleteMode(),
+    shard,
+    delete: deleteMode(shard),
     deleteExclude: globs('delete-exclude', lines('delete-exclude')),
     deleteGrace: seconds('delete-grace'),
     maxDelete: deleteLimit(),
@@ -187,6 +192,8 @@ function checked(inputs: Inputs): Inputs {
       },
     );
   }
+  if (mode === 'remove' && inputs.shard !== undefined)
+    refuse('shard', 'is given with mode: remove', 'One run removes everything below the prefix: leave it out.');
   if (showPolicies && mode !== 'probe')
     refuse('show-policies', 'is for mode: probe', 'Set mode: probe, or leave it out.');
   if (probe === 'off' && mode === 'probe')
@@ -322,9 +329,22 @@ function sessionPolicy(): string {
   );
 }
 
-function deleteMode(): DeleteMode {
-  if (text('delete') === 'owned') return 'owned';
-  return flag('delete', false) ? 'all' : 'off';
+/** A shard deletes nothing; as it shares its inputs with the last run, they may say so. */
+function deleteMode(shard: Shard | undefined): DeleteMode {
+  const asked = text('delete') === 'owned' ? 'owned' : flag('delete', false) ? 'all' : 'off';
+  return shard === undefined ? asked : 'off';
+}
+
+function shardInput(): Shard | undefined {
+  const value = text('shard');
+  if (value === undefined) return undefined;
+  const shard = parseShard(value);
+  if (shard !== undefined) return shard;
+  throw invalid(
+    'shard',
+    `'${plain(value, 100)}' is not a share`,
+    `Give a number from 1 and of how many, at most ${MOST_SHARDS}: 2/8. In a matrix: \${{ matrix.shard }}/8.`,
+  );
 }
 
 const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };

@@ -12,6 +12,7 @@ import { showPolicies } from './policies.ts';
 import { removeAll } from './remove.ts';
 import { Report } from './report/report.ts';
 import { signIn } from './session.ts';
+import { uploadShare } from './shard.ts';
 import { NO_SOURCE } from './site/scan.ts';
 import { readSource } from './source.ts';
 
@@ -53,9 +54,10 @@ async function run(world: World, caller: Caller, report: Report): Promise<void> 
   if (mode === 'remove') return removeAll(inputs, bucket, report, world.signal);
 
   const by = { ...world.deploy, startedAt: caller.clock.atStore(world.deploy.startedAt) };
-  const manifest = new ManifestFile(bucket.store, inputs.destination.prefix);
+  const manifest = new ManifestFile(bucket.store, inputs.destination.prefix, inputs.shard);
   const plan = await report.step('Plan', () => planChanges(inputs, source, bucket, manifest, by, report));
   if (mode === 'plan') return;
 
-  await deploy(plan, { inputs, source, bucket, manifest, by, signal: world.signal }, report);
+  const carryOut = inputs.shard === undefined ? deploy : uploadShare;
+  await carryOut(plan, { inputs, source, bucket, manifest, by, signal: world.signal }, report);
 }

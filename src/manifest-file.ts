@@ -3,10 +3,12 @@ import { describe } from './core/explain.ts';
 import { manifestKey, type Prefix } from './core/key.ts';
 import { type DeployId, decodeManifest, encodeManifest, type Manifest, saysMore } from './core/manifest.ts';
 import type { Body, ObjectStore, RemoteObject } from './core/model.ts';
-import type { KnownManifest } from './core/plan.ts';
+import type { KnownManifest, Memory } from './core/plan.ts';
+import { noteKey, notesAmong, type Shard } from './core/shard.ts';
 import { bytes } from './core/text.ts';
 import { DeployError } from './errors.ts';
 import { log } from './report/log.ts';
+import { readNotes } from './shard-notes.ts';
 
 /** A manifest of a million objects has a fifth of this. */
 const MOST_BYTES = 256 * 1024 ** 2;
@@ -14,27 +16,44 @@ const MOST_BYTES = 256 * 1024 ** 2;
 /** Of nobody's business but the next deploy's. */
 const HEADERS = { contentType: 'application/gzip', cacheControl: 'private, no-store' };
 
-/** The manifest of a prefix in the bucket: read once, and written on the condition that nobody else has written it since. */
-export class ManifestFile {
+/**
+ * The manifest of a prefix in the bucket: read once, and written on the condition that nobody else has written it since.
+ * With it, what shards have noted since.
+ */
+export class ManifestFile implements Memory {
   manifest: KnownManifest | undefined;
+  notes: readonly KnownManifest[] = [];
   readonly #store: ObjectStore;
+  readonly #prefix: Prefix;
+  /** The shard that this run is, if it is one. */
+  readonly #shard: Shard | undefined;
   readonly #key: string;
   /** The ETag that was listed, or read; undefined when there was none. */
   #etag: string | undefined;
   #saidUnconditional = false;
 
-  constructor(store: ObjectStore, prefix: Prefix) {
+  constructor(store: ObjectStore, prefix: Prefix, shard?: Shard) {
     this.#store = store;
+    this.#prefix = prefix;
+    this.#shard = shard;
     this.#key = manifestKey(prefix);
   }
 
   /**
-   * Reads the manifest, if the listing has one: where listings are limited to the prefix, asking for a missing key is
-   * denied. What cannot be read or understood is as good as none.
+   * Reads the manifest and the notes, if the listing has them: where listings are limited to the prefix, asking for a
+   * missing key is denied. What cannot be read or understood is as good as none.
    * @returns false when it has been written since the listing, which then tells nothing of what it says.
    * @throws DeployError SUPERSEDED when it is of a deploy that began later than ours.
    */
   async read(listed: readonly RemoteObject[], ours: DeployId): Promise<boolean> {
+    this.notes = [];
+    if (!(await this.#readManifest(listed, ours))) return false;
+    const notes = notesAmong(listed, this.#prefix, this.#shard, this.manifest);
+    this.notes = await readNotes(notes, this.#store, this.manifest);
+    return true;
+  }
+
+  async #readManifest(listed: readonly RemoteObject[], ours: DeployId): Promise<boolean> {
     this.manifest = undefined;
     this.#etag = undefined;
     const there = listed.find(({ key }) => key === this.#key);
@@ -65,13 +84,19 @@ export class ManifestFile {
     return etag === undefined || etag === this.#etag;
   }
 
+  /** Writes the note of this shard, in the form of a manifest. */
+  async note(next: Manifest): Promise<void> {
+    if (this.#shard !== undefined)
+      await this.#store.put(noteKey(this.#prefix, this.#shard), bodyOf(encodeManifest(next)), HEADERS);
+  }
+
   /**
-   * Writes the manifest, unless it would tell nothing new.
+   * Writes the manifest, unless it would tell nothing new. Where there are notes it is written, to be newer than they are.
    * @param verified objects were looked at, and the manifest is to be newer than they are.
    * @returns false when another deploy has written it since it was read.
    */
   async write(next: Manifest, verified: boolean): Promise<boolean> {
-    if (!verified && !saysMore(next, this.manifest)) return true;
+    if (!verified && this.notes.length === 0 && !saysMore(next, this.manifest)) return true;
     const body = bodyOf(encodeManifest(next));
     const condition = this.#etag === undefined ? 'absent' : { etag: this.#etag };
     const put = await this.#store.put(this.#key, body, HEADERS, condition);

@@ -1,10 +1,11 @@
 import { setImmediate as otherWork } from 'node:timers/promises';
 import type { OpenBucket } from './bucket.ts';
 import { eachOf } from './core/each-of.ts';
-import { manifestKey, toKey } from './core/key.ts';
+import { isOwnPath, manifestKey, type Prefix, toKey } from './core/key.ts';
 import type { DeployId } from './core/manifest.ts';
 import type { LocalFile, RemoteObject } from './core/model.ts';
-import { type Digest, type KnownManifest, ObjectIndex, toDigest } from './core/plan.ts';
+import { ObjectIndex } from './core/object-index.ts';
+import { type Candidate, type Digest, type Memory, toDigest } from './core/plan.ts';
 import { count, plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
@@ -14,9 +15,8 @@ import { digestOf } from './site/digest.ts';
 import type { Source } from './site/scan.ts';
 
 /** What a plan is made of, but for the headers that nobody remembers. */
-export interface Survey {
+export interface Survey extends Memory {
   readonly objects: ObjectIndex['objects'];
-  readonly manifest: KnownManifest | undefined;
   /** By path, of the files whose content decides. */
   readonly digests: ReadonlyMap<string, Digest>;
 }
@@ -56,10 +56,10 @@ async function lookOnce(
   if (!mayList) {
     if (capabilities.conditionalWrites === false) throw cannotAppend(place);
     log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
-    return { objects: new Map(), manifest: undefined, digests: new Map() };
+    return { objects: new Map(), manifest: undefined, notes: [], digests: new Map() };
   }
   const files = new Map(source.files.map((file) => [toKey(prefix, file.path), file]));
-  const index = new ObjectIndex(prefix);
+  const index = new ObjectIndex(prefix, inputs.shard && files);
   const comparison = new Comparison(inputs, files);
   let read: Promise<boolean> | undefined;
   const pages = store.list(prefix, [...files.keys()])[Symbol.asyncIterator]();
@@ -70,18 +70,25 @@ async function lookOnce(
     if (done) break;
     index.add(page);
     comparison.add(page);
-    if (!inputs.overwrite || read !== undefined || !page.some(({ key }) => key === manifestKey(prefix))) continue;
+    if (!inputs.overwrite || read !== undefined || !showsAllOfOurs(page, prefix)) continue;
     read = manifest.read(index.own, by);
     read.then(
-      () => comparison.begin(manifest.manifest),
+      () => comparison.begin(manifest),
       () => undefined,
     );
   }
-  log.line(`${count(index.objects.size, 'object')} below ${place}`);
+  log.line(`${count(index.objects.size, 'object')}${inputs.shard ? ' of the share' : ''} below ${place}`);
   if (inputs.overwrite && !(await (read ?? manifest.read(index.own, by)))) return undefined;
-  comparison.begin(manifest.manifest);
+  comparison.begin(manifest);
   await comparison.finish();
-  return { objects: index.objects, manifest: manifest.manifest, digests: comparison.digests };
+  const { manifest: known, notes } = manifest;
+  return { objects: index.objects, manifest: known, notes, digests: comparison.digests };
+}
+
+/** Whether a page has the manifest, and goes on to keys that are not the action's own: then there are no more of those. */
+function showsAllOfOurs(page: readonly RemoteObject[], prefix: Prefix): boolean {
+  const last = page.at(-1)?.key.slice(prefix.length) ?? '';
+  return !isOwnPath(last) && page.some(({ key }) => key === manifestKey(prefix));
 }
 
 /** Digests the files whose content decides whether their objects are the same. */
@@ -91,9 +98,9 @@ class Comparison {
   readonly #files: ReadonlyMap<string, LocalFile>;
   /** Objects that nobody has looked at yet. */
   #listed: RemoteObject[] = [];
-  #manifest: { known: KnownManifest | undefined } | undefined;
+  #memory: Memory | undefined;
   readonly #begun = Promise.withResolvers<void>();
-  #work: { file: LocalFile; like: string | undefined }[] = [];
+  #work: Candidate[] = [];
 
   constructor(inputs: Inputs, files: ReadonlyMap<string, LocalFile>) {
     this.#inputs = inputs;
@@ -106,19 +113,18 @@ class Comparison {
   }
 
   /** What is remembered is known: only now can be told what is to be read. */
-  begin(known: KnownManifest | undefined): void {
-    this.#manifest ??= { known };
+  begin({ manifest, notes = [] }: Memory): void {
+    this.#memory ??= { manifest, notes };
     this.#begun.resolve();
     this.#plan();
   }
 
   #plan(): void {
-    if (this.#manifest === undefined) return;
+    if (this.#memory === undefined) return;
     const { prefix } = this.#inputs.destination;
     const objects = new Map(this.#listed.map((object) => [object.key, object]));
     const files = this.#listed.flatMap(({ key }) => this.#files.get(key) ?? []);
-    const known = { objects, manifest: this.#manifest.known };
-    this.#work.push(...toDigest(files, known, { ...this.#inputs, prefix }));
+    this.#work.push(...toDigest(files, { objects, ...this.#memory }, { ...this.#inputs, prefix }));
     this.#listed = [];
   }
 
@@ -146,8 +152,10 @@ class Comparison {
     const next = this.#work.pop();
     if (next === undefined) return;
     const { sourceDir = '.', sizes } = this.#inputs;
-    const digest = digestOf(sourceDir, next.file, next.like, sizes);
-    this.digests.set(next.file.path, digest instanceof Promise ? await digest : digest);
+    const { file, like, entry } = next;
+    const found = digestOf(sourceDir, file, like, sizes);
+    const { content, etag } = found instanceof Promise ? await found : found;
+    this.digests.set(file.path, { content, etag, entry });
   }
 }
 

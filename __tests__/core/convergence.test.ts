@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { headersFor, sameHeaders } from '../../src/core/headers.ts';
+import { headersFor, phaseOf, sameHeaders } from '../../src/core/headers.ts';
 import { isOwnPath, manifestKey, type Prefix, parseDestination } from '../../src/core/key.ts';
 import type { StorageOptions } from '../../src/core/model.ts';
 import type { DeleteMode, PlanOptions } from '../../src/core/plan.ts';
+import type { Shard } from '../../src/core/shard.ts';
 import { type Item, keysOf, MemoryBucket, type Tree, touched } from './memory-bucket.ts';
 
 const OPTIONS: PlanOptions = {
@@ -130,6 +131,13 @@ type Event =
       readonly tree: Tree;
       readonly killedAfter: number | undefined;
     }
+  | {
+      readonly kind: 'shard';
+      readonly shard: Shard;
+      readonly options: Options;
+      readonly tree: Tree;
+      readonly killedAfter: number | undefined;
+    }
   | { readonly kind: 'put'; readonly path: string; readonly content: string }
   | { readonly kind: 'delete'; readonly path: string }
   | { readonly kind: 'break the manifest' }
@@ -169,6 +177,13 @@ const wait: fc.Arbitrary<Event> = fc.record({
   kind: fc.constant('wait' as const),
   seconds: fc.constantFrom(1, 60, 100),
 });
+const shard: fc.Arbitrary<Event> = fc.record({
+  kind: fc.constant('shard' as const),
+  shard: fc.constantFrom({ number: 1, of: 1 }, { number: 1, of: 2 }, { number: 2, of: 2 }),
+  options,
+  tree: treeOf(few, 5),
+  killedAfter: fc.option(fc.nat(2), { nil: undefined }),
+});
 const broken: fc.Arbitrary<Event> = fc.constant({ kind: 'break the manifest' as const });
 
 /** A site, and what happens to it. */
@@ -192,7 +207,16 @@ class Site {
     else if (event.kind === 'delete') bucket.items.delete(prefix + event.path);
     else if (event.kind === 'break the manifest') bucket.put(manifestKey(prefix), '<html>');
     else if (event.kind === 'wait') this.now += event.seconds;
-    else {
+    else if (event.kind === 'shard') {
+      const before = new Map(pages(bucket, prefix));
+      const options = this.optionsOf(event.options);
+      const { plan } = await bucket.deployShare(event.tree, options, event.shard, event.killedAfter);
+      const put = new Set(touched(plan).map((key) => key.slice(prefix.length)));
+      expect([...put].filter((path) => phaseOf(path) !== 'assets' || !Object.hasOwn(event.tree, path))).toEqual([]);
+      const after = new Map(pages(bucket, prefix));
+      for (const [path, item] of before) if (!put.has(path)) expect(after.get(path)).toBe(item);
+      for (const path of after.keys()) expect(before.has(path) || put.has(path)).toBe(true);
+    } else {
       const before = new Map(pages(bucket, prefix));
       await bucket.deploy(event.tree, this.optionsOf(event.options), event.killedAfter);
       check(before, event);
@@ -207,10 +231,16 @@ class Site {
 }
 
 describe('whatever happens to a site', () => {
-  const events = fc.array(fc.oneof({ weight: 3, arbitrary: deployOf(options, true) }, ...strangers, wait, broken), {
-    minLength: 1,
-    maxLength: 8,
-  });
+  const events = fc.array(
+    fc.oneof(
+      { weight: 3, arbitrary: deployOf(options, true) },
+      { weight: 2, arbitrary: shard },
+      ...strangers,
+      wait,
+      broken,
+    ),
+    { minLength: 1, maxLength: 8 },
+  );
 
   test('a deploy deletes only what its inputs allow, and makes the rest what its source says', async () => {
     await fc.assert(

@@ -8,16 +8,19 @@ import {
   saysMore,
 } from '../../src/core/manifest.ts';
 import type { LocalFile, ObjectHeaders, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';
+import { indexObjects } from '../../src/core/object-index.ts';
 import {
   type Digest,
-  indexObjects,
-  type Known,
+  type KnownManifest,
+  type Memory,
   manifestAfter,
+  noteAfter,
   type PlanOptions,
   planDeploy,
   toAsk,
   toDigest,
 } from '../../src/core/plan.ts';
+import { assetsOf, noteKey, notesAmong, notesSince, type Shard, shareOf } from '../../src/core/shard.ts';
 
 /** An object as it lies in the bucket. */
 export interface Item {
@@ -65,23 +68,22 @@ export class MemoryBucket {
     }
   }
 
-  /** What a deploy of this tree would do, and what it was planned with: the same steps as of the action. */
-  async plan(tree: Tree, options: PlanOptions): Promise<Planned> {
+  /** What a deploy of this tree would do, or a shard of it, and what it was planned with: the same steps as of the action. */
+  async plan(tree: Tree, options: PlanOptions, shard?: Shard): Promise<Planned> {
     const { prefix } = options;
-    const files = Object.entries(tree).map(
-      ([path, content]): LocalFile => ({ path, size: content.length, version: '' }),
-    );
-    const { objects } = await indexObjects(this.list(prefix), prefix);
-    const there = this.items.get(manifestKey(prefix));
-    const read = there === undefined ? undefined : decodeManifest(Buffer.from(there.content, 'latin1'));
-    const manifest = read === undefined ? undefined : { ...read, lastModified: there?.lastModified ?? 0 };
-    const known = { objects, manifest };
+    const all = Object.entries(tree).map(([path, content]): LocalFile => ({ path, size: content.length, version: '' }));
+    const files = shard === undefined ? all : shareOf(assetsOf(all), shard);
+    const wanted = shard && new Set(files.map(({ path }) => toKey(prefix, path)));
+    const { objects, own } = await indexObjects(this.list(prefix), prefix, wanted);
+    const manifest = this.#read(manifestKey(prefix));
+    const notes = notesAmong(own, prefix, shard, manifest).flatMap(({ key }) => this.#read(key) ?? []);
+    const known = { objects, manifest, notes: notesSince(manifest, notes) };
     const digests = new Map<string, Digest>();
     for (const { file, like } of toDigest(files, known, options))
       digests.set(file.path, digestOf(tree[file.path] ?? '', like));
     const asked = toAsk(files, { ...known, digests }, prefix);
     const headers = new Map(asked.map(({ key }) => [key, this.items.get(key)?.headers]));
-    return { plan: planDeploy(files, { ...known, digests, headers }, options), asked, manifest };
+    return { plan: planDeploy(files, { ...known, digests, headers }, options), asked, memory: known };
   }
 
   /**
@@ -90,18 +92,40 @@ export class MemoryBucket {
    */
   async deploy(tree: Tree, options: PlanOptions, uploads = Number.POSITIVE_INFINITY): Promise<Planned> {
     const planned = await this.plan(tree, options);
-    const { plan, manifest } = planned;
+    const { plan, memory } = planned;
+    const stored = this.#upload(tree, plan, options, uploads);
+    if (stored === undefined) return planned;
+    const next = manifestAfter(plan, stored, memory, this.#by(), options);
+    const isNews = plan.verified || (memory.notes ?? []).length > 0 || saysMore(next, memory.manifest);
+    if (options.overwrite && isNews) this.#write(manifestKey(options.prefix), next);
+    for (const { key } of plan.deletions) this.items.delete(key);
+    return planned;
+  }
+
+  /** Carries out the share of a shard, as the action does; it leaves no note when it was killed. */
+  async deployShare(
+    tree: Tree,
+    options: PlanOptions,
+    shard: Shard,
+    uploads = Number.POSITIVE_INFINITY,
+  ): Promise<Planned> {
+    const planned = await this.plan(tree, { ...options, delete: 'off' }, shard);
+    const stored = this.#upload(tree, planned.plan, options, uploads);
+    if (stored === undefined || !options.overwrite) return planned;
+    const note = noteAfter(planned.plan, stored, planned.memory, this.#by(), { ...options, delete: 'off' });
+    if (note !== undefined) this.#write(noteKey(options.prefix, shard), note);
+    return planned;
+  }
+
+  /** Puts what a plan says; undefined when it was killed meanwhile. */
+  #upload(tree: Tree, plan: Plan, options: PlanOptions, most: number) {
     const wanted = plan.phases.flatMap((phase) => phase.uploads);
-    const stored = wanted.slice(0, uploads).map((upload) => {
+    const stored = wanted.slice(0, most).map((upload) => {
       const content = tree[upload.file.path] ?? '';
       const { etag } = this.put(upload.key, content, { headers: upload.headers, storage: options.storage, by: 'us' });
       return { ...upload, etag, content: digestOf(content, undefined).content };
     });
-    if (uploads < wanted.length) return planned;
-    const next = manifestAfter(plan, stored, manifest, { startedAt: this.#now, run: '1-1' }, options);
-    if (options.overwrite && (plan.verified || saysMore(next, manifest))) this.#write(options.prefix, next);
-    for (const { key } of plan.deletions) this.items.delete(key);
-    return planned;
+    return most < wanted.length ? undefined : stored;
   }
 
   /** What a prefix holds, by path. */
@@ -110,8 +134,18 @@ export class MemoryBucket {
     return new Map(inside.map(([key, item]) => [key.slice(prefix.length), item]));
   }
 
-  #write(prefix: Prefix, manifest: Manifest): void {
-    this.put(manifestKey(prefix), encodeManifest(manifest).toString('latin1'), { by: 'us' });
+  #by() {
+    return { startedAt: this.#now, run: '1-1' };
+  }
+
+  #read(key: string): KnownManifest | undefined {
+    const there = this.items.get(key);
+    const read = there === undefined ? undefined : decodeManifest(Buffer.from(there.content, 'latin1'));
+    return there && read && { ...read, lastModified: there.lastModified };
+  }
+
+  #write(key: string, manifest: Manifest): void {
+    this.put(key, encodeManifest(manifest).toString('latin1'), { by: 'us' });
   }
 
   #at(key: string): Item {
@@ -124,7 +158,7 @@ export class MemoryBucket {
 export interface Planned {
   readonly plan: Plan;
   readonly asked: readonly RemoteObject[];
-  readonly manifest: Known['manifest'];
+  readonly memory: Memory;
 }
 
 /** Every key that a plan would write or delete. */

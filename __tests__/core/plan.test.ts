@@ -1,15 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import { headersFor } from '../../src/core/headers.ts';
 import type { Prefix } from '../../src/core/key.ts';
-import { type Entry, headersFingerprint, keyHash, saysMore } from '../../src/core/manifest.ts';
+import { type Entry, headersFingerprint, keyHash, type Manifest, saysMore } from '../../src/core/manifest.ts';
 import type { DeleteLimit, LocalFile, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';
+import { indexObjects } from '../../src/core/object-index.ts';
 import {
   type DeleteMode,
   type Digest,
-  indexObjects,
   type Known,
   type KnownManifest,
+  type Memory,
   manifestAfter,
+  noteAfter,
   type PlanOptions,
   planDeploy,
   planRemoval,
@@ -71,9 +73,10 @@ interface Scene extends Partial<Omit<Known, 'objects' | 'digests'>> {
   readonly digests?: Record<string, Digest>;
 }
 
-const knownOf = ({ objects = [], manifest, digests = {}, headers = new Map() }: Scene): Known => ({
+const knownOf = ({ objects = [], manifest, notes = [], digests = {}, headers = new Map() }: Scene): Known => ({
   objects: bucketOf(...objects),
   manifest,
+  notes,
   digests: new Map(Object.entries(digests)),
   headers,
 });
@@ -493,7 +496,7 @@ describe('only those files are read for a plan whose bytes decide', () => {
   ])('%s', (_what, there, manifest, read) => {
     const a = file('a');
     const known = knownOf({ objects: [there], manifest });
-    expect(toDigest([a], known, OPTIONS)).toEqual(read === undefined ? [] : [{ file: a, ...read }]);
+    expect(toDigest([a], known, OPTIONS)).toMatchObject(read === undefined ? [] : [{ file: a, ...read }]);
   });
 });
 
@@ -561,6 +564,12 @@ describe('the objects below a prefix', () => {
     expect(own).toEqual([]);
   });
 
+  test('are for a shard those of its share, beside what is our own', async () => {
+    const list = listing('site/.s3-deploy/manifest', 'site/a', 'site/b', 'site/c');
+    const { objects, own } = await indexObjects(list, 'site/', new Set(['site/b', 'site/d']));
+    expect([[...objects.keys()], own.length]).toEqual([['site/b'], 1]);
+  });
+
   test('of the whole bucket', async () => {
     const { objects } = await index('', 'a', '.s3-deploy/manifest', 'site/.s3-deploy/x');
     expect([...objects.keys()]).toEqual(['a', 'site/.s3-deploy/x']);
@@ -609,7 +618,7 @@ describe('the manifest after a deploy', () => {
     uploads: ReturnType<typeof stored>[] = [],
     before?: KnownManifest,
     options: Partial<PlanOptions> = {},
-  ) => manifestAfter(planned, uploads, before, BY, { ...OPTIONS, ...options });
+  ) => manifestAfter(planned, uploads, { manifest: before }, BY, { ...OPTIONS, ...options });
   const of = (manifest: { entries: ReadonlyMap<string, Entry> }, path: string) =>
     manifest.entries.get(keyHash(`site/${path}`));
 
@@ -712,5 +721,76 @@ describe('the manifest after a deploy', () => {
     expect(plan([file('a')], adopted).verified).toBe(true);
     // What it says is the same; that it is newer than the object is what makes the object known.
     expect(plan([file('a')], { ...remembered, objects: [] }).verified).toBe(true);
+  });
+});
+
+describe('what shards have noted', () => {
+  const digests = { a: { content: CONTENT, etag: undefined } };
+  const there = (etag = 'opaque', lastModified = WRITTEN) => [object('site/a', etag, 1, lastModified)];
+  const note = (more: Partial<Entry> = {}, lastModified = WRITTEN) =>
+    remembering({ a: entry('a', { etag: 'opaque', ...more }) }, lastModified);
+  const OTHER_HEADERS = { headers: 'otherheaders' };
+
+  test.each<[string, Scene, string | undefined]>([
+    ['counts without a manifest', { objects: there(), notes: [note()] }, undefined],
+    ['counts before the manifest', { objects: there(), notes: [note()], manifest: note(OTHER_HEADERS) }, undefined],
+    ['counts before what was noted earlier', { objects: there(), notes: [note(), note(OTHER_HEADERS)] }, undefined],
+    ['tells of other headers', { objects: there(), notes: [note(OTHER_HEADERS)], manifest: note() }, 'headers'],
+    [
+      'is of another object: the manifest counts',
+      { objects: there(), notes: [note({ etag: 'x' })], manifest: note() },
+      undefined,
+    ],
+    ['is of another object, and so is the manifest', { objects: there(), notes: [note({ etag: 'x' })] }, 'unverified'],
+    ['is older than its object', { objects: there('opaque', WRITTEN + 1), notes: [note()] }, 'unverified'],
+    [
+      'is older than its object, the next is not',
+      { objects: there('opaque', WRITTEN + 1), notes: [note(OTHER_HEADERS), note({}, WRITTEN + 1)] },
+      undefined,
+    ],
+  ])('%s', (_what, scene, expected) => {
+    expect(fate(plan([file('a')], { digests, ...scene }))).toBe(expected);
+  });
+
+  test('makes an object ours to delete, and stale from when the source has lost it', () => {
+    const scene = { objects: there(), notes: [note()] };
+    expect(pathsOf(plan([], scene, { delete: 'owned' }).deletions)).toEqual(['a']);
+    expect(plan([], scene, { delete: 'owned', deleteGrace: 10 }).stale).toMatchObject([{ since: NOW }]);
+  });
+
+  const noted = (planned: Plan, before: Memory, uploads: ReturnType<typeof stored>[] = []) =>
+    noteAfter(planned, uploads, before, BY, { ...OPTIONS, delete: 'off' });
+  const stored = (path: string, etag = 'opaque') => ({
+    ...{ key: `site/${path}`, etag, content: CONTENT, reason: 'new' as const },
+    headers: headersFor(path, OPTIONS),
+  });
+  const namesIn = (next: Manifest | undefined) => next && [...next.entries.keys()];
+
+  test('is what was put, also where the manifest says the same of an older object', () => {
+    const planned = plan([file('a')]);
+    expect(namesIn(noted(planned, { manifest: undefined }, [stored('a')]))).toEqual([keyHash('site/a')]);
+    expect(namesIn(noted(planned, { manifest: note() }, [stored('a')]))).toEqual([keyHash('site/a')]);
+  });
+
+  test('is not what the manifest says', () => {
+    const scene = { objects: there(), manifest: note(), digests };
+    expect(noted(plan([file('a')], scene), scene)).toBeUndefined();
+  });
+
+  test('is kept, but not written again, when the shard runs again', () => {
+    const scene = { objects: [...there(), object('site/b')], notes: [note()], digests };
+    expect(noted(plan([file('a')], scene), { manifest: undefined, notes: scene.notes })).toBeUndefined();
+    const more = noted(plan([file('a'), file('c')], scene), { manifest: undefined, notes: scene.notes }, [stored('c')]);
+    expect(namesIn(more)?.sort()).toEqual([keyHash('site/a'), keyHash('site/c')].sort());
+  });
+
+  test('keeps what the manifest says of an older object alike', () => {
+    const scene = { objects: there('opaque', WRITTEN + 1), manifest: note(), notes: [note({}, WRITTEN + 1)], digests };
+    const more = noted(plan([file('a'), file('c')], scene), scene, [stored('c')]);
+    expect(namesIn(more)).toContain(keyHash('site/a'));
+  });
+
+  test('holds nothing that failed', () => {
+    expect(noted(plan([file('a')]), { manifest: undefined })).toBeUndefined();
   });
 });

@@ -46,10 +46,11 @@ export interface HeaderRule {
 
 /** The headers that a file is stored with. */
 export function headersFor(path: string, { cacheControl, headerRules }: HeaderOptions): ObjectHeaders {
-  const headers: Record<string, string | undefined> = {
-    contentType: contentType(path),
-    cacheControl: cacheControlFor(path, cacheControl),
-  };
+  const type = contentType(path);
+  const cached = cacheControlFor(path, cacheControl);
+  if (headerRules.length === 0)
+    return cached === undefined ? { contentType: type } : { contentType: type, cacheControl: cached };
+  const headers: Record<string, string | undefined> = { contentType: type, cacheControl: cached };
   const metadata: Record<string, string | undefined> = {};
   for (const rule of headerRules) {
     if (!rule.matches(path)) continue;
@@ -58,8 +59,11 @@ export function headersFor(path: string, { cacheControl, headerRules }: HeaderOp
   }
   const given = withoutAbsent(headers);
   const meta = withoutAbsent(metadata);
-  const type = given.contentType ?? 'application/octet-stream';
-  return { ...given, contentType: type, ...(Object.keys(meta).length > 0 && { metadata: meta }) };
+  return {
+    ...given,
+    contentType: given.contentType ?? 'application/octet-stream',
+    ...(Object.keys(meta).length > 0 && { metadata: meta }),
+  };
 }
 
 /**

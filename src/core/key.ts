@@ -77,6 +77,11 @@ export function manifestKey(prefix: Prefix): string {
   return `${prefix}${OWN_SEGMENT}/manifest`;
 }
 
+/** The folder of the notes in which shards tell what they have put. */
+export function shardFolder(prefix: Prefix): Prefix {
+  return `${prefix}${OWN_SEGMENT}/shards/`;
+}
+
 /** The key of a file: its path, `/`-separated and relative to the source, below the prefix. */
 export function toKey(prefix: Prefix, path: string): string {
   return `${prefix}${path}`;

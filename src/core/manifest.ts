@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type { ObjectHeaders, StorageOptions } from './model.ts';
 
@@ -103,16 +103,24 @@ const LINE = /^([\w-]{16}) ([\x21-\x7e]{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of
 
 /** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
 export function saysMore(next: Manifest, before: Manifest | undefined): boolean {
-  for (const [name, entry] of next.entries) {
-    const known = before?.entries.get(name);
-    if (known === undefined || (Object.keys(entry) as (keyof Entry)[]).some((field) => entry[field] !== known[field]))
-      return true;
-  }
+  for (const [name, entry] of next.entries) if (!sameEntry(entry, before?.entries.get(name))) return true;
   return false;
 }
 
+/** Whether two entries say the same. */
+export function sameEntry(entry: Entry, other: Entry | undefined): boolean {
+  return (
+    other !== undefined &&
+    entry.etag === other.etag &&
+    entry.content === other.content &&
+    entry.headers === other.headers &&
+    entry.owned === other.owned &&
+    entry.staleSince === other.staleSince
+  );
+}
+
 function hash(data: string | Uint8Array, bytes: number): string {
-  return createHash('sha256').update(data).digest().subarray(0, bytes).toString('base64url');
+  return digest('sha256', data, 'buffer').toString('base64url', 0, bytes);
 }
 
 function sorted(record: Record<string, unknown>): [string, unknown][] {

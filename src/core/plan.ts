@@ -1,7 +1,7 @@
 import { DeployError } from '../errors.ts';
 import { type HeaderOptions, headersFor, phaseOf, sameHeaders } from './headers.ts';
-import { compareKeys, isOwnPath, type Prefix, toKey } from './key.ts';
-import { type Entry, headersFingerprint, keyHash, type Manifest } from './manifest.ts';
+import { compareKeys, type Prefix, toKey } from './key.ts';
+import { type Entry, headersFingerprint, keyHash, type Manifest, sameEntry, saysMore } from './manifest.ts';
 import type {
   DeleteLimit,
   Kept,
@@ -13,6 +13,7 @@ import type {
   RemoteObject,
   Stale,
   StorageOptions,
+  Stored,
   Unchanged,
   Upload,
 } from './model.ts';
@@ -40,6 +41,16 @@ export interface Digest {
   readonly content: string;
   /** The ETag that S3 gives these bytes, in the form of the object's; undefined where that is no digest. */
   readonly etag: string | undefined;
+  /** What is remembered of its object. */
+  readonly entry?: Entry | undefined;
+}
+
+/** A file whose content decides. */
+export interface Candidate {
+  readonly file: LocalFile;
+  /** The ETag of its object, where nobody remembers what it was made of. */
+  readonly like: string | undefined;
+  readonly entry: Entry | undefined;
 }
 
 /** A manifest as it was found. */
@@ -48,11 +59,17 @@ export interface KnownManifest extends Manifest {
   readonly lastModified: number;
 }
 
+/** What earlier runs remember. */
+export interface Memory {
+  readonly manifest: KnownManifest | undefined;
+  /** What shards have put since the manifest was written, newest first. */
+  readonly notes?: readonly KnownManifest[];
+}
+
 /** What a plan is made of beside the files. */
-export interface Known {
+export interface Known extends Memory {
   /** The objects below the prefix, by key. */
   readonly objects: ReadonlyMap<string, RemoteObject>;
-  readonly manifest: KnownManifest | undefined;
   /** By path, for those that `toDigest` names. */
   readonly digests: ReadonlyMap<string, Digest>;
   /** Headers of objects, by key, for those that `toAsk` names; undefined where they cannot be had. */
@@ -89,6 +106,7 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
   const unchanged: Unchanged[] = [];
   const existing: Kept[] = [];
   const wanted = new Set<string>();
+  const served = servedAs(options);
   for (const file of files) {
     const key = toKey(options.prefix, file.path);
     wanted.add(key);
@@ -97,8 +115,8 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
       existing.push({ key, why: 'exists' });
       continue;
     }
-    const headers = headersFor(file.path, options);
-    const verdict = compare(file, object, headers, known, options);
+    const { headers, fingerprint } = served(file.path);
+    const verdict = compare(file, object, { headers, fingerprint }, known, options);
     if (typeof verdict === 'object') unchanged.push(verdict);
     else {
       const content = known.digests.get(file.path)?.content;
@@ -107,7 +125,7 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
     }
   }
   const stale = staleObjects(known, wanted, options);
-  const fates = stale.map((one) => ({ ...one, why: keptBecause(one, known.manifest, options) }));
+  const fates = stale.map((one) => ({ ...one, why: keptBecause(one, known, options) }));
   const deletions = fates.filter(({ why }) => why === undefined).map(({ object }) => object);
   checkDeletions(deletions.length, known.objects.size, options.maxDelete);
   return {
@@ -116,10 +134,36 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
     kept: existing.concat(fates.flatMap(({ object, why }) => (why === undefined ? [] : [{ key: object.key, why }]))),
     unchanged,
     stale,
-    revived: unchanged
-      .filter(({ key }) => known.manifest?.entries.get(keyHash(key))?.staleSince !== undefined)
-      .map(({ key }) => key),
+    revived: revivedAmong(unchanged, known.manifest),
     verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
+  };
+}
+
+/** The unchanged keys that the last deploy held for stale. */
+function revivedAmong(unchanged: readonly Unchanged[], manifest: KnownManifest | undefined): string[] {
+  const stale = new Set(
+    [...(manifest?.entries ?? [])].filter(([, entry]) => entry.staleSince !== undefined).map(([name]) => name),
+  );
+  return stale.size === 0 ? [] : unchanged.map(({ key }) => key).filter((key) => stale.has(keyHash(key)));
+}
+
+/** How an object is served, and what is remembered of that. */
+interface Served {
+  readonly headers: ObjectHeaders;
+  readonly fingerprint: string;
+}
+
+/** How each path is to be served. A site has thousands of files, and a dozen kinds of headers. */
+function servedAs(options: PlanOptions): (path: string) => Served {
+  const kinds = new Map<string, Served>();
+  return (path) => {
+    const headers = headersFor(path, options);
+    const name = JSON.stringify(headers);
+    const known = kinds.get(name);
+    if (known !== undefined) return known;
+    const served = { headers, fingerprint: headersFingerprint(headers, options.storage) };
+    kinds.set(name, served);
+    return served;
   };
 }
 
@@ -142,78 +186,54 @@ export function planRemoval(
 /** The files whose content decides, with the ETag of their object: those that have one of the same size. */
 export function toDigest(
   files: readonly LocalFile[],
-  known: Pick<Known, 'objects' | 'manifest'>,
+  known: Pick<Known, 'objects' | keyof Memory>,
   options: Pick<PlanOptions, 'prefix' | 'overwrite'>,
-): { file: LocalFile; like: string | undefined }[] {
+): Candidate[] {
   if (!options.overwrite) return [];
-  return files.flatMap((file): { file: LocalFile; like: string | undefined }[] => {
+  return files.flatMap((file): Candidate[] => {
     const object = known.objects.get(toKey(options.prefix, file.path));
     if (object === undefined || object.size !== file.size) return [];
-    if (remembered(object, known.manifest)?.content !== undefined) return [{ file, like: undefined }];
-    return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag }] : [];
+    const entry = remembered(object, known);
+    if (entry?.content !== undefined) return [{ file, like: undefined, entry }];
+    return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag, entry: undefined }] : [];
   });
 }
 
 /** The objects whose headers nobody remembers, though their content is right: they are asked for, once. */
 export function toAsk(
   files: readonly LocalFile[],
-  known: Pick<Known, 'objects' | 'manifest' | 'digests'>,
+  known: Pick<Known, 'objects' | 'digests' | keyof Memory>,
   prefix: Prefix,
 ): RemoteObject[] {
   return files.flatMap((file) => {
     const object = known.objects.get(toKey(prefix, file.path));
     const etag = known.digests.get(file.path)?.etag;
-    return object !== undefined && etag === object.etag && remembered(object, known.manifest)?.content === undefined
+    return object !== undefined && etag === object.etag && remembered(object, known)?.content === undefined
       ? [object]
       : [];
   });
 }
 
-/** The objects below the prefix by key, without the action's own and without the prefix's own folder marker. */
-export class ObjectIndex {
-  readonly objects = new Map<string, RemoteObject>();
-  readonly #own = new Map<string, RemoteObject>();
-  readonly #prefix: Prefix;
-
-  constructor(prefix: Prefix) {
-    this.#prefix = prefix;
-  }
-
-  /** The action's own: never a page, a deletion or a count. */
-  get own(): readonly RemoteObject[] {
-    return [...this.#own.values()];
-  }
-
-  add(page: readonly RemoteObject[]): void {
-    for (const object of page) {
-      const path = object.key.slice(this.#prefix.length);
-      if (isOwnPath(path)) this.#own.set(object.key, object);
-      else if (path !== '') this.objects.set(object.key, object);
-    }
-  }
-}
-
-/** Indexes a whole listing. */
-export async function indexObjects(
-  pages: AsyncIterable<readonly RemoteObject[]>,
-  prefix: Prefix,
-): Promise<ObjectIndex> {
-  const index = new ObjectIndex(prefix);
-  for await (const page of pages) index.add(page);
-  return index;
-}
-
 /** The entry of an object that is still the one that was put: even the same bytes, put again, may have other headers. */
-function remembered(object: RemoteObject, manifest: KnownManifest | undefined): Entry | undefined {
-  const entry = manifest?.entries.get(keyHash(object.key));
-  const same = entry?.etag === object.etag && object.lastModified <= (manifest?.lastModified ?? 0);
-  return same ? entry : undefined;
+function remembered(object: RemoteObject, { manifest, notes = [] }: Memory): Entry | undefined {
+  if (manifest === undefined && notes.length === 0) return undefined;
+  const name = keyHash(object.key);
+  for (const note of notes) {
+    const entry = entryOf(object, name, note);
+    if (entry !== undefined) return entry;
+  }
+  return manifest && entryOf(object, name, manifest);
+}
+
+function entryOf(object: RemoteObject, name: string, { entries, lastModified }: KnownManifest): Entry | undefined {
+  const entry = entries.get(name);
+  return entry?.etag === object.etag && object.lastModified <= lastModified ? entry : undefined;
 }
 
 function compare(
   file: LocalFile,
   object: RemoteObject | undefined,
-  headers: ObjectHeaders,
+  { headers, fingerprint }: Served,
   known: Known,
   options: PlanOptions,
 ): Unchanged | Upload['reason'] {
@@ -223,8 +243,7 @@ function compare(
   if (digest === undefined) return 'unverified';
   const { key, etag } = object;
   const { content } = digest;
-  const fingerprint = headersFingerprint(headers, options.storage);
-  const entry = remembered(object, known.manifest);
+  const entry = digest.entry ?? remembered(object, known);
   if (entry?.content !== undefined) {
     if (entry.content !== content) return 'content';
     return entry.headers === fingerprint ? { key, etag, content, headers: fingerprint, owned: entry.owned } : 'headers';
@@ -242,21 +261,17 @@ function compare(
 }
 
 /** What the source does not have, and since when: an object that somebody has put since is not what was stale. */
-function staleObjects({ objects, manifest }: Known, wanted: ReadonlySet<string>, { now }: PlanOptions): Stale[] {
-  return [...objects.values()]
+function staleObjects(known: Known, wanted: ReadonlySet<string>, { now }: PlanOptions): Stale[] {
+  return [...known.objects.values()]
     .filter(({ key }) => !wanted.has(key))
     .sort((a, b) => compareKeys(a.key, b.key))
-    .map((object) => ({ object, since: remembered(object, manifest)?.staleSince ?? now }));
+    .map((object) => ({ object, since: remembered(object, known)?.staleSince ?? now }));
 }
 
-function keptBecause(
-  { object, since }: Stale,
-  manifest: KnownManifest | undefined,
-  options: PlanOptions,
-): Kept['why'] | undefined {
+function keptBecause({ object, since }: Stale, memory: Memory, options: PlanOptions): Kept['why'] | undefined {
   if (options.delete === 'off') return 'delete off';
   if (options.deleteExclude(object.key.slice(options.prefix.length))) return 'excluded';
-  if (options.delete === 'owned' && !remembered(object, manifest)?.owned) return 'not ours';
+  if (options.delete === 'owned' && !remembered(object, memory)?.owned) return 'not ours';
   return options.now - since < options.deleteGrace ? 'grace' : undefined;
 }
 
@@ -275,8 +290,8 @@ function checkDeletions(deletions: number, objects: number, limit: DeleteLimit):
 /** What the next deploy will want to know: the manifest after the uploads of a plan, before its deletions. */
 export function manifestAfter(
   plan: Plan,
-  stored: readonly { key: string; etag: string; content: string; headers: ObjectHeaders; reason: Upload['reason'] }[],
-  before: KnownManifest | undefined,
+  stored: readonly Pick<Stored, 'key' | 'etag' | 'content' | 'headers' | 'reason'>[],
+  before: Memory,
   by: Manifest['by'],
   options: Pick<PlanOptions, 'storage' | 'delete'>,
 ): Manifest {
@@ -301,4 +316,26 @@ export function manifestAfter(
       entries.set(name, { etag: object.etag, content: undefined, headers: undefined, owned: false, staleSince: since });
   }
   return { by, entries };
+}
+
+/**
+ * What a shard has to tell the last run, of which it is not the manifest that tells: what it has put, and what it found to
+ * be right by other means. Undefined when its note, if it has one, says all of it.
+ */
+export function noteAfter(
+  plan: Plan,
+  stored: Parameters<typeof manifestAfter>[1],
+  before: Memory,
+  by: Manifest['by'],
+  options: Pick<PlanOptions, 'storage' | 'delete'>,
+): Manifest | undefined {
+  const { manifest, notes = [] } = before;
+  const put = new Set(stored.map(({ key }) => keyHash(key)));
+  const isNews = (name: string, entry: Entry) => put.has(name) || !sameEntry(entry, manifest?.entries.get(name));
+  const isNoted = (name: string) => notes.some(({ entries }) => entries.has(name));
+  const all = manifestAfter(plan, stored, before, by, options).entries;
+  const entries = new Map([...all].filter(([name, entry]) => isNews(name, entry) || isNoted(name)));
+  if (entries.size === 0) return undefined;
+  const next = { by, entries };
+  return plan.verified || saysMore(next, notes[0]) ? next : undefined;
 }

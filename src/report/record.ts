@@ -3,6 +3,7 @@ import type { Finding } from '../core/findings.ts';
 import type { Destination } from '../core/key.ts';
 import type { Check, Outcome, Plan, Upload } from '../core/model.ts';
 import type { Policy } from '../core/policy.ts';
+import type { Shard } from '../core/shard.ts';
 import type { DeployError } from '../errors.ts';
 
 /** What is known of a run so far; at its end, whatever the end, the summary, outputs and result file are made of it. */
@@ -10,6 +11,8 @@ export interface RunRecord {
   mode: string;
   /** Nothing is changed; the plan is what is reported. */
   dryRun: boolean;
+  /** The share of the assets that this run is about. */
+  shard?: Shard | undefined;
   destination?: Destination;
   identity?: { readonly arn: string; readonly account: string };
   /** URL of a store that is not AWS. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import * as core from '@actions/core';
 import type { LocalFile, Outcome, Plan } from '../core/model.ts';
 import type { Policy } from '../core/policy.ts';
+import { nameOf } from '../core/shard.ts';
 import { supportBlock } from '../core/support.ts';
 import { bytes, count, duration } from '../core/text.ts';
 import type { DeployError, ErrorCode } from '../errors.ts';
@@ -49,10 +50,11 @@ export class Report {
   began({
     mode,
     dryRun,
+    shard,
     destination,
     endpoint,
-  }: Pick<RunRecord, 'mode' | 'dryRun' | 'destination' | 'endpoint'>): void {
-    Object.assign(this.record, { mode, dryRun, destination, endpoint });
+  }: Pick<RunRecord, 'mode' | 'dryRun' | 'shard' | 'destination' | 'endpoint'>): void {
+    Object.assign(this.record, { mode, dryRun, shard, destination, endpoint });
   }
 
   signedIn(identity: RunRecord['identity']): void {
@@ -176,14 +178,15 @@ export class Report {
   }
 
   #totals(): string {
-    const { mode, dryRun, url, timings, checks } = this.record;
+    const { mode, dryRun, shard, url, timings, checks } = this.record;
     if (mode === 'probe' && checks === undefined) return 'Nothing was probed: no credentials were given.';
     if (mode === 'probe') return 'Every permission that these inputs need is there.';
     const { uploaded, updated, deleted, unchanged, bytes: size } = countsOf(this.record);
     if (uploaded + updated + deleted === 0)
       return `Nothing to do: ${count(unchanged, 'file')} unchanged, in ${duration(timings.total ?? 0)}`;
-    const would = dryRun ? 'A deploy would make' : 'Deployed:';
-    const at = url === undefined || dryRun ? '' : ` → ${url}`;
+    const done = shard === undefined ? 'Deployed:' : `Uploaded by ${nameOf(shard)}:`;
+    const would = dryRun ? 'A deploy would make' : done;
+    const at = url === undefined || dryRun || shard !== undefined ? '' : ` → ${url}`;
     return `${would} ${uploaded} new, ${updated} changed, ${deleted} deleted, ${unchanged} unchanged; ${bytes(size)} in ${duration(timings.total ?? 0)}${at}`;
   }
 

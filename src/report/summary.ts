@@ -1,3 +1,4 @@
+import { nameOf } from '../core/shard.ts';
 import { bytes, count, duration, html } from '../core/text.ts';
 import { preformatted, probeSection } from './probe.ts';
 import { countsOf, type RunRecord, statusOf, uploadsOf } from './record.ts';
@@ -25,12 +26,13 @@ const HEADINGS: Record<string, Record<string, string>> = {
 
 function heading(record: RunRecord): string {
   const { destination, region, url } = record;
-  const title = HEADINGS[record.mode]?.[statusOf(record)] ?? 's3-deploy';
+  const share = record.shard === undefined ? '' : ` · ${nameOf(record.shard)}`;
+  const title = `${HEADINGS[record.mode]?.[statusOf(record)] ?? 's3-deploy'}${share}`;
   const place =
     destination === undefined ? '' : `<code>s3://${html(destination.bucket)}/${html(destination.prefix)}</code>`;
   const where = [place, region === undefined ? '' : html(region)].filter(Boolean).join(' · ');
   const link =
-    url === undefined || record.mode !== 'deploy' || record.error !== undefined
+    url === undefined || record.mode !== 'deploy' || record.shard !== undefined || record.error !== undefined
       ? ''
       : `\n\n<a href="${html(url, 2000)}">${html(url)}</a>`;
   return `### ${title}\n\n${where}${link}`;
