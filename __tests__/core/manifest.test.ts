@@ -8,6 +8,7 @@ import {
   decodeManifest,
   type Entry,
   encodeManifest,
+  FINGERPRINT_CHUNK,
   headersFingerprint,
   keyHash,
   type Manifest,
@@ -226,11 +227,12 @@ describe('a fingerprint', () => {
     expect(headersFingerprint(absent, storage)).toBe(headersFingerprint(one, storage));
   });
 
-  test('of content depends on its pieces and their order', () => {
+  test('of content depends on its pieces and their order, and a piece is one MiB', () => {
     const [a, b] = ['a', 'b'].map((text) => createHash('sha256').update(text).digest());
     if (a === undefined || b === undefined) throw new Error('two digests');
     const all = [[a], [b], [a, b], [b, a], [a, a]].map(contentFingerprint);
     expect(new Set(all).size).toBe(all.length);
+    expect(FINGERPRINT_CHUNK).toBe(1024 ** 2);
   });
 });
 

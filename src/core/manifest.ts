@@ -49,10 +49,10 @@ export function headersFingerprint(headers: ObjectHeaders, storage: StorageOptio
   return hash(JSON.stringify(sorted({ ...headers, storage: sorted({ ...storage }) })), 9);
 }
 
-/**
- * The fingerprint of a content, from the SHA-256 of each of the pieces that it is sent in, in order: they are signed, so
- * that nothing is digested twice. Parts of another size make another fingerprint.
- */
+/** The size of the pieces that a content's fingerprint is made of, so that parts can be digested in any order. */
+export const FINGERPRINT_CHUNK = 1024 ** 2;
+
+/** The fingerprint of a content, from the SHA-256 of each of its pieces of 1 MiB, in order. */
 export function contentFingerprint(digests: readonly Uint8Array[]): string {
   return hash(Buffer.concat(digests), 12);
 }

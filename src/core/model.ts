@@ -122,8 +122,8 @@ export interface Body {
   verify(): Promise<void>;
   /** `contentFingerprint` of what was read, once all of it was. */
   content(): string;
-  /** SHA-256 of what was read from a place, where it is known without another look. */
-  sha256(offset: number): Buffer | undefined;
+  /** SHA-256 of all of it, where it is known without another look. */
+  sha256(): Buffer | undefined;
 }
 
 /** One thing that went wrong with one key, for the report; all of it is safe to print. */

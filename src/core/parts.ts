@@ -23,11 +23,6 @@ export function partSizeFor(size: number, sizes: UploadSizes): number {
   return Math.max(sizes.part, needed);
 }
 
-/** The size of the pieces that a file is read and sent in: all of it, or its parts. */
-export function pieceSizeFor(size: number, sizes: UploadSizes): number {
-  return size <= sizes.threshold ? Math.max(1, size) : partSizeFor(size, sizes);
-}
-
 /** Parts of one file that are under way at once. */
 export const PARTS_AT_ONCE = 4;
 

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { contentFingerprint } from '../core/manifest.ts';
+import { contentFingerprint, FINGERPRINT_CHUNK } from '../core/manifest.ts';
 import type { Body, LocalFile } from '../core/model.ts';
 import { plain } from '../core/text.ts';
 import { DeployError } from '../errors.ts';
@@ -15,7 +15,7 @@ const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
 const buffers = new Buffers();
 
 /** Read at once: for one so small, the calls of an asynchronous read cost more than it does. */
-export const SMALL = 1024 ** 2;
+export const SMALL = FINGERPRINT_CHUNK;
 
 /**
  * Opens a file of the source, uses it, and closes it again.
@@ -37,13 +37,13 @@ export async function withBody<T>(folder: string, file: LocalFile, use: (body: B
       if (versionOf(await handle.stat({ bigint: true })) !== file.version) throw changed(file);
     };
     await verify();
-    const pieces = new Map<number, Piece>();
+    const digests: Buffer[] = [];
     const lent = new Map<Buffer, Buffer>();
     const read = async (offset: number, length: number) => {
       const buffer = buffers.take(length);
       const content = buffer.subarray(0, length);
       await readInto(content, handle, file, offset);
-      pieces.set(offset, { length, sha256: hash('sha256', content, 'buffer') });
+      digestInto(digests, offset, content);
       lent.set(content, buffer);
       return content;
     };
@@ -52,9 +52,8 @@ export async function withBody<T>(folder: string, file: LocalFile, use: (body: B
       if (buffer !== undefined) buffers.giveBack(buffer);
       lent.delete(content);
     };
-    const sha256 = (offset: number) => pieces.get(offset)?.sha256;
-    const content = () => contentFingerprint(inOrder(pieces, file.size));
-    return await use({ size: file.size, read, giveBack, verify, sha256, content });
+    const content = () => contentFingerprint(digests);
+    return await use({ size: file.size, read, giveBack, verify, content, sha256: () => undefined });
   } finally {
     await handle.close();
   }
@@ -102,22 +101,12 @@ function unreadable(file: LocalFile, error: Error): DeployError {
   });
 }
 
-/** What was read at once. */
-interface Piece {
-  readonly length: number;
-  readonly sha256: Buffer;
-}
-
-/** The digests of the pieces that a file was read in, from its beginning to its end. */
-function inOrder(pieces: ReadonlyMap<number, Piece>, size: number): Buffer[] {
-  const digests: Buffer[] = [];
-  for (let at = 0; at < size; ) {
-    const piece = pieces.get(at);
-    if (piece === undefined) throw new Error(`${size - at} bytes were not read`);
-    digests.push(piece.sha256);
-    at += piece.length;
+/** Digests what was read, piece by piece; parts begin where a piece does. */
+function digestInto(digests: Buffer[], offset: number, content: Buffer): void {
+  for (let at = 0; at < content.length || (at === 0 && offset === 0); at += FINGERPRINT_CHUNK) {
+    const piece = content.subarray(at, at + FINGERPRINT_CHUNK);
+    digests[(offset + at) / FINGERPRINT_CHUNK] = hash('sha256', piece, 'buffer');
   }
-  return digests;
 }
 
 async function readInto(buffer: Buffer, handle: FileHandle, file: LocalFile, offset: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { createHash, hash } from 'node:crypto';
-import { contentFingerprint } from '../core/manifest.ts';
+import { contentFingerprint, FINGERPRINT_CHUNK } from '../core/manifest.ts';
 import type { LocalFile } from '../core/model.ts';
-import { multipartEtag, pieceSizeFor, type UploadSizes } from '../core/parts.ts';
+import { multipartEtag, partSizeFor, type UploadSizes } from '../core/parts.ts';
 import type { Digest } from '../core/plan.ts';
 import { readSmall, SMALL, withBody } from './body.ts';
 
@@ -20,6 +20,9 @@ export function digestOf(
   sizes: UploadSizes,
 ): Digest | Promise<Digest> {
   const parts = Number(like?.split('-')[1] ?? 0);
+  const partSize = partSizeFor(file.size, sizes);
+  const pieceSize = parts > 0 ? partSize : Math.max(1, file.size);
+  const tells = like !== undefined && (parts === 0 || parts === Math.ceil(file.size / partSize));
   if (file.size <= SMALL && parts === 0) {
     const content = readSmall(folder, file, scratch);
     return {
@@ -27,23 +30,20 @@ export function digestOf(
       etag: like === undefined ? undefined : hash('md5', content),
     };
   }
-  const pieceSize = pieceSizeFor(file.size, sizes);
   return withBody(folder, file, async (body) => {
-    const whole = createHash('md5');
     const md5s: Buffer[] = [];
-    for (let offset = 0; offset < file.size || offset === 0; offset += pieceSize) {
-      const content = await body.read(offset, Math.min(pieceSize, file.size - offset));
-      if (like !== undefined && parts === 0) whole.update(content);
-      if (like !== undefined && parts > 0) md5s.push(hash('md5', content, 'buffer'));
-      body.giveBack(content);
+    for (let start = 0; start < file.size || start === 0; start += pieceSize) {
+      const end = Math.min(start + pieceSize, file.size);
+      const md5 = createHash('md5');
+      for (let offset = start; offset < end || offset === 0; offset += FINGERPRINT_CHUNK) {
+        const content = await body.read(offset, Math.min(FINGERPRINT_CHUNK, end - offset));
+        if (tells) md5.update(content);
+        body.giveBack(content);
+      }
+      md5s.push(md5.digest());
     }
     await body.verify();
-    return { content: body.content(), etag: etag() };
-
-    function etag(): string | undefined {
-      if (like === undefined) return undefined;
-      if (parts === 0) return whole.digest('hex');
-      return parts === Math.ceil(file.size / pieceSize) ? multipartEtag(md5s) : undefined;
-    }
+    const etag = parts > 0 ? multipartEtag(md5s) : md5s[0]?.toString('hex');
+    return { content: body.content(), etag: tells ? etag : undefined };
   });
 }
