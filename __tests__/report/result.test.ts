@@ -28,6 +28,7 @@ const PLAN: Plan = {
   unchanged: UNCHANGED,
   stale: [],
   revived: [],
+  adopted: [],
   verified: false,
 };
 const FAILURE = { key: 'docs/c.css', operation: 'PutObject', code: 'AccessDenied', message: 'PutObject 403' };

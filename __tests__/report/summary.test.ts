@@ -23,6 +23,7 @@ const planOf = (more: Partial<Plan> = {}): Plan => ({
   unchanged: [],
   stale: [],
   revived: [],
+  adopted: [],
   verified: false,
   ...more,
 });

@@ -3,7 +3,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { S3Client } from '@aws-sdk/client-s3';
 import { STSClient } from '@aws-sdk/client-sts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { misbehaved, type ServiceFailure } from '../core/explain.ts';
+import { isOfCloudFront, misbehaved, type ServiceFailure } from '../core/explain.ts';
 import { ServiceError } from './failure.ts';
 import { Patience } from './patience.ts';
 import { type Pace, withRetry } from './retry.ts';
@@ -33,7 +33,8 @@ const SMALL_BYTES = 128 * 1024;
 /** What a call that must be finished gets after the job was cancelled, before it is given up. */
 const GRACE_MS = 2_000;
 
-function handler(sockets: number): NodeHttpHandler {
+/** Connections to one service, none of which is waited for without end. */
+export function handler(sockets: number): NodeHttpHandler {
   const agent = { keepAlive: true, maxSockets: sockets };
   return new NodeHttpHandler({
     connectionTimeout: CONNECT_MS,
@@ -174,8 +175,8 @@ export function createSts(region: string, endpoint: string | undefined, credenti
 export class Tally {
   readonly calls = new Map<string, number>();
   retries = 0;
-  /** Services that have answered: the store, or STS. */
-  readonly answered = new Set<'s3' | 'sts'>();
+  /** Services that have answered: the store, STS, or CloudFront. */
+  readonly answered = new Set<'s3' | 'sts' | 'cloudfront'>();
 
   count(operation: string): void {
     this.calls.set(operation, (this.calls.get(operation) ?? 0) + 1);
@@ -214,6 +215,11 @@ const RENEWALS = 3;
 const UNKNOWN = new Set(['InvalidAccessKeyId', 'InvalidClientTokenId', 'InvalidToken', 'InvalidSecurity']);
 const UNKNOWN_DELAY_MS = 500;
 
+function serviceOf(operation: string): 's3' | 'sts' | 'cloudfront' {
+  if (isOfCloudFront(operation)) return 'cloudfront';
+  return /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
+}
+
 /** Makes calls: counted, retried by kind, ended when the run is, and as a session with credentials that are good. */
 export class Caller {
   readonly tally: Tally;
@@ -244,12 +250,17 @@ export class Caller {
     return new Caller(this.#pace, this.#signal, session, this.tally, this.clock, this.#patience);
   }
 
+  /** Waits, unless the run ends meanwhile. */
+  pause(ms: number): Promise<void> {
+    return this.#pace.sleep(ms, this.#signal);
+  }
+
   /**
    * Makes one call with retries.
    * @throws ServiceError the last failure.
    */
   call<T>(operation: string, send: Send<T>, how: CallHow = {}): Promise<T> {
-    const service = /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
+    const service = serviceOf(operation);
     let begunAt = 0;
     const once = async (unanswered: number) => {
       begunAt = this.#pace.now();

@@ -38,6 +38,8 @@ const THROTTLED = new Set([
   'TooManyRequests',
   'RequestLimitExceeded',
   'ServiceUnavailable',
+  // Of a CloudFront distribution: others' are under way.
+  'TooManyInvalidationsInProgress',
   '503 SlowDown',
 ]);
 /** Passing conditions that come with a status of 400 or 409, beside every 5xx. */
@@ -171,9 +173,54 @@ const HOST_HINTS: Record<string, string> = {
 const CLOCK_HINT =
   'Signatures are good for 15 minutes. Set the clock of the self-hosted runner (timedatectl shows it), or ask the store for its own.';
 
+/** Whether an operation is one of CloudFront's. */
+export function isOfCloudFront(operation: string): boolean {
+  return /^(Create|Get)Invalidation$/.test(operation);
+}
+
+/** What a failed invalidation means: the objects are in the bucket, and CloudFront may go on serving older ones. */
+function explainInvalidation(failure: ServiceFailure): DeployError {
+  const told = describe(failure);
+  const error = (code: ErrorCode, message: string, hint: string) =>
+    new DeployError(code, message, { hint, cause: failure });
+  if (failure.code === 'NoSuchDistribution') {
+    return error(
+      'INPUT_INVALID',
+      `cloudfront-distribution-id: the account of these credentials has no such distribution: ${told}.`,
+      'Copy the id from the console of CloudFront, and check that the role is of the same account.',
+    );
+  }
+  const stale = 'CloudFront may go on serving what it has cached';
+  switch (kindOf(failure)) {
+    case 'denied':
+      return error('PERMISSION_DENIED', `The invalidation was denied, so that ${stale}: ${told}.`, AGAIN);
+    case 'refused':
+      return error(
+        /^InvalidArgument$/.test(failure.code) ? 'INPUT_INVALID' : 'STORE_MISBEHAVED',
+        `CloudFront refused the invalidation, so that it may go on serving what it has cached: ${told}.`,
+        `Check invalidation-paths. ${AGAIN}`,
+      );
+    case 'misbehaved':
+      return error(
+        'STORE_MISBEHAVED',
+        `The answer is not CloudFront's, so that it may go on serving what it has cached: ${told}.`,
+        `No proxy may change its answers. ${AGAIN}`,
+      );
+    default:
+      return error(
+        'STORE_UNREACHABLE',
+        `Nothing was invalidated, so that ${stale}: ${told}.`,
+        `Retries were made for more than a minute. ${AGAIN}`,
+      );
+  }
+}
+
+const AGAIN = 'What was to be invalidated is remembered: run the job again, and it is made up for.';
+
 /** The error that stops a run: what failed, on what, and what to change. */
 export function explain(failure: ServiceFailure, destination: Destination): DeployError {
   const { bucket } = destination;
+  if (isOfCloudFront(failure.operation) && kindOf(failure) !== 'credentials') return explainInvalidation(failure);
   const told = describe(failure);
   const error = (code: ErrorCode, message: string, hint: string) =>
     new DeployError(code, message, { hint, cause: failure });

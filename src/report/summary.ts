@@ -61,7 +61,7 @@ function totals(record: RunRecord): string {
   return `<table><tr>${row('th', 0)}</tr><tr>${row('td', 1)}</tr></table>`;
 }
 
-function changes({ dryRun, plan, outcome }: RunRecord): string {
+function changes({ dryRun, plan, outcome, invalidations = [] }: RunRecord): string {
   if (plan === undefined) return '';
   const uploads = dryRun ? uploadsOf(plan) : (outcome?.uploaded ?? []);
   const deleted = dryRun ? plan.deletions.map(({ key }) => key) : (outcome?.deleted ?? []);
@@ -69,6 +69,9 @@ function changes({ dryRun, plan, outcome }: RunRecord): string {
     ...(outcome?.failures ?? []).map(({ key, message }) => ['❌', key, html(message)]),
     ...uploads.map(({ key, reason, file }) => [reason === 'new' ? '➕' : '✏️', key, `${reason}, ${bytes(file.size)}`]),
     ...deleted.map((key) => ['🗑️', key, dryRun ? 'to delete' : 'deleted']),
+    ...invalidations.flatMap(({ id, paths }) =>
+      paths.map((path) => ['♻️', path, id === undefined ? 'to invalidate' : `invalidated, ${html(id)}`]),
+    ),
   ];
   if (rows.length === 0) return '';
   const shown = rows
