@@ -5,6 +5,8 @@ import { plain } from './text.ts';
 
 /** More paths than these become one for everything below the prefix: a thousand a month are free, and `/*` counts as one. */
 const MOST_PATHS = 15;
+/** Fifteen wildcards may be under way in a distribution: no invalidation of ours is to keep the next ones waiting. */
+const MOST_FOLDERS = 5;
 /** What may be under way in a distribution at once. CloudFront developer guide, "Concurrent invalidation request maximum". */
 const MOST_GIVEN = 3000;
 const MOST_WILDCARDS = 15;
@@ -52,7 +54,7 @@ function livingBeside({ phases, unchanged, kept }: Plan, changed: ReadonlySet<st
 /**
  * The fewest paths that cover every changed key, each with all that it answers at: of an `index.html` its folder too. A
  * folder in which nothing else lives is one path, `/folder/*`; else nothing is invalidated that did not change. More than
- * fifteen paths become `/<prefix>/*`.
+ * fifteen paths, or five folders, become `/<prefix>/*`.
  * @param changed keys that were put, or are gone.
  * @param living every other key below the prefix, as far as it is known.
  */
@@ -69,7 +71,8 @@ export function invalidationPaths(changed: Iterable<string>, living: Iterable<st
   const paths = new Set(
     [...groups].flatMap(([group, all]) => (group.endsWith('/') || group === '' ? narrowest(group, all) : all)),
   );
-  return paths.size > MOST_PATHS ? [everythingBelow(prefix)] : [...paths];
+  const folders = [...paths].filter((path) => path.endsWith('*')).length;
+  return paths.size > MOST_PATHS || folders > MOST_FOLDERS ? [everythingBelow(prefix)] : [...paths];
 }
 
 /** One path for everything below a prefix. */

@@ -151,7 +151,8 @@ export function sessionPolicy(
     const within = keyPattern(prefix.replace(/\ufffd$/, ''));
     const policy = permissionPolicy(actions, destination, partition, { ...scope, within });
     const text = JSON.stringify(policy).replace(/[^\x20-\x7e]/g, escapeUnicode);
-    if (text.length <= SESSION_POLICY_CHARACTERS) return text;
+    // What is too long without any prefix is STS's to refuse.
+    if (text.length <= SESSION_POLICY_CHARACTERS || prefix === '') return text;
   }
 }
 
