@@ -351,7 +351,7 @@ describe('behind CloudFront', () => {
     });
 
     test.each<[string, FaultAnswer, string, string]>([
-      ['refused', { kind: 'error', status: 400, code: 'InvalidArgument' }, 'INPUT_INVALID', 'Check invalidation-paths'],
+      ['refused', { kind: 'error', status: 400, code: 'InvalidArgument' }, 'INPUT_INVALID', 'Set invalidation-paths'],
       ['unknown', { kind: 'error', status: 413, code: 'BatchTooLarge' }, 'STORE_MISBEHAVED', 'run the job again'],
       ['denied', { kind: 'error', status: 403, code: 'AccessDenied' }, 'PERMISSION_DENIED', 'InvalidateSite'],
       [
@@ -484,6 +484,11 @@ describe('behind CloudFront', () => {
     expect(scene.invalidated[0]).not.toContain('/robots.txt');
     expect((await scene.run({ overwrite: 'false' })).exitCode).toBe(0);
     expect(scene.edge.invalidations).toHaveLength(1);
+    scene.stage.site.write('more.html', 'more');
+    const answer = { kind: 'error', status: 403, code: 'AccessDenied' } as const;
+    cloud.faults.add({ operation: 'CreateInvalidation', after: 1, answer });
+    const denied = await scene.run({ overwrite: 'false' });
+    expect(denied.result.error.hint).toContain('make it in the console of CloudFront');
   });
 
   test('signs with the time of AWS, not with that of a runner whose clock is wrong', async () => {

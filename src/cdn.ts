@@ -63,24 +63,32 @@ export class Cdn {
     });
   }
 
-  /** Says with a denial what to add to whose policy. */
+  /** Says what a failure leaves behind, and of a denial what to add to whose policy. */
   async #explained<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
       const { failure } = error;
-      const explained = explain(failure, this.#inputs.destination);
-      if (kindOf(failure) !== 'denied') throw explained;
-      const policy = suggestedPolicy(this.#inputs, this.#place, [`cloudfront:${failure.operation}`]);
-      const statement = JSON.stringify(policy.Statement, null, 2);
-      throw new DeployError(explained.code, explained.message, {
-        hint: `Add this to the permission policy of ${this.#session.holder}:\n${statement}\n${explained.hint}`,
+      const { code, message, hint } = explain(failure, this.#inputs.destination);
+      const lines = kindOf(failure) === 'denied' ? this.#grant(`cloudfront:${failure.operation}`) : [hint];
+      throw new DeployError(code, `${message} CloudFront may go on serving what it has cached.`, {
+        hint: [...lines, this.#inputs.overwrite ? AGAIN : BY_HAND].join('\n'),
         cause: error,
       });
     }
   }
+
+  #grant(action: string): string[] {
+    const policy = suggestedPolicy(this.#inputs, this.#place, [action]);
+    return [`Add this to the permission policy of ${this.#session.holder}:`, JSON.stringify(policy.Statement, null, 2)];
+  }
 }
+
+const AGAIN = 'It is remembered that an invalidation is due: run the job again, and it is made.';
+/** There is no manifest then. */
+const BY_HAND =
+  'With overwrite: false nothing remembers that an invalidation is due: make it in the console of CloudFront.';
 
 /** What a CDN needs to know to say what is missing. */
 export interface CdnWorld {

@@ -370,7 +370,7 @@ function distribution(): string | undefined {
     throw invalid(
       'cloudfront-distribution-id',
       'is more than one id',
-      "Give one. Another is invalidated in a step of its own, if: steps.ID.outputs.changed == 'true'.",
+      "Give one. Another can be invalidated with the AWS CLI after it, if: steps.ID.outputs.changed == 'true'.",
     );
   }
   return matching(

@@ -179,9 +179,9 @@ group('the error that stops a run', () => {
     ['InvalidArgument', 400, 'INPUT_INVALID', 'CloudFront refused the invalidation'],
     ['BatchTooLarge', 413, 'STORE_MISBEHAVED', 'CloudFront refused the invalidation'],
     ['StoreMisbehaved', 200, 'STORE_MISBEHAVED', "The answer is not CloudFront's"],
-    ['TooManyInvalidationsInProgress', 400, 'STORE_UNREACHABLE', 'Nothing was invalidated'],
-    ['InternalError', 500, 'STORE_UNREACHABLE', 'Nothing was invalidated'],
-    ['NetworkError', undefined, 'STORE_UNREACHABLE', 'Nothing was invalidated'],
+    ['TooManyInvalidationsInProgress', 400, 'STORE_UNREACHABLE', 'No answer to rely on from CloudFront'],
+    ['InternalError', 500, 'STORE_UNREACHABLE', 'No answer to rely on from CloudFront'],
+    ['NetworkError', undefined, 'STORE_UNREACHABLE', 'No answer to rely on from CloudFront'],
     ['ExpiredToken', 403, 'CREDENTIALS_INVALID', 'The credentials were refused'],
   ])("of CloudFront: %s with status %s is %s, and never the bucket's", (code, status, expected, message) => {
     for (const operation of ['CreateInvalidation', 'GetInvalidation']) {

@@ -178,10 +178,10 @@ export function isOfCloudFront(operation: string): boolean {
   return /^(Create|Get)Invalidation$/.test(operation);
 }
 
-/** What a failed invalidation means: the objects are in the bucket, and CloudFront may go on serving older ones. */
+/** The same for CloudFront, which has words of its own for some of it. */
 function explainInvalidation(failure: ServiceFailure): DeployError {
   const told = describe(failure);
-  const error = (code: ErrorCode, message: string, hint: string) =>
+  const error = (code: ErrorCode, message: string, hint?: string) =>
     new DeployError(code, message, { hint, cause: failure });
   if (failure.code === 'NoSuchDistribution') {
     return error(
@@ -190,32 +190,29 @@ function explainInvalidation(failure: ServiceFailure): DeployError {
       'Copy the id from the console of CloudFront, and check that the role is of the same account.',
     );
   }
-  const stale = 'CloudFront may go on serving what it has cached';
   switch (kindOf(failure)) {
     case 'denied':
-      return error('PERMISSION_DENIED', `The invalidation was denied, so that ${stale}: ${told}.`, AGAIN);
+      return error('PERMISSION_DENIED', `The invalidation was denied: ${told}.`);
     case 'refused':
       return error(
-        /^InvalidArgument$/.test(failure.code) ? 'INPUT_INVALID' : 'STORE_MISBEHAVED',
-        `CloudFront refused the invalidation, so that it may go on serving what it has cached: ${told}.`,
-        `Check invalidation-paths. ${AGAIN}`,
+        failure.code === 'InvalidArgument' ? 'INPUT_INVALID' : 'STORE_MISBEHAVED',
+        `CloudFront refused the invalidation: ${told}.`,
+        "Set invalidation-paths to what it takes, such as '/*'.",
       );
     case 'misbehaved':
       return error(
         'STORE_MISBEHAVED',
-        `The answer is not CloudFront's, so that it may go on serving what it has cached: ${told}.`,
-        `No proxy may change its answers. ${AGAIN}`,
+        `The answer is not CloudFront's: ${told}.`,
+        'No proxy may change the answers of CloudFront.',
       );
     default:
       return error(
         'STORE_UNREACHABLE',
-        `Nothing was invalidated, so that ${stale}: ${told}.`,
-        `Retries were made for more than a minute. ${AGAIN}`,
+        `No answer to rely on from CloudFront: ${told}.`,
+        'Retries were made for more than a minute.',
       );
   }
 }
-
-const AGAIN = 'What was to be invalidated is remembered: run the job again, and it is made up for.';
 
 /** The error that stops a run: what failed, on what, and what to change. */
 export function explain(failure: ServiceFailure, destination: Destination): DeployError {
