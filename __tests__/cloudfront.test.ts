@@ -87,7 +87,9 @@ describe('behind CloudFront', () => {
     expect(scene.invalidated[1]).toEqual(['/docs/about/*', '/docs/data/*']);
     expect(await scene.isFresh(await stage.keys())).toBe(true);
     expect(second.result.invalidations).toEqual([{ id: edge.invalidations[1]?.id, paths: scene.invalidated[1] }]);
-    expect(second.summary).toContain('/docs/about/');
+    expect(second.summary).toContain(
+      `Invalidated (${edge.invalidations[1]?.id}): <code>/docs/about/&#42;</code>, <code>`,
+    );
   });
 
   test('invalidates what it deletes once it is gone, so that nobody fetches it again', async () => {
@@ -407,6 +409,23 @@ describe('behind CloudFront', () => {
       expect(await scene.isFresh(await scene.stage.keys())).toBe(true);
     });
 
+    test('is made up for after a kill between a deletion and its invalidation', async () => {
+      const scene = await Scene.open(cloud);
+      await scene.stage.put('old.html');
+      await scene.run();
+      expect(scene.edge.get('/old.html')).toBe('theirs');
+      const reached = Promise.withResolvers<void>();
+      cloud.faults.add({
+        operation: 'CreateInvalidation',
+        after: 1,
+        answer: { kind: 'silence', onReached: reached.resolve },
+      });
+      await scene.run({ delete: 'true' }, { signalAfter: { at: reached.promise, signal: 'SIGKILL' } });
+      expect(await scene.stage.keys()).not.toContain('old.html');
+      expect((await scene.run({ delete: 'true' })).outputs.changed).toBe('false');
+      expect(scene.edge.get('/old.html')).toBeUndefined();
+    });
+
     test('is made up for after a cancellation, which deletes nothing', async () => {
       const scene = await Scene.open(cloud);
       await scene.stage.put('old.html');
@@ -422,6 +441,33 @@ describe('behind CloudFront', () => {
       await scene.run({ delete: 'true' });
       expect(scene.invalidated).toEqual([['/*'], ['/old.html']]);
     });
+  });
+
+  test('a deploy that is overtaken while it invalidates leaves the manifest to the other', async () => {
+    const scene = await Scene.open(cloud);
+    const { stage } = scene;
+    await scene.run();
+    await stage.put('old.html');
+    stage.site.write('robots.txt', 'first');
+    const reached = Promise.withResolvers<void>();
+    const done = Promise.withResolvers<void>();
+    cloud.faults.add({
+      operation: 'CreateInvalidation',
+      after: 1,
+      answer: { kind: 'wait', until: done.promise, onReached: reached.resolve },
+    });
+    const first = scene.run({ delete: 'true' });
+    await reached.promise;
+    stage.site.write('robots.txt', 'second');
+    const second = await scene.run({ delete: 'true' });
+    done.resolve();
+    expect([(await first).exitCode, second.exitCode]).toEqual([0, 0]);
+    // The second has heard that an invalidation was due, and made it.
+    expect(scene.invalidated.slice(1, 3)).toEqual([['/*'], ['/old.html']]);
+    expect((await stage.bodies())['robots.txt']).toBe('second');
+    const made = scene.edge.invalidations.length;
+    expect((await scene.run({ delete: 'true' })).outputs.changed).toBe('false');
+    expect(scene.edge.invalidations).toHaveLength(made);
   });
 
   test('waits until old pages are gone from the edges before it deletes what they name', async () => {
@@ -454,7 +500,7 @@ describe('behind CloudFront', () => {
       { id: null, paths: ['/old.html'] },
     ]);
     expect(run.log.visible).toContain('/old.html  (to invalidate)');
-    expect(run.summary).toContain('to invalidate');
+    expect(run.summary).toContain('To invalidate: <code>/&#42;</code>');
     expect(run.outputs['invalidation-id']).toBeUndefined();
     expect(cloud.count('CreateInvalidation')).toBe(0);
   });

@@ -217,7 +217,6 @@ function explainInvalidation(failure: ServiceFailure): DeployError {
 /** The error that stops a run: what failed, on what, and what to change. */
 export function explain(failure: ServiceFailure, destination: Destination): DeployError {
   const { bucket } = destination;
-  if (isOfCloudFront(failure.operation) && kindOf(failure) !== 'credentials') return explainInvalidation(failure);
   const told = describe(failure);
   const error = (code: ErrorCode, message: string, hint: string) =>
     new DeployError(code, message, { hint, cause: failure });
@@ -228,6 +227,7 @@ export function explain(failure: ServiceFailure, destination: Destination): Depl
       CLOCK_HINT,
     );
   }
+  if (isOfCloudFront(failure.operation) && kindOf(failure) !== 'credentials') return explainInvalidation(failure);
   switch (kindOf(failure)) {
     case 'credentials':
       return error(

@@ -7,7 +7,7 @@ const ROWS = 200;
 
 /** The job summary: what happened, what changed, what the probe found. Every name in it is escaped. */
 export function summaryOf(record: RunRecord): string {
-  return [heading(record), problem(record), totals(record), changes(record), probeSection(record)]
+  return [heading(record), problem(record), totals(record), changes(record), invalidated(record), probeSection(record)]
     .filter(Boolean)
     .join('\n\n');
 }
@@ -61,7 +61,7 @@ function totals(record: RunRecord): string {
   return `<table><tr>${row('th', 0)}</tr><tr>${row('td', 1)}</tr></table>`;
 }
 
-function changes({ dryRun, plan, outcome, invalidations = [] }: RunRecord): string {
+function changes({ dryRun, plan, outcome }: RunRecord): string {
   if (plan === undefined) return '';
   const uploads = dryRun ? uploadsOf(plan) : (outcome?.uploaded ?? []);
   const deleted = dryRun ? plan.deletions.map(({ key }) => key) : (outcome?.deleted ?? []);
@@ -69,9 +69,6 @@ function changes({ dryRun, plan, outcome, invalidations = [] }: RunRecord): stri
     ...(outcome?.failures ?? []).map(({ key, message }) => ['❌', key, html(message)]),
     ...uploads.map(({ key, reason, file }) => [reason === 'new' ? '➕' : '✏️', key, `${reason}, ${bytes(file.size)}`]),
     ...deleted.map((key) => ['🗑️', key, dryRun ? 'to delete' : 'deleted']),
-    ...invalidations.flatMap(({ id, paths }) =>
-      paths.map((path) => ['♻️', path, id === undefined ? 'to invalidate' : `invalidated, ${html(id)}`]),
-    ),
   ];
   if (rows.length === 0) return '';
   const shown = rows
@@ -82,4 +79,14 @@ function changes({ dryRun, plan, outcome, invalidations = [] }: RunRecord): stri
       ? `\n<tr><td></td><td>and ${count(rows.length - ROWS, 'more change')}, in the log and the result file</td><td></td></tr>`
       : '';
   return `<details${rows.length <= 20 ? ' open' : ''}><summary>${count(rows.length, 'change')}</summary>\n<table>\n${shown.join('\n')}${more}\n</table>\n</details>`;
+}
+
+function invalidated({ invalidations = [] }: RunRecord): string {
+  return invalidations
+    .map(({ id, paths }) => {
+      const all = paths.slice(0, ROWS).map((path) => `<code>${html(path)}</code>`);
+      const more = paths.length > ROWS ? `, and ${count(paths.length - ROWS, 'more path')}` : '';
+      return `${id === undefined ? 'To invalidate' : `Invalidated (${html(id)})`}: ${all.join(', ')}${more}`;
+    })
+    .join('\n\n');
 }
