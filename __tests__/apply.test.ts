@@ -115,6 +115,7 @@ function planOf(phases: { assets?: string[]; pages?: string[]; 'entry pages'?: s
     unchanged: [],
     stale: [],
     revived: [],
+    adopted: [],
     verified: true,
   };
 }

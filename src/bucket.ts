@@ -1,13 +1,15 @@
 import { type Caller, createAnonymousS3, createS3 } from './aws/clients.ts';
+import { CloudFront } from './aws/cloudfront.ts';
 import { objectHeaders, S3ObjectStore } from './aws/object-store.ts';
 import { type ProbeClients, type ProbeOutcome, type ProbeTarget, probe } from './aws/probe/probe.ts';
 import { findRegion } from './aws/region.ts';
 import type { Session } from './aws/session.ts';
+import { Cdn, type CdnWorld } from './cdn.ts';
 import { type Capabilities, knownCapabilities } from './core/capabilities.ts';
 import type { AtOnce } from './core/each-of.ts';
 import { headersFor } from './core/headers.ts';
 import type { Check, ObjectStore } from './core/model.ts';
-import { kmsKeyOf, needsOf, type Policy, partitionOf } from './core/policy.ts';
+import { distributionArn, kmsKeyOf, needsOf, type Policy, partitionOf } from './core/policy.ts';
 import { siteUrlOf } from './core/site-url.ts';
 import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
@@ -21,6 +23,8 @@ export interface OpenBucket {
   /** How many requests to have under way at once. */
   readonly concurrency: AtOnce;
   readonly capabilities: Capabilities;
+  /** What is in front of it, and is to hear of changes. */
+  readonly cdn: Cdn | undefined;
   /** False where an append-only destination lets nobody see what is there: then nothing can be compared. */
   readonly mayList: boolean;
   readonly mayRead: boolean;
@@ -46,7 +50,10 @@ export async function openBucket(
   const { connections } = caller;
   const concurrency = inputs.concurrency ?? caller.concurrency;
   const s3 = createS3({ ...address, expectedBucketOwner }, session.credentials, connections, caller.clock);
-  const place: Place = { partition: partitionOf(region), region, account: session.identity?.account };
+  // What is pasted from a log says no more than the log may say.
+  const account = inputs.maskAccount ? undefined : session.identity?.account;
+  const place: Place = { partition: partitionOf(region), region, account };
+  const cdn = cdnOf(inputs, { inputs, place, session, caller, report });
   const store = new S3ObjectStore(s3, caller, {
     ...inputs,
     credentials: session.credentials,
@@ -56,7 +63,7 @@ export async function openBucket(
   });
   if (inputs.probe === 'off') {
     report.suggests(suggestedPolicy(inputs, place));
-    return { store, concurrency, capabilities: knownCapabilities(endpoint), mayList: true, mayRead: true };
+    return { store, concurrency, capabilities: knownCapabilities(endpoint), cdn, mayList: true, mayRead: true };
   }
 
   const clients: ProbeClients = {
@@ -66,6 +73,7 @@ export async function openBucket(
       createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, connections),
     ),
     anonymous: once(() => createAnonymousS3(address, connections)),
+    cloudfront: cdn?.cloudfront,
   };
   const outcome = await probe(targetOf(inputs, place), clients, caller, report.leftBehind);
   const { checks, capabilities, versioned } = outcome;
@@ -77,7 +85,15 @@ export async function openBucket(
   );
   if (missing.length > 0) throw permissionDenied(missing, grantFor(inputs, { ...place, versioned }, outcome), session);
   const may = (action: string) => !checks.some((one) => one.action === action && one.result === 'denied');
-  return { store, concurrency, capabilities, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+  return { store, concurrency, capabilities, cdn, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+}
+
+/** @throws DeployError INPUT_INVALID in a partition without CloudFront. */
+function cdnOf({ distribution, cloudfrontEndpoint: endpoint }: Inputs, world: CdnWorld): Cdn | undefined {
+  if (distribution === undefined) return undefined;
+  const { place, session, caller } = world;
+  const { partition } = place;
+  return new Cdn(new CloudFront(distribution, { partition, endpoint }, session.credentials, caller), world);
 }
 
 /** A client that only some probes need. */
@@ -101,6 +117,7 @@ function targetOf(inputs: Inputs, { partition, region, account }: Place): ProbeT
     needs: needsOf(inputs),
     headers: objectHeaders(headersFor('index.html', inputs), storage),
     kmsKey: storage.kmsKeyId === undefined ? undefined : kmsKeyOf(storage.kmsKeyId, { partition, region, account }),
+    distribution: inputs.distribution && distributionArn(inputs.distribution, { partition, account }),
     asked,
     thorough,
     known: knownCapabilities(endpoint),

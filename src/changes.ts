@@ -1,6 +1,7 @@
 import type { OpenBucket } from './bucket.ts';
 import { eachOf } from './core/each-of.ts';
 import { unusedRules } from './core/header-rules.ts';
+import { pathsOfDeletions, pathsOfUploads } from './core/invalidation.ts';
 import type { DeployId } from './core/manifest.ts';
 import type { ObjectHeaders, Plan, RemoteObject } from './core/model.ts';
 import { planDeploy, toAsk } from './core/plan.ts';
@@ -31,7 +32,19 @@ export async function planChanges(
   const paths = source.files.map(({ path }) => path);
   if (inputs.shard === undefined) for (const warning of unusedRules(inputs.headerRules, paths)) log.warn(warning);
   report.planned(plan);
+  if (inputs.dryRun && bucket.cdn !== undefined) foretell(plan, inputs, manifest, report);
   return plan;
+}
+
+/** Says what a deploy would invalidate. */
+function foretell(plan: Plan, inputs: Inputs, { manifest }: ManifestFile, report: Report): void {
+  const uploads = plan.phases.flatMap((phase) => phase.uploads.map(({ key }) => key));
+  const deletions = plan.deletions.map(({ key }) => key);
+  for (const paths of [
+    pathsOfUploads(plan, uploads, manifest?.uninvalidated ?? false, inputs),
+    pathsOfDeletions(plan, deletions, inputs),
+  ])
+    if (paths.length > 0) report.invalidated({ paths });
 }
 
 async function askHeaders(objects: readonly RemoteObject[], { store, concurrency }: OpenBucket) {

@@ -4,6 +4,7 @@ import type { Credentials } from './aws/session.ts';
 import { globs, type SourceFilter, sourceFilter } from './core/globs.ts';
 import { parseHeaderRules } from './core/header-rules.ts';
 import type { HeaderRule } from './core/headers.ts';
+import { parseInvalidationPaths } from './core/invalidation.ts';
 import { type Destination, parseDestination } from './core/key.ts';
 import type { CacheControl, DeleteLimit, StorageOptions } from './core/model.ts';
 import { DEFAULT_SIZES, LARGEST_PART, SMALLEST_PART, type UploadSizes } from './core/parts.ts';
@@ -68,6 +69,12 @@ export interface Inputs {
   /** Requests under way at once; undefined: as many as the store is seen to take. */
   readonly concurrency: number | undefined;
   readonly sizes: UploadSizes;
+  /** The CloudFront distribution that is told of what changed. */
+  readonly distribution: string | undefined;
+  /** Percent-encoded; the paths that changed unless given. */
+  readonly invalidationPaths: readonly string[] | undefined;
+  readonly cloudfrontWait: boolean;
+  readonly cloudfrontEndpoint: string | undefined;
   readonly siteUrl: string | undefined;
   readonly probe: ProbeInput;
   /** Account that must own the bucket. */
@@ -149,6 +156,13 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     storage: storage(),
     concurrency: (text('concurrency') ?? 'auto') === 'auto' ? undefined : whole('concurrency', 1, 1, 512),
     sizes: uploadSizes(),
+    distribution: distribution(),
+    invalidationPaths: parseInvalidationPaths(lines('invalidation-paths')),
+    cloudfrontWait: flag('cloudfront-wait', false),
+    cloudfrontEndpoint: checkedUrl(
+      'AWS_ENDPOINT_URL_CLOUDFRONT',
+      env.AWS_ENDPOINT_URL_CLOUDFRONT ?? env.AWS_ENDPOINT_URL,
+    ),
     siteUrl: url('site-url'),
     probe: choice('probe', ['auto', 'full', 'no-residue', 'off'] as const),
     expectedBucketOwner: matching(
@@ -194,11 +208,34 @@ function checked(inputs: Inputs): Inputs {
   }
   if (mode === 'remove' && inputs.shard !== undefined)
     refuse('shard', 'is given with mode: remove', 'One run removes everything below the prefix: leave it out.');
+  checkDistribution(inputs);
   if (showPolicies && mode !== 'probe')
     refuse('show-policies', 'is for mode: probe', 'Set mode: probe, or leave it out.');
   if (probe === 'off' && mode === 'probe')
     refuse('probe', 'is off in mode: probe', 'Leave it out, or choose full or no-residue.');
   return inputs;
+}
+
+/** Refuses inputs about CloudFront that come to nothing. */
+function checkDistribution(inputs: Inputs): void {
+  const { distribution, invalidationPaths, cloudfrontWait, endpoint, cloudfrontEndpoint } = inputs;
+  if (distribution === undefined) {
+    const idle = cloudfrontWait
+      ? 'cloudfront-wait'
+      : invalidationPaths === undefined
+        ? undefined
+        : 'invalidation-paths';
+    if (idle === undefined) return;
+    throw invalid(idle, 'is given without a distribution', 'Give cloudfront-distribution-id, or leave it out.');
+  }
+  const isAws = endpoint === undefined || /\.amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname);
+  if (!isAws && cloudfrontEndpoint === undefined) {
+    throw invalid(
+      'cloudfront-distribution-id',
+      'is given with an endpoint that is not of AWS, whose keys CloudFront does not know',
+      'Invalidate in a step of its own, with credentials of AWS.',
+    );
+  }
 }
 
 /** Account numbers, comma- or line-separated. */
@@ -295,8 +332,11 @@ function lines(name: string): string[] {
 }
 
 function url(name: string, otherwise?: string): string | undefined {
-  const value = text(name) ?? (otherwise || undefined);
-  if (value === undefined) return undefined;
+  return checkedUrl(name, text(name) ?? otherwise);
+}
+
+function checkedUrl(name: string, value: string | undefined): string | undefined {
+  if (!value) return undefined;
   const parsed = URL.canParse(value) ? new URL(value) : undefined;
   const problem =
     parsed === undefined || !/^https?:$/.test(parsed.protocol)
@@ -333,6 +373,22 @@ function sessionPolicy(): string {
 function deleteMode(shard: Shard | undefined): DeleteMode {
   const asked = text('delete') === 'owned' ? 'owned' : flag('delete', false) ? 'all' : 'off';
   return shard === undefined ? asked : 'off';
+}
+
+function distribution(): string | undefined {
+  const value = text('cloudfront-distribution-id');
+  if (value !== undefined && /[\s,;]/.test(value)) {
+    throw invalid(
+      'cloudfront-distribution-id',
+      'is more than one id',
+      "Give one. Another can be invalidated with the AWS CLI after it, if: steps.ID.outputs.changed == 'true'.",
+    );
+  }
+  return matching(
+    'cloudfront-distribution-id',
+    /^[A-Z0-9]{6,32}$/,
+    "Give the id of the distribution, such as 'E2QWRUHAPOMQZL'; not its domain name or its ARN.",
+  );
 }
 
 function shardInput(): Shard | undefined {

@@ -1,7 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { STSClient } from '@aws-sdk/client-sts';
 import { Concurrency } from '../core/concurrency.ts';
-import { kindOf, misbehaved, type ServiceFailure } from '../core/explain.ts';
+import { isOfCloudFront, kindOf, misbehaved, type ServiceFailure } from '../core/explain.ts';
 import { type CallOptions, Connections } from './connections.ts';
 import { ServiceError } from './failure.ts';
 import { Patience } from './patience.ts';
@@ -155,8 +155,8 @@ export function createSts(
 export class Tally {
   readonly calls = new Map<string, number>();
   retries = 0;
-  /** Services that have answered: the store, or STS. */
-  readonly answered = new Set<'s3' | 'sts'>();
+  /** Services that have answered: the store, STS, or CloudFront. */
+  readonly answered = new Set<'s3' | 'sts' | 'cloudfront'>();
 
   count(operation: string): void {
     this.calls.set(operation, (this.calls.get(operation) ?? 0) + 1);
@@ -247,6 +247,11 @@ function newShared(signal: AbortSignal | undefined): Shared {
   };
 }
 
+function serviceOf(operation: string): 's3' | 'sts' | 'cloudfront' {
+  if (isOfCloudFront(operation)) return 'cloudfront';
+  return /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
+}
+
 /** Makes calls: counted, retried by kind, ended when the run is, and as a session with credentials that are good. */
 export class Caller {
   readonly tally: Tally;
@@ -275,12 +280,17 @@ export class Caller {
     return new Caller(this.#pace, this.#signal, session, this.#shared);
   }
 
+  /** Waits, unless the run ends meanwhile. */
+  pause(ms: number): Promise<void> {
+    return this.#pace.sleep(ms, this.#signal);
+  }
+
   /**
    * Makes one call with retries.
    * @throws ServiceError the last failure.
    */
   call<T>(operation: string, send: Send<T>, how: CallHow = {}): Promise<T> {
-    const service = /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
+    const service = serviceOf(operation);
     let begunAt = 0;
     const once = async (unanswered: number) => {
       begunAt = this.#pace.now();

@@ -101,6 +101,8 @@ export interface Plan {
   readonly stale: readonly Stale[];
   /** Unchanged keys that were stale for an earlier deploy, which may be deleting them at this moment. */
   readonly revived: readonly string[];
+  /** Unchanged keys that nobody remembered: a deploy that was cut off may have put them, and a CDN not have heard of it. */
+  readonly adopted: readonly string[];
   /** Objects are written, or were looked at that nobody remembered: the manifest is to be newer than they are. */
   readonly verified: boolean;
 }

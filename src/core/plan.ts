@@ -135,6 +135,7 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
     unchanged,
     stale,
     revived: revivedAmong(unchanged, known.manifest),
+    adopted: unchanged.filter(({ key }) => known.headers.has(key)).map(({ key }) => key),
     verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
   };
 }
@@ -180,7 +181,7 @@ export function planRemoval(
   const deletions = [...objects.values()].filter(({ key }) => !excluded(key)).sort((a, b) => compareKeys(a.key, b.key));
   if (options.maxDelete.kind === 'count') checkDeletions(deletions.length, objects.size, options.maxDelete);
   const kept = [...objects.keys()].filter(excluded).map((key): Kept => ({ key, why: 'excluded' }));
-  return { phases: [], deletions, kept, unchanged: [], stale: [], revived: [], verified: false };
+  return { phases: [], deletions, kept, unchanged: [], stale: [], revived: [], adopted: [], verified: false };
 }
 
 /** The files whose content decides, with the ETag of their object: those that have one of the same size. */

@@ -14,7 +14,7 @@ import { log } from './log.ts';
 import { redacted } from './masks.ts';
 import { type Probed, probeLines } from './probe.ts';
 import { Progress } from './progress.ts';
-import { bytesOf, countsOf, probeResultOf, type RunRecord, uploadsOf } from './record.ts';
+import { bytesOf, countsOf, type Invalidated, probeResultOf, type RunRecord, uploadsOf } from './record.ts';
 import { resultOf } from './result.ts';
 import { summaryOf } from './summary.ts';
 
@@ -43,7 +43,9 @@ export class Report {
     try {
       return await log.group(title, work);
     } finally {
-      this.record.timings[title.toLowerCase()] = Math.round(performance.now() - started);
+      const { timings } = this.record;
+      const name = title.toLowerCase();
+      timings[name] = (timings[name] ?? 0) + Math.round(performance.now() - started);
     }
   }
 
@@ -101,6 +103,12 @@ export class Report {
     log.line(
       `${count(uploads.length, 'upload')} (${bytes(bytesOf(uploads))}), ${count(plan.deletions.length, 'deletion')}, ${plan.unchanged.length} unchanged${kept}`,
     );
+  }
+
+  /** What a CDN is told to forget, or would be: a line for each path. */
+  invalidated(invalidation: Invalidated): void {
+    this.record.invalidations = [...(this.record.invalidations ?? []), invalidation];
+    for (const path of invalidation.paths) log.line(`↻ ${path}  (${invalidation.id ?? 'to invalidate'})`);
   }
 
   /** The upload, with a line now and then on how far it is. */
@@ -198,6 +206,7 @@ export class Report {
       return join(folder, name);
     };
     const counts = countsOf(record);
+    const [invalidation] = record.invalidations ?? [];
     return {
       'result-file': write('result.json', resultOf(record)),
       changed: counts.uploaded + counts.updated + counts.deleted > 0,
@@ -209,6 +218,7 @@ export class Report {
       'bytes-uploaded': counts.bytes,
       'probe-result': probeResultOf(record),
       'missing-permissions': record.missing.join(','),
+      ...(invalidation?.id !== undefined && { 'invalidation-id': invalidation.id }),
       ...(record.url !== undefined && { url: record.url }),
       ...(record.region !== undefined && { region: record.region }),
       ...(record.identity !== undefined && {

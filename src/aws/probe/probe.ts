@@ -7,8 +7,10 @@ import type { Action, Needs } from '../../core/needs.ts';
 import { type KmsKey, objectsArn, type Partition } from '../../core/policy.ts';
 import { type ProbeForm, type ProbeInput, probeForm } from '../../core/probe-form.ts';
 import type { Caller } from '../clients.ts';
+import type { CloudFront } from '../cloudfront.ts';
 import { checksOf } from './checks.ts';
 import { findFeatures } from './features.ts';
+import { tryInvalidation } from './invalidating.ts';
 import { explainBareDenial, ignoresOwner } from './ownership.ts';
 import { Prober, type Verdict } from './prober.ts';
 import { list, readByte } from './reading.ts';
@@ -28,6 +30,8 @@ export interface ProbeTarget {
   /** The headers that a page of a deploy is put with. */
   readonly headers: WriteHeaders;
   readonly kmsKey: KmsKey | undefined;
+  /** The ARN of the CloudFront distribution that is told of changes. */
+  readonly distribution: string | undefined;
   readonly expectedBucketOwner: string | undefined;
   readonly asked: Exclude<ProbeInput, 'off'>;
   readonly isPullRequest: boolean;
@@ -46,6 +50,8 @@ export interface ProbeClients {
   /** Says that it should belong to nobody. */
   readonly nobodys: () => S3Client;
   readonly anonymous: () => S3Client;
+  /** What is in front of the store. */
+  readonly cloudfront: CloudFront | undefined;
 }
 
 export interface ProbeOutcome {
@@ -69,6 +75,8 @@ export interface ProbeOutcome {
  * | KMS               | the same, and a part of one byte                 | 200                    | 403    |
  * | abort multipart   | of what was started; elsewhere of nothing        | 204, 404               | 403    |
  * | delete            | DeleteObject of a missing key, `If-Match: *`     | 404, 412, 204          | 403    |
+ * | invalidate        | CreateInvalidation of a batch that is wrong      | (400 proves nothing)   | 403    |
+ * |                   | GetInvalidation of none                          | 404                    | 403    |
  *
  * On stores that let nobody but holders of s3:AbortMultipartUpload abort (Ceph), a multipart start would stay behind.
  * Then, in the form `full`, an object goes the whole way.
@@ -129,7 +137,7 @@ export interface First {
   readonly listed: Awaited<ReturnType<typeof list>>;
   readonly read: Awaited<ReturnType<typeof readByte>> | undefined;
   readonly written: Written | undefined;
-  /** Of aborting and decrypting. */
+  /** Of aborting, decrypting and invalidating. */
   readonly also: ReadonlyMap<Action, Verdict>;
   readonly deletion: Verdict | undefined;
   readonly versionDeletion: Verdict | undefined;
@@ -153,19 +161,25 @@ async function look(prober: Prober, target: ProbeTarget, clients: ProbeClients):
         contentMd5 = !stored;
       });
   const listing = list(prober);
+  const { cloudfront } = clients;
 
-  const [listed, read, written, abortion, deletion, versionDeletion, settings, breadth, ownerIgnored] = await together([
-    listing,
-    when(needs('s3:GetObject'), async () => readByte(prober, (await listing).key, target.isAws)),
-    when(writes, () => judgeWrite(tryWrite, target.headers)),
-    when(needs('s3:AbortMultipartUpload') && !target.isAws, () => abortNothing(prober)),
-    when(needs('s3:DeleteObject') || mayWrite, () => deleteNothing(prober)),
-    when(mayWrite, () => deleteNoVersion(prober)),
-    when(target.thorough || mayWrite, () => readSettings(prober)),
-    when(target.thorough, () => lookAround(prober, clients.unowned())),
-    when(!target.isAws && target.expectedBucketOwner !== undefined, () => ignoresOwner(prober, clients.nobodys())),
-  ]);
+  const [listed, read, written, abortion, deletion, versionDeletion, settings, breadth, ownerIgnored, invalidation] =
+    await together([
+      listing,
+      when(needs('s3:GetObject'), async () => readByte(prober, (await listing).key, target.isAws)),
+      when(writes, () => judgeWrite(tryWrite, target.headers)),
+      when(needs('s3:AbortMultipartUpload') && !target.isAws, () => abortNothing(prober)),
+      when(needs('s3:DeleteObject') || mayWrite, () => deleteNothing(prober)),
+      when(mayWrite, () => deleteNoVersion(prober)),
+      when(target.thorough || mayWrite, () => readSettings(prober)),
+      when(target.thorough, () => lookAround(prober, clients.unowned())),
+      when(!target.isAws && target.expectedBucketOwner !== undefined, () => ignoresOwner(prober, clients.nobodys())),
+      when(cloudfront !== undefined && needs('cloudfront:CreateInvalidation'), () =>
+        tryInvalidation(prober, cloudfront!, target),
+      ),
+    ]);
   if (abortion !== undefined) also.set('s3:AbortMultipartUpload', abortion);
+  for (const [action, verdict] of invalidation ?? []) also.set(action, verdict);
   return {
     listed,
     read,
