@@ -48,7 +48,7 @@ export async function deploy(first: Plan, deployment: Deployment, report: Report
     const outcome = join(done, await report.upload(plan, () => uploadAll(plan, store, { ...options, mayGoOn })));
     throwIfFailed(outcome, plan);
     const due = invalidationAfter(plan, outcome, deployment);
-    const next = { ...manifestAfter(plan, outcome.uploaded, manifest, by, inputs), uninvalidated: due.isDue };
+    const next = { ...manifestOf(plan, outcome, deployment), uninvalidated: due.isDue };
     if (!outcome.interrupted && (await remember(next, plan, deployment)) && (await hasRevived(plan, deployment))) {
       await cdn?.invalidate(due.paths);
       const end = await report.delete(plan, () => deleteStale(plan, outcome, store, { ...options, mayGoOn }));
@@ -74,6 +74,14 @@ function invalidationAfter(plan: Plan, outcome: Outcome, { inputs, bucket, manif
   const keys = outcome.uploaded.map(({ key }) => key);
   const paths = pathsOfUploads(plan, keys, missed, inputs);
   return { paths, isDue: paths.length > 0 || plan.deletions.length > 0 };
+}
+
+/** The manifest after a plan. Where nothing is put, looked at or left behind it has the entries that it had. */
+function manifestOf(plan: Plan, { uploaded }: Outcome, { inputs, manifest, by }: Deployment): Manifest {
+  const isQuiet = !plan.verified && plan.stale.length + plan.revived.length + uploaded.length === 0;
+  const { manifest: before, notes } = manifest;
+  if (isQuiet && before !== undefined && notes.length === 0) return { by, entries: before.entries };
+  return manifestAfter(plan, uploaded, manifest, by, inputs);
 }
 
 /** Writes the manifest; false when it is not the one that was read any more. */

@@ -111,6 +111,7 @@ const LINE = /^([\w-]{16}) ([\x21-\x7e]{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of
 /** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
 export function saysMore(next: Manifest, before: Manifest | undefined): boolean {
   if ((next.uninvalidated ?? false) !== (before?.uninvalidated ?? false)) return true;
+  if (next.entries === before?.entries) return false;
   for (const [name, entry] of next.entries) if (!sameEntry(entry, before?.entries.get(name))) return true;
   return false;
 }
