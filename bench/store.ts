@@ -20,7 +20,7 @@ export type ToStore =
   | { readonly say: 'pace'; readonly pace: PaceSettings };
 export type FromStore = { readonly port: number } | Omit<Counted, 'requests'>;
 
-/** What was asked of a store since it was last asked, what that cost it, and what it holds. */
+/** What was asked of a store since it was last counted or cleared, what that cost it, and what it holds. */
 export interface Counted {
   readonly requests: number;
   /** By operation; `BadDigest` and `SlowDown` count answers. */

@@ -95,7 +95,8 @@ export class Connection {
     for (const name in headers) head += `${name}: ${headers[name]}\r\n`;
     // The length of what a HEAD would get is among its headers.
     if (headers?.['Content-Length'] === undefined) head += `Content-Length: ${Buffer.byteLength(body)}\r\n`;
-    if (typeof body === 'string') this.#socket.write(`${head}\r\n${body}`);
+    if (body === '') this.#socket.write(`${head}\r\n`, 'latin1');
+    else if (typeof body === 'string') this.#socket.write(`${head}\r\n${body}`);
     else {
       this.#socket.cork();
       this.#socket.write(`${head}\r\n`);

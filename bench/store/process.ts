@@ -31,11 +31,13 @@ process.on('message', (message: ToStore) => {
   else if (message.say === 'pace') pace.set(message.pace);
   const { user, system } = process.cpuUsage(cpuBefore);
   tell({
-    counts: s3.takeCounts(),
+    counts: s3.counts,
     objects: s3.objects.size,
     openUploads: s3.uploads.size,
     cpu: (user + system) / 1e6,
   });
+  if (message.say !== 'clear' && message.say !== 'count') return;
+  s3.counts = {};
   cpuBefore = process.cpuUsage();
 });
 process.on('disconnect', () => process.exit());

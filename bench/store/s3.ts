@@ -34,18 +34,12 @@ export class LightS3 {
   readonly uploads = new Uploads();
   readonly #pace: Pace;
   readonly #verify: boolean;
-  #counts: Record<string, number> = {};
+  /** Requests by operation, and refusals by code, since somebody emptied it. */
+  counts: Record<string, number> = {};
 
   constructor(pace: Pace, verify: boolean) {
     this.#pace = pace;
     this.#verify = verify;
-  }
-
-  /** What was asked since it was last asked for. */
-  takeCounts(): Record<string, number> {
-    const counts = this.#counts;
-    this.#counts = {};
-    return counts;
   }
 
   begin(head: Head): Taking {
@@ -65,7 +59,7 @@ export class LightS3 {
   }
 
   #count(operation: string): void {
-    this.#counts[operation] = (this.#counts[operation] ?? 0) + 1;
+    this.counts[operation] = (this.counts[operation] ?? 0) + 1;
   }
 
   #answer(asked: Asked, head: Head, received: Received, refused: boolean): Answer {
