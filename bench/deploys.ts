@@ -96,7 +96,7 @@ async function play(
       await store.setPace({ ms: 0, listMs: 0 });
       for (const tool of preparing(tools, row)) {
         await store.clear();
-        await tool.prepare?.({ ...job, cores: undefined });
+        await tool.prepare?.({ ...job, cores: TOGETHER.client });
         await store.save(tool.name);
       }
       await store.setPace(pace);

@@ -38,6 +38,7 @@ export function topOf(folder: string): string {
 function placeOf({ functionName, url, lineNumber }: CpuProfile['nodes'][number]['callFrame']): string {
   const name = functionName || '(anonymous)';
   if (name.startsWith('(') && url === '') return name;
-  const file = url.startsWith('node:') ? url : basename(url);
+  const library = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1];
+  const file = url.startsWith('node:') ? url : [...(library === undefined ? [] : [library]), basename(url)].join(' ');
   return `\`${name}\` ${file}${file === '' ? '' : `:${lineNumber + 1}`}`;
 }
