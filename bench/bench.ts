@@ -54,5 +54,5 @@ const told = rows.flatMap(({ name, title }) => {
   const report = reports.get(name);
   return report === undefined ? [] : [{ title, report }];
 });
-console.log(`\n## Goals\n\n${goalsTable(told)}`);
+if (told.some(({ report }) => report.verdicts.length > 0)) console.log(`\n## Goals\n\n${goalsTable(told)}`);
 if (options.write) writePage(ROWS, reports, about);

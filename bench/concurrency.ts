@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { APART } from './machine.ts';
-import { describeRatios, digits, median, type Report, table } from './report.ts';
+import { describeRatios, digits, median, type Report, roundsText, table } from './report.ts';
 import type { Bench, Row } from './row.ts';
 import { makeSite, SITES } from './sites.ts';
 import type { PaceSettings } from './store/pace.ts';
@@ -56,6 +56,6 @@ async function measure(limits: Partial<PaceSettings>, { options, folder }: Bench
   ]);
   return {
     verdicts: [],
-    detail: `${rounds} rounds\n\n${table(['concurrency', 'wall s', 'CPU s', '503s', 'wall ×'], rows)}`,
+    detail: `${roundsText(rounds)}\n\n${table(['concurrency', 'wall s', 'CPU s', '503s', 'wall ×'], rows)}`,
   };
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Goal, Run, Runs } from './goals.ts';
 import { APART, type Cores, TOGETHER } from './machine.ts';
 import { topOf } from './profile.ts';
-import { describeRatios, digits, median, type Report, table } from './report.ts';
+import { describeRatios, digits, median, type Report, roundsText, table } from './report.ts';
 import type { Bench, Row } from './row.ts';
 import { changedOf, changeSome, makeSite, SITES, type SiteName, touchAll } from './sites.ts';
 import { startStore } from './store.ts';
@@ -161,7 +161,7 @@ function detailOf(runs: Runs, rounds: number): string {
   const notes = [...runs].flatMap(([tool, its]) => [...limitsOf(tool, its), ...leftOf(tool, its)]);
   const counts = Object.entries(ours.at(-1)?.counts ?? {}).map(([name, n]) => `${name} ${n}`);
   return [
-    `${rounds} ${rounds === 1 ? 'round' : 'rounds'}; ${[...runs.keys()][0]}: ${counts.join(', ')}`,
+    `${roundsText(rounds)}; ${[...runs.keys()][0]}: ${counts.join(', ')}`,
     '',
     table(head, rows),
     ...notes.map((note) => `\n${note}`),

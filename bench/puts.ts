@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { APART, onCores } from './machine.ts';
 import { topOf } from './profile.ts';
 import { KEYS } from './programs.ts';
-import { describeRatios, digits, median, type Report, table } from './report.ts';
+import { describeRatios, digits, median, type Report, roundsText, table } from './report.ts';
 import type { Bench, Row } from './row.ts';
 import { startStore } from './store.ts';
 
@@ -61,7 +61,7 @@ async function measure({ options, folder }: Bench): Promise<Report> {
         met: median(ratios) <= GOAL,
       },
     ],
-    detail: `${rounds} rounds of ${number} PUTs\n\n${table(['', 'µs of CPU a PUT'], rows)}${top}`,
+    detail: `${roundsText(rounds)} of ${number} PUTs\n\n${table(['', 'µs of CPU a PUT'], rows)}${top}`,
   };
 }
 
