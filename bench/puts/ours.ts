@@ -1,0 +1,36 @@
+/** PUTs buffers through the product's object store; prints microseconds of processor time a PUT. */
+import { Caller, createS3 } from '../../src/aws/clients.ts';
+import { S3ObjectStore } from '../../src/aws/object-store.ts';
+import { AWS } from '../../src/core/capabilities.ts';
+import { eachOf } from '../../src/core/each-of.ts';
+import { DEFAULT_SIZES } from '../../src/core/parts.ts';
+import { makeBuffers, measurePuts } from './loop.mjs';
+
+const [endpoint = '', number = '0', bytes = '0', atOnce = '64'] = process.argv.slice(2);
+const credentials = async () => ({
+  accessKeyId: process.env.AWS_ACCESS_KEY_ID ?? '',
+  secretAccessKey: process.env.AWS_SECRET_ACCESS_KEY ?? '',
+});
+const pace = {
+  now: () => performance.now(),
+  sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+  random: Math.random,
+};
+const s3 = createS3({ region: 'us-east-1', endpoint, forcePathStyle: true }, credentials, Number(atOnce) + 8);
+const store = new S3ObjectStore(s3, new Caller(pace), {
+  bucket: 'bench',
+  isAws: true,
+  sizes: DEFAULT_SIZES,
+  storage: {},
+  capabilities: AWS,
+});
+const buffers = makeBuffers(Number(bytes));
+const headers = { contentType: 'text/html; charset=utf-8', cacheControl: 'public, max-age=0, must-revalidate' };
+
+await measurePuts(Number(number), (keys: Iterable<string>) =>
+  eachOf([...keys], Number(atOnce), async (key) => {
+    const content = buffers();
+    const body = { size: content.length, read: async () => content, verify: async () => {}, content: () => '' };
+    await store.put(key, body, headers);
+  }),
+);
