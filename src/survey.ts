@@ -101,7 +101,8 @@ class Comparison {
   }
 
   add(page: readonly RemoteObject[]): void {
-    this.#listed.push(...page);
+    // One by one: the arguments of a call lie on the stack, which holds about a hundred thousand.
+    for (const object of page) this.#listed.push(object);
     this.#plan();
   }
 
@@ -118,7 +119,7 @@ class Comparison {
     const objects = new Map(this.#listed.map((object) => [object.key, object]));
     const files = this.#listed.flatMap(({ key }) => this.#files.get(key) ?? []);
     const known = { objects, manifest: this.#manifest.known };
-    this.#work.push(...toDigest(files, known, { ...this.#inputs, prefix }));
+    for (const one of toDigest(files, known, { ...this.#inputs, prefix })) this.#work.push(one);
     this.#listed = [];
   }
 
