@@ -108,7 +108,8 @@ class Comparison {
   }
 
   add(page: readonly RemoteObject[]): void {
-    this.#listed.push(...page);
+    // One by one: the arguments of a call lie on the stack, which holds about a hundred thousand.
+    for (const object of page) this.#listed.push(object);
     this.#plan();
   }
 
@@ -124,7 +125,8 @@ class Comparison {
     const { prefix } = this.#inputs.destination;
     const objects = new Map(this.#listed.map((object) => [object.key, object]));
     const files = this.#listed.flatMap(({ key }) => this.#files.get(key) ?? []);
-    this.#work.push(...toDigest(files, { objects, ...this.#memory }, { ...this.#inputs, prefix }));
+    const known = { objects, ...this.#memory };
+    for (const one of toDigest(files, known, { ...this.#inputs, prefix })) this.#work.push(one);
     this.#listed = [];
   }
 

@@ -33,12 +33,17 @@ export interface WireResponse {
 export class Connections {
   readonly #http = new HttpAgent({ keepAlive: true });
   readonly #https = new HttpsAgent({ keepAlive: true });
+  readonly #silenceMs: number;
+
+  constructor(silenceMs = SILENCE_MS) {
+    this.#silenceMs = silenceMs;
+  }
 
   /** How the SDK's clients send. */
   handler(): NodeHttpHandler {
     return new NodeHttpHandler({
       connectionTimeout: CONNECT_MS,
-      socketTimeout: SILENCE_MS,
+      socketTimeout: this.#silenceMs,
       requestTimeout: ANSWER_MS,
       throwOnRequestTimeout: true,
       httpAgent: this.#http,
@@ -51,7 +56,10 @@ export class Connections {
     const { tls, hostname, port, method, path, headers, body } = request;
     return new Promise((resolve, reject) => {
       let answered = false;
-      const options = { host: hostname, port, method, path, headers, agent: tls ? this.#https : this.#http };
+      // A URL has brackets around an address of IPv6; what looks up names knows none.
+      const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+      const agent = tls ? this.#https : this.#http;
+      const options = { host, port, method, path, headers, agent, timeout: this.#silenceMs };
       const sent = (tls ? httpsRequest : httpRequest)(options as never, (response) => {
         clearTimeout(timer);
         let text = '';
@@ -60,13 +68,17 @@ export class Connections {
           text += chunk;
         });
         response.on('end', () => {
+          const status = response.statusCode ?? 0;
           const done = () => {
             answered = true;
-            resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+            resolve({ status, headers: response.headers, text });
           };
           // The body may lie in a buffer that is used again after this: nothing of it must be left to send.
-          if (sent.writableFinished) done();
-          else sent.once('finish', done);
+          if (sent.writableFinished) return done();
+          if (status < 300) return sent.once('finish', done);
+          // Refused before it was sent: whoever answers so may never read the rest.
+          done();
+          sent.destroy();
         });
         response.on('error', fail);
       });
@@ -74,14 +86,13 @@ export class Connections {
         clearTimeout(timer);
         reject(error);
       };
-      const timer = setTimeout(
-        () => sent.destroy(Object.assign(new Error('no answer in time'), { name: 'TimeoutError' })),
-        requestTimeout,
-      );
+      const giveUp = () => sent.destroy(Object.assign(new Error('no answer in time'), { name: 'TimeoutError' }));
+      const timer = setTimeout(giveUp, requestTimeout);
+      sent.on('timeout', giveUp);
       onEnd(() => sent.destroy(Object.assign(new Error('aborted'), { name: 'AbortError' })));
       sent.on('error', fail);
       sent.on('close', () => {
-        if (!answered) fail(Object.assign(new Error('closed'), { code: 'ECONNRESET' }));
+        if (!answered) fail(Object.assign(new Error('closed before the end'), { code: 'ECONNRESET' }));
       });
       sent.end(body);
     });

@@ -12,9 +12,11 @@ export interface Listed {
 const OPEN = '<Contents>';
 const CLOSE = '</Contents>';
 const END = '</ListBucketResult>';
+/** What comes before the first object: elements with text, all of them members of the listing as the objects are. */
+const HEAD = /^(?:<\?xml[^<>]*\?>\s*)?<ListBucketResult(?: [^<>]*)?>(?:<(\w+)>[^<]*<\/\1>|<\w+ ?\/>)*$/;
 /** One element with text, or one with such elements in it, which says nothing that is wanted. */
 const ELEMENT = /<(\w+)>(?:([^<]*)|(?:<(\w+)>[^<]*<\/\3>)*)<\/\1>/y;
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/;
 
 /**
  * Reads the objects of a page out of its XML, and leaves the rest of it to the SDK: its parser takes 18 to 41 ms of
@@ -22,20 +24,20 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
  * @returns undefined for a page that holds anything but what S3 sends; the SDK is to read it, or to refuse it.
  */
 export function scanPage(xml: string): { objects: Listed[]; rest: string } | undefined {
-  if (!xml.trimEnd().endsWith(END) || xml.includes('<!') || xml.includes('\r')) return undefined;
+  const first = xml.indexOf(OPEN);
+  if (first < 0 || !HEAD.test(xml.slice(0, first)) || !xml.trimEnd().endsWith(END)) return undefined;
+  if (xml.includes('<!') || xml.includes('\r')) return undefined;
   const objects: Listed[] = [];
-  let rest = '';
-  let at = 0;
-  for (let open = xml.indexOf(OPEN); open >= 0; open = xml.indexOf(OPEN, at)) {
-    const close = xml.indexOf(CLOSE, open);
-    const object = close < 0 ? undefined : scanObject(xml, open + OPEN.length, close);
+  let at = first;
+  while (xml.startsWith(OPEN, at)) {
+    const close = xml.indexOf(CLOSE, at);
+    const object = close < 0 ? undefined : scanObject(xml, at + OPEN.length, close);
     if (object === undefined) return undefined;
     objects.push(object);
-    rest += xml.slice(at, open);
     at = close + CLOSE.length;
   }
-  rest += xml.slice(at);
-  // Written in another way, with a namespace say.
+  const rest = xml.slice(0, first) + xml.slice(at);
+  // Not all in one row, or written in another way, with a namespace say.
   return /<[^>]*Contents/.test(rest) ? undefined : { objects, rest };
 }
 
@@ -52,13 +54,9 @@ function scanObject(xml: string, start: number, end: number): Listed | undefined
   const { Key, Size, ETag, LastModified } = texts;
   if (ELEMENT.lastIndex !== end || Key === undefined) return undefined;
   if (Size !== undefined && !/^\d{1,15}$/.test(Size)) return undefined;
-  if (LastModified !== undefined && !TIME.test(LastModified)) return undefined;
-  return {
-    Key,
-    ETag,
-    Size: Size === undefined ? undefined : Number(Size),
-    LastModified: LastModified === undefined ? undefined : new Date(LastModified),
-  };
+  const time = LastModified !== undefined && TIME.test(LastModified) ? new Date(LastModified) : undefined;
+  if (LastModified !== undefined && Number.isNaN(time?.getTime() ?? Number.NaN)) return undefined;
+  return { Key, ETag, Size: Size === undefined ? undefined : Number(Size), LastModified: time };
 }
 
 /** A copy: a piece of a string keeps the whole of it in memory, here the page. */

@@ -48,10 +48,12 @@ export class Listing {
     yield first.objects;
     const last = first.objects.at(-1)?.key;
     if (first.token === undefined) return;
-    const ranges = last === undefined ? [] : cutRanges(expected, last);
+    const ranges = last === undefined || !isInOrder(first) ? [] : cutRanges(expected, last);
     if (ranges.length > 1) {
       try {
-        yield* together(ranges.map((range) => this.#range(prefix, range)));
+        const ends = ranges.map((): Ends => ({}));
+        yield* together(ranges.map((range, i) => this.#range(prefix, range, ends[i] as Ends)));
+        if (!joinUp(ends)) throw DISORDERED;
         return;
       } catch (error) {
         if (error !== DISORDERED) throw error;
@@ -63,7 +65,7 @@ export class Listing {
     }
   }
 
-  async *#range(prefix: string, { after, until }: Range): AsyncGenerator<readonly RemoteObject[]> {
+  async *#range(prefix: string, { after, until }: Range, ends: Ends): AsyncGenerator<readonly RemoteObject[]> {
     let last = after;
     for (let from: From = { after }; from !== undefined; ) {
       const { objects, token }: Page = await this.#page(prefix, from);
@@ -72,9 +74,12 @@ export class Listing {
         last = key;
       }
       const over = until === undefined ? -1 : objects.findIndex(({ key }) => compareKeys(key, until) > 0);
+      ends.first ??= objects[0]?.key;
+      if (over >= 0) ends.next = objects[over]?.key;
+      else if (token === undefined) ends.next = END;
       yield over < 0 ? objects : objects.slice(0, over);
-      const ends = token === undefined || (until !== undefined && compareKeys(last, until) >= 0);
-      from = ends ? undefined : { token };
+      const isOver = token === undefined || (until !== undefined && compareKeys(last, until) >= 0);
+      from = isOver ? undefined : { token };
     }
   }
 
@@ -93,6 +98,9 @@ export class Listing {
       if (answer.IsTruncated && !answer.NextContinuationToken) {
         throw new ServiceError(misbehaved(OPERATION, 'a listing that goes on, without a token to go on with'));
       }
+      if (answer.IsTruncated && from !== undefined && 'token' in from && answer.NextContinuationToken === from.token) {
+        throw new ServiceError(misbehaved(OPERATION, 'a listing that goes round in a circle'));
+      }
       const listed = objectsOf(answer);
       // An object that a listing loses would be uploaded again, or be kept for ever.
       const whole = listed.every(({ Key, ETag, Size }) => Key && ETag !== undefined && Size !== undefined);
@@ -110,6 +118,32 @@ export class Listing {
       return { objects, token: answer.IsTruncated ? answer.NextContinuationToken : undefined };
     });
   }
+}
+
+/** The end of a listing, in place of a key. */
+const END = Symbol('end');
+
+/** Where a range was seen to begin and to end. */
+interface Ends {
+  /** The first key that the store listed, within the range or not. */
+  first?: string | undefined;
+  /** The key that the store listed after the range; absent where the range's last key was the last of a page. */
+  next?: string | typeof END | undefined;
+}
+
+/**
+ * Whether ranges are pieces of one listing: each begins with the key at which the one before it ended. A store with an
+ * order of its own (UTF-16, say, or folders before files) would leave out keys between two of them.
+ */
+function joinUp(ranges: readonly Ends[]): boolean {
+  return ranges.every(({ next }, i) => {
+    const following = ranges[i + 1];
+    return following === undefined || next === undefined || (following.first ?? END) === next;
+  });
+}
+
+function isInOrder({ objects }: Page): boolean {
+  return objects.every(({ key }, i) => compareKeys(objects[i - 1]?.key ?? '', key) < 0);
 }
 
 /** What several sources yield, as it comes; the first that throws ends it. */

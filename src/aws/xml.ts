@@ -1,6 +1,6 @@
 const NAMED: Readonly<Record<string, string>> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
 
-/** Text of XML as it is meant, or undefined when it holds a reference that XML does not define. */
+/** Text of XML as it is meant, or undefined when it holds a reference that XML does not define, or half a character. */
 export function unescapeXml(text: string): string | undefined {
   if (!text.includes('&')) return text;
   let known = true;
@@ -14,7 +14,7 @@ export function unescapeXml(text: string): string | undefined {
       return all;
     },
   );
-  return known ? plain : undefined;
+  return known && plain.isWellFormed() ? plain : undefined;
 }
 
 /** The text of the first element of this name, in an answer of the service's that is no more than a few elements. */

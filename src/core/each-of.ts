@@ -21,7 +21,8 @@ export async function eachOf<T>(items: Iterable<T>, atOnce: AtOnce, work: (item:
   };
   const begin = () => {
     const most = typeof atOnce === 'number' ? atOnce : atOnce.limit;
-    while (!over && failed === undefined && underWay < most) {
+    // With nothing under way one is begun whatever the limit: nobody else would begin what is left.
+    while (!over && failed === undefined && (underWay < most || underWay === 0)) {
       const next = rest.next();
       if (next.done) over = true;
       else {

@@ -106,3 +106,8 @@ export function compareKeys(a: string, b: string): number {
   if (ORDERED_OTHERWISE.test(a) && ORDERED_OTHERWISE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
   return a < b ? -1 : a > b ? 1 : 0;
 }
+
+/** Whether every key comes before or after this one in UTF-16 as it does in UTF-8. */
+export function ordersAlike(key: string): boolean {
+  return !ORDERED_OTHERWISE.test(key);
+}
