@@ -3,9 +3,11 @@ import { objectHeaders, S3ObjectStore } from './aws/object-store.ts';
 import { type ProbeClients, type ProbeOutcome, type ProbeTarget, probe } from './aws/probe/probe.ts';
 import { findRegion } from './aws/region.ts';
 import type { Session } from './aws/session.ts';
-import { type Capabilities, knownCapabilities } from './core/capabilities.ts';
+import { StoreKnowledge } from './aws/store-knowledge.ts';
+import { profileOf } from './core/capabilities.ts';
 import { headersFor } from './core/headers.ts';
 import type { Check, ObjectStore } from './core/model.ts';
+import type { UploadSizes } from './core/parts.ts';
 import { kmsKeyOf, needsOf, type Policy, partitionOf } from './core/policy.ts';
 import { siteUrlOf } from './core/site-url.ts';
 import { DeployError } from './errors.ts';
@@ -17,7 +19,10 @@ import { type Place, suggestedPolicy } from './suggested-policy.ts';
 /** A bucket that a run may go on with. */
 export interface OpenBucket {
   readonly store: ObjectStore;
-  readonly capabilities: Capabilities;
+  /** What is known of the store behind it. */
+  readonly knowledge: StoreKnowledge;
+  /** How this store wants files cut. */
+  readonly sizes: UploadSizes;
   /** False where an append-only destination lets nobody see what is there: then nothing can be compared. */
   readonly mayList: boolean;
   readonly mayRead: boolean;
@@ -42,15 +47,18 @@ export async function openBucket(
   const address = { region, endpoint, forcePathStyle };
   const s3 = createS3({ ...address, expectedBucketOwner }, session.credentials, inputs.concurrency + 8, caller.clock);
   const place: Place = { partition: partitionOf(region), region, account: session.identity?.account };
+  const knowledge = new StoreKnowledge(profileOf(endpoint), log.line);
+  const sizes = { threshold: inputs.partSize, part: inputs.partSize, mostParts: knowledge.mostParts };
   const store = new S3ObjectStore(s3, caller, {
-    ...inputs,
     bucket: destination.bucket,
     isAws: endpoint === undefined,
-    capabilities: knownCapabilities(endpoint),
+    storage: inputs.storage,
+    sizes,
+    knowledge,
   });
   if (inputs.probe === 'off') {
     report.suggests(suggestedPolicy(inputs, place));
-    return { store, capabilities: knownCapabilities(endpoint), mayList: true, mayRead: true };
+    return { store, knowledge, sizes, mayList: true, mayRead: true };
   }
 
   const clients: ProbeClients = {
@@ -61,6 +69,7 @@ export async function openBucket(
   };
   const outcome = await probe(targetOf(inputs, place), clients, caller, report.leftBehind);
   const { checks, capabilities, versioned } = outcome;
+  knowledge.learn(capabilities);
   const missing = checks.filter(({ required, result }) => required && result === 'denied');
   report.suggests(suggestedPolicy(inputs, { ...place, versioned, checks }));
   report.probed(
@@ -69,7 +78,8 @@ export async function openBucket(
   );
   if (missing.length > 0) throw permissionDenied(missing, grantFor(inputs, { ...place, versioned }, outcome), session);
   const may = (action: string) => !checks.some((one) => one.action === action && one.result === 'denied');
-  return { store, capabilities, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+  if (inputs.mode === 'deploy') knowledge.lacks('contentMd5');
+  return { store, knowledge, sizes, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
 }
 
 /** A client that only some probes need. */
@@ -95,7 +105,7 @@ function targetOf(inputs: Inputs, { partition, region, account }: Place): ProbeT
     kmsKey: storage.kmsKeyId === undefined ? undefined : kmsKeyOf(storage.kmsKeyId, { partition, region, account }),
     asked,
     thorough,
-    known: knownCapabilities(endpoint),
+    known: profileOf(endpoint).capabilities,
     runId: crypto.randomUUID(),
   };
 }

@@ -1,9 +1,12 @@
+import { cannotAppend } from './append-only.ts';
 import type { OpenBucket } from './bucket.ts';
 import { eachOf } from './core/each-of.ts';
 import { unusedRules } from './core/header-rules.ts';
+import { type Prefix, toKey } from './core/key.ts';
 import type { DeployId } from './core/manifest.ts';
-import type { ObjectHeaders, ObjectStore, Plan, RemoteObject } from './core/model.ts';
+import type { LocalFile, ObjectHeaders, ObjectStore, Plan, RemoteObject } from './core/model.ts';
 import { type Digest, indexObjects, type ObjectIndex, planDeploy, toAsk, toDigest } from './core/plan.ts';
+import { storeProblem } from './core/storable.ts';
 import { count, plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
@@ -26,6 +29,7 @@ export async function planChanges(
   report: Report,
 ): Promise<Plan> {
   const { prefix } = inputs.destination;
+  refuseUnstorable(source.files, prefix, bucket);
   let { objects, own } = await listObjects(inputs, bucket);
   // A deploy that ends between the listing and the manifest would have its changes taken for unchanged.
   while (inputs.overwrite && !(await manifest.read(own, by))) ({ objects, own } = await listObjects(inputs, bucket));
@@ -34,7 +38,7 @@ export async function planChanges(
 
   const digests = new Map<string, Digest>();
   await eachOf(toDigest(source.files, known, options), READS_AT_ONCE, async ({ file, like }) => {
-    digests.set(file.path, await digestOf(inputs.sourceDir ?? '.', file, like, inputs.sizes));
+    digests.set(file.path, await digestOf(inputs.sourceDir ?? '.', file, like, bucket.sizes));
   });
   const headers = await askHeaders(
     toAsk(source.files, { ...known, digests }, prefix),
@@ -52,30 +56,28 @@ export async function planChanges(
   return plan;
 }
 
-async function listObjects(
-  { destination }: Inputs,
-  { store, mayList, capabilities }: OpenBucket,
-): Promise<ObjectIndex> {
+/** @throws DeployError SOURCE_INVALID for a file that this store cannot hold. */
+function refuseUnstorable(files: readonly LocalFile[], prefix: Prefix, { knowledge, sizes }: OpenBucket): void {
+  for (const { path, size } of files) {
+    const problem = storeProblem({ key: toKey(prefix, path), size }, knowledge.capabilities, sizes);
+    if (problem === undefined) continue;
+    throw new DeployError('SOURCE_INVALID', `${plain(path)} cannot be an object: ${problem}.`, {
+      hint: 'Exclude it, or rename it; nothing was written.',
+    });
+  }
+}
+
+async function listObjects({ destination }: Inputs, { store, mayList, knowledge }: OpenBucket): Promise<ObjectIndex> {
   const { bucket, prefix } = destination;
   const place = `s3://${plain(`${bucket}/${prefix}`)}`;
   if (!mayList) {
-    if (capabilities.conditionalWrites === false) throw cannotAppend(place);
+    if (knowledge.lacks('conditionalWrites')) throw cannotAppend({ bucket, prefix });
     log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
     return { objects: new Map(), own: [] };
   }
   const index = await indexObjects(store.list(prefix), prefix);
   log.line(`${count(index.objects.size, 'object')} below ${place}`);
   return index;
-}
-
-function cannotAppend(place: string): DeployError {
-  return new DeployError(
-    'PERMISSION_DENIED',
-    `Nothing tells what is there: ${place} may not be listed, and this store cannot write on a condition.`,
-    {
-      hint: 'With overwrite: false grant s3:ListBucket, or allow overwriting.',
-    },
-  );
 }
 
 async function askHeaders(objects: readonly RemoteObject[], store: ObjectStore, atOnce: number) {

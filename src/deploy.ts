@@ -1,3 +1,4 @@
+import { proveAppendOnly } from './append-only.ts';
 import { deleteStale, errorOf, uploadAll } from './apply.ts';
 import { applyOptions } from './apply-options.ts';
 import type { OpenBucket } from './bucket.ts';
@@ -33,7 +34,8 @@ export interface Deployment {
 export async function deploy(first: Plan, deployment: Deployment, report: Report): Promise<void> {
   const { inputs, source, bucket, manifest, by, signal } = deployment;
   const { store } = bucket;
-  const options = applyOptions(inputs, bucket.capabilities, report, signal);
+  const options = applyOptions(inputs, bucket, report, signal);
+  await proveAppendOnly(inputs, bucket);
   let plan = first;
   let done: Outcome | undefined;
   for (let round = 1; round <= ROUNDS; round++) {

@@ -6,7 +6,7 @@ import { parseHeaderRules } from './core/header-rules.ts';
 import type { HeaderRule } from './core/headers.ts';
 import { type Destination, parseDestination } from './core/key.ts';
 import type { CacheControl, DeleteLimit, StorageOptions } from './core/model.ts';
-import { DEFAULT_SIZES, LARGEST_PART, SMALLEST_PART, type UploadSizes } from './core/parts.ts';
+import { DEFAULT_PART, LARGEST_PART, SMALLEST_PART } from './core/parts.ts';
 import type { DeleteMode } from './core/plan.ts';
 import type { ProbeInput } from './core/probe-form.ts';
 import { plain } from './core/text.ts';
@@ -63,7 +63,8 @@ export interface Inputs {
   readonly overwrite: boolean;
   readonly storage: StorageOptions;
   readonly concurrency: number;
-  readonly sizes: UploadSizes;
+  /** Files larger than this go up in parts of this size, in bytes. */
+  readonly partSize: number;
   readonly siteUrl: string | undefined;
   readonly probe: ProbeInput;
   /** Account that must own the bucket. */
@@ -145,7 +146,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     storage: storage(),
     concurrency:
       text('concurrency') === 'auto' ? DEFAULT_CONCURRENCY : whole('concurrency', DEFAULT_CONCURRENCY, 1, 512),
-    sizes: uploadSizes(),
+    partSize: partSize(),
     siteUrl: url('site-url'),
     probe: choice('probe', ['auto', 'full', 'no-residue', 'off'] as const),
     expectedBucketOwner: matching(
@@ -407,9 +408,9 @@ function tags(): [string, string][] {
   return pairs;
 }
 
-function uploadSizes(): UploadSizes {
+function partSize(): number {
   const value = text('part-size') ?? 'auto';
-  if (value === 'auto') return DEFAULT_SIZES;
+  if (value === 'auto') return DEFAULT_PART;
   const [, digits, unit] = /^(\d{1,5})\s?(MiB|MB|GiB|GB)$/i.exec(value) ?? [];
   const part = Number(digits) * (unit?.toLowerCase().startsWith('g') ? 1024 * MIB : MIB);
   if (!(part >= SMALLEST_PART && part <= LARGEST_PART)) {
@@ -419,5 +420,5 @@ function uploadSizes(): UploadSizes {
       'Give a size such as 16MiB, or auto.',
     );
   }
-  return { threshold: part, part };
+  return part;
 }

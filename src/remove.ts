@@ -25,11 +25,12 @@ const NOTHING_YET: Outcome = {
  */
 export async function removeAll(
   inputs: Inputs,
-  { store, capabilities }: OpenBucket,
+  opened: OpenBucket,
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
   const { bucket, prefix } = inputs.destination;
+  const { store } = opened;
   const { plan, own } = await report.step('Plan', async () => {
     const index = await indexObjects(store.list(prefix), prefix);
     log.line(`${count(index.objects.size, 'object')} below s3://${bucket}/${prefix}`);
@@ -38,7 +39,7 @@ export async function removeAll(
     return { plan: removal, own: index.own };
   });
   if (inputs.dryRun) return;
-  const options = applyOptions(inputs, capabilities, report, signal);
+  const options = applyOptions(inputs, opened, report, signal);
   const outcome = await report.delete(plan, () => deleteStale(plan, NOTHING_YET, store, options));
   const error = errorOf(outcome, plan);
   if (error !== undefined) throw error;

@@ -77,6 +77,11 @@ export function manifestKey(prefix: Prefix): string {
   return `${prefix}${OWN_SEGMENT}/manifest`;
 }
 
+/** The key of the object that shows whether the store refuses to write over what is there. */
+export function appendKey(prefix: Prefix): string {
+  return `${prefix}${OWN_SEGMENT}/append-only`;
+}
+
 /** The key of a file: its path, `/`-separated and relative to the source, below the prefix. */
 export function toKey(prefix: Prefix, path: string): string {
   return `${prefix}${path}`;

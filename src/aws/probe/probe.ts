@@ -165,7 +165,7 @@ async function look(prober: Prober, target: ProbeTarget, clients: ProbeClients):
     when(target.thorough, () => lookAround(prober, clients.unowned())),
     when(!target.isAws && target.expectedBucketOwner !== undefined, () => ignoresOwner(prober, clients.nobodys())),
   ]);
-  if (abortion !== undefined) also.set('s3:AbortMultipartUpload', abortion);
+  if (abortion !== undefined) also.set('s3:AbortMultipartUpload', abortion.verdict);
   return {
     listed,
     read,
@@ -178,6 +178,7 @@ async function look(prober: Prober, target: ProbeTarget, clients: ProbeClients):
     ownerIgnored: ownerIgnored ?? false,
     capabilities: {
       ...(contentMd5 !== undefined && { contentMd5 }),
+      ...(abortion?.multipart !== undefined && { multipart: abortion.multipart }),
       ...(listed.urlEncoded !== undefined && { urlEncodedListing: listed.urlEncoded }),
     },
   };
