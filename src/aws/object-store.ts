@@ -164,7 +164,7 @@ export class S3ObjectStore implements ObjectStore {
     } catch (error) {
       if (condition === undefined || !(error instanceof ServiceError)) throw error;
       const { knowledge } = this.#options;
-      if (isNotImplemented(error.failure) && knowledge.capabilities.conditionalWrites === undefined) {
+      if (isNotImplemented(error.failure) && knowledge.capabilities.conditionalWrites !== true) {
         knowledge.learn({ conditionalWrites: false });
         return this.put(key, body, headers, condition);
       }
