@@ -1,5 +1,6 @@
 import { cannotAppend } from './append-only.ts';
 import type { OpenBucket } from './bucket.ts';
+import { bundledFolders } from './core/content-hash.ts';
 import { eachOf } from './core/each-of.ts';
 import { unusedRules } from './core/header-rules.ts';
 import { type Prefix, toKey } from './core/key.ts';
@@ -34,7 +35,8 @@ export async function planChanges(
   // A deploy that ends between the listing and the manifest would have its changes taken for unchanged.
   while (inputs.overwrite && !(await manifest.read(own, by))) ({ objects, own } = await listObjects(inputs, bucket));
   const known = { objects, manifest: manifest.manifest };
-  const options = { ...inputs, prefix, now: Math.floor(Date.now() / 1000) };
+  const bundled = bundledFolders(source.files.map(({ path }) => path));
+  const options = { ...inputs, prefix, bundled, now: Math.floor(Date.now() / 1000) };
 
   const digests = new Map<string, Digest>();
   await eachOf(toDigest(source.files, known, options), READS_AT_ONCE, async ({ file, like }) => {

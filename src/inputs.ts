@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import * as core from '@actions/core';
 import type { Credentials } from './aws/session.ts';
-import { globs, type SourceFilter, sourceFilter } from './core/globs.ts';
+import { protectingGlobs, type SourceFilter, sourceFilter } from './core/globs.ts';
 import { parseHeaderRules } from './core/header-rules.ts';
 import type { HeaderRule } from './core/headers.ts';
 import { type Destination, parseDestination } from './core/key.ts';
@@ -135,7 +135,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
       mode === 'probe' || mode === 'remove' ? undefined : resolve(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
     filter: sourceFilter(lines('include'), lines('exclude')),
     delete: deleteMode(),
-    deleteExclude: globs('delete-exclude', lines('delete-exclude')),
+    deleteExclude: protectingGlobs('delete-exclude', lines('delete-exclude')),
     deleteGrace: seconds('delete-grace'),
     maxDelete: deleteLimit(),
     allowEmptySource: flag('allow-empty-source', false),
