@@ -8,10 +8,13 @@ import { type ActionRun, runAction } from '../support/runner.ts';
 import { Site } from '../support/site.ts';
 
 /**
- * What a run may hold at its peak, in MiB; to be lowered as it needs less. `first` and `again` are of small files,
- * `large` of one file, `whole` of one that goes up in a single request.
+ * What a run may hold at its peak, in MiB; to be lowered as it needs less, towards 150, 200, 130 and 130. `first` and `again`
+ * are of small files, `large` of one file, `whole` of one that goes up in a single request.
  */
-const MOST_MIB = sized({ first: 1, again: 1, large: 1, whole: 1 }, { first: 1, again: 1, large: 1, whole: 1 });
+const MOST_MIB = sized(
+  { first: 450, again: 350, large: 250, whole: 220 },
+  { first: 1200, again: 900, large: 300, whole: 220 },
+);
 
 const MIB = 1024 ** 2;
 const FILES = sized(20_000, 200_000);
@@ -70,8 +73,9 @@ describe('memory is bounded', () => {
       const again = await deploy('small');
       expect(again.outputs).toMatchObject({ 'unchanged-count': String(FILES), changed: 'false' });
       expect((await store.count()).counts).not.toHaveProperty('PutObject');
-      expect(peakOf(`first deploy of ${FILES} files`, first)).toBeLessThan(MOST_MIB.first);
-      expect(peakOf(`${FILES} unchanged files`, again)).toBeLessThan(MOST_MIB.again);
+      const peaks = [peakOf(`first deploy of ${FILES} files`, first), peakOf(`${FILES} unchanged files`, again)];
+      expect(peaks[0]).toBeLessThan(MOST_MIB.first);
+      expect(peaks[1]).toBeLessThan(MOST_MIB.again);
     },
     30 * MINUTES,
   );
@@ -89,8 +93,8 @@ describe('memory is bounded', () => {
       expect(counts.UploadPart).toBeLessThanOrEqual(1000);
       const again = await deploy('large');
       expect(again.outputs).toMatchObject({ 'unchanged-count': '2', changed: 'false' });
-      expect(peakOf(`a file of ${LARGE / MIB} MiB`, first)).toBeLessThan(MOST_MIB.large);
-      expect(peakOf(`a file of ${LARGE / MIB} MiB, unchanged`, again)).toBeLessThan(MOST_MIB.large);
+      const peaks = [peakOf(`a file of ${LARGE / MIB} MiB`, first), peakOf('the same, unchanged', again)];
+      expect(Math.max(...peaks)).toBeLessThan(MOST_MIB.large);
     },
     30 * MINUTES,
   );
