@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { type LoopbackCloud, startCloud } from './support/cloud/cloud.ts';
 import type { Quirks } from './support/cloud/quirks.ts';
 import { allow, MANIFEST, OWNER, Stage } from './support/deploys.ts';
@@ -67,10 +67,15 @@ describe('a store', () => {
     cloud = await startCloud();
   });
   afterAll(() => cloud.close());
+  const stages: Stage[] = [];
+  afterEach(() => {
+    for (const { site } of stages.splice(0)) site.dispose();
+  });
 
   /** A bucket of a store with quirks, and a site with a file that goes up in parts. */
   async function quirky(quirks: Quirks, statements = OWNER): Promise<Stage> {
     const stage = await Stage.withKeys(cloud, statements);
+    stages.push(stage);
     cloud.bucket(stage.bucket).options.quirks = quirks;
     stage.site.write('video.mp4', Buffer.alloc(11 * 1024 ** 2, 'first'));
     return stage;

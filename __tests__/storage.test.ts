@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { type LoopbackCloud, startCloud } from './support/cloud/cloud.ts';
 import { OWNER, Stage } from './support/deploys.ts';
 import type { ActionRun } from './support/runner.ts';
@@ -12,9 +12,14 @@ describe('objects are stored', () => {
     cloud = await startCloud({ hosts: 'aws' });
   });
   afterAll(() => cloud.close());
+  const stages: Stage[] = [];
+  afterEach(() => {
+    for (const { site } of stages.splice(0)) site.dispose();
+  });
 
   async function scene() {
     const stage = await Stage.withRole(cloud, [...OWNER, { Effect: 'Allow', Action: 'kms:*', Resource: KEY }]);
+    stages.push(stage);
     stage.site.write('video.mp4', Buffer.alloc(6 * 1024 ** 2, 'v'));
     const run = (inputs: Record<string, string>): Promise<ActionRun> =>
       stage.run(

@@ -113,6 +113,7 @@ describe('whatever a site is made of', () => {
       deleted: files.length - files.filter(isOdd).length,
     });
     expect(differences(await stage.bodies(), expected(files.filter(isOdd)))).toEqual([]);
+    stage.site.dispose();
   }, 1_800_000);
 });
 
