@@ -4,11 +4,13 @@ import { objectHeaders, S3ObjectStore } from './aws/object-store.ts';
 import { type ProbeClients, type ProbeOutcome, type ProbeTarget, probe } from './aws/probe/probe.ts';
 import { findRegion } from './aws/region.ts';
 import type { Session } from './aws/session.ts';
+import { StoreKnowledge } from './aws/store-knowledge.ts';
 import { Cdn, type CdnWorld } from './cdn.ts';
-import { type Capabilities, knownCapabilities } from './core/capabilities.ts';
+import { profileOf } from './core/capabilities.ts';
 import type { AtOnce } from './core/each-of.ts';
 import { headersFor } from './core/headers.ts';
 import type { Check, ObjectStore } from './core/model.ts';
+import type { UploadSizes } from './core/parts.ts';
 import { distributionArn, kmsKeyOf, needsOf, type Policy, partitionOf } from './core/policy.ts';
 import { siteUrlOf } from './core/site-url.ts';
 import { DeployError } from './errors.ts';
@@ -22,9 +24,12 @@ export interface OpenBucket {
   readonly store: ObjectStore;
   /** How many requests to have under way at once. */
   readonly concurrency: AtOnce;
-  readonly capabilities: Capabilities;
   /** What is in front of it, and is to hear of changes. */
   readonly cdn: Cdn | undefined;
+  /** What is known of the store behind it. */
+  readonly knowledge: StoreKnowledge;
+  /** How this store wants files cut. */
+  readonly sizes: UploadSizes;
   /** False where an append-only destination lets nobody see what is there: then nothing can be compared. */
   readonly mayList: boolean;
   readonly mayRead: boolean;
@@ -54,16 +59,19 @@ export async function openBucket(
   const account = inputs.maskAccount ? undefined : session.identity?.account;
   const place: Place = { partition: partitionOf(region), region, account };
   const cdn = cdnOf(inputs, { inputs, place, session, caller, report });
+  const knowledge = new StoreKnowledge(profileOf(endpoint), log.line);
+  const sizes = { threshold: inputs.partSize, part: inputs.partSize, mostParts: knowledge.mostParts };
   const store = new S3ObjectStore(s3, caller, {
-    ...inputs,
     credentials: session.credentials,
     bucket: destination.bucket,
     isAws: endpoint === undefined,
-    capabilities: knownCapabilities(endpoint),
+    storage: inputs.storage,
+    sizes,
+    knowledge,
   });
   if (inputs.probe === 'off') {
     report.suggests(suggestedPolicy(inputs, place));
-    return { store, concurrency, capabilities: knownCapabilities(endpoint), cdn, mayList: true, mayRead: true };
+    return { store, knowledge, sizes, concurrency, cdn, mayList: true, mayRead: true };
   }
 
   const clients: ProbeClients = {
@@ -77,6 +85,7 @@ export async function openBucket(
   };
   const outcome = await probe(targetOf(inputs, place), clients, caller, report.leftBehind);
   const { checks, capabilities, versioned } = outcome;
+  knowledge.learn(capabilities);
   const missing = checks.filter(({ required, result }) => required && result === 'denied');
   report.suggests(suggestedPolicy(inputs, { ...place, versioned, checks }));
   report.probed(
@@ -85,7 +94,8 @@ export async function openBucket(
   );
   if (missing.length > 0) throw permissionDenied(missing, grantFor(inputs, { ...place, versioned }, outcome), session);
   const may = (action: string) => !checks.some((one) => one.action === action && one.result === 'denied');
-  return { store, concurrency, capabilities, cdn, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+  if (inputs.mode === 'deploy') knowledge.lacks('contentMd5');
+  return { store, knowledge, sizes, concurrency, cdn, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
 }
 
 /** @throws DeployError INPUT_INVALID in a partition without CloudFront. */
@@ -120,7 +130,7 @@ function targetOf(inputs: Inputs, { partition, region, account }: Place): ProbeT
     distribution: inputs.distribution && distributionArn(inputs.distribution, { partition, account }),
     asked,
     thorough,
-    known: knownCapabilities(endpoint),
+    known: profileOf(endpoint).capabilities,
     runId: crypto.randomUUID(),
   };
 }

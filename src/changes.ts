@@ -2,10 +2,13 @@ import type { OpenBucket } from './bucket.ts';
 import { eachOf } from './core/each-of.ts';
 import { unusedRules } from './core/header-rules.ts';
 import { pathsOfDeletions, pathsOfUploads } from './core/invalidation.ts';
+import { type Prefix, toKey } from './core/key.ts';
 import type { DeployId } from './core/manifest.ts';
-import type { ObjectHeaders, Plan, RemoteObject } from './core/model.ts';
+import type { LocalFile, ObjectHeaders, Plan, RemoteObject } from './core/model.ts';
 import { planDeploy, toAsk } from './core/plan.ts';
-import { count } from './core/text.ts';
+import { storeProblem } from './core/storable.ts';
+import { count, plain } from './core/text.ts';
+import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
 import type { ManifestFile } from './manifest-file.ts';
 import { log } from './report/log.ts';
@@ -23,7 +26,8 @@ export async function planChanges(
   report: Report,
 ): Promise<Plan> {
   const { prefix } = inputs.destination;
-  const options = { ...inputs, prefix, now: Math.floor(Date.now() / 1000) };
+  refuseUnstorable(source.files, prefix, bucket);
+  const options = { ...inputs, prefix, bundled: source.bundled, now: Math.floor(Date.now() / 1000) };
   const known = await survey(inputs, source, bucket, manifest, by);
   const headers = await askHeaders(toAsk(source.files, known, prefix), bucket);
 
@@ -45,6 +49,17 @@ function foretell(plan: Plan, inputs: Inputs, { manifest }: ManifestFile, report
     pathsOfDeletions(plan, deletions, inputs),
   ])
     if (paths.length > 0) report.invalidated({ paths });
+}
+
+/** @throws DeployError SOURCE_INVALID for a file that this store cannot hold. */
+function refuseUnstorable(files: readonly LocalFile[], prefix: Prefix, { knowledge, sizes }: OpenBucket): void {
+  for (const { path, size } of files) {
+    const problem = storeProblem({ key: toKey(prefix, path), size }, knowledge.capabilities, sizes);
+    if (problem === undefined) continue;
+    throw new DeployError('SOURCE_INVALID', `${plain(path)} cannot be an object: ${problem}.`, {
+      hint: 'Exclude it, or rename it; nothing was written.',
+    });
+  }
 }
 
 async function askHeaders(objects: readonly RemoteObject[], { store, concurrency }: OpenBucket) {

@@ -1,3 +1,4 @@
+import { proveAppendOnly } from './append-only.ts';
 import { deleteStale, errorOf, uploadAll } from './apply.ts';
 import { applyOptions } from './apply-options.ts';
 import { ServiceError } from './aws/failure.ts';
@@ -40,6 +41,7 @@ export async function deploy(first: Plan, deployment: Deployment, report: Report
   const { inputs, source, bucket, manifest, by, signal } = deployment;
   const { store, cdn } = bucket;
   const options = applyOptions(inputs, bucket, report, signal);
+  await proveAppendOnly(inputs, bucket);
   let plan = first;
   let done: Outcome | undefined;
   for (let round = 1; round <= ROUNDS; round++) {

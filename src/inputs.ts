@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
 import * as core from '@actions/core';
 import type { Credentials } from './aws/session.ts';
-import { globs, type SourceFilter, sourceFilter } from './core/globs.ts';
+import { protectingGlobs, type SourceFilter, sourceFilter } from './core/globs.ts';
 import { parseHeaderRules } from './core/header-rules.ts';
 import type { HeaderRule } from './core/headers.ts';
 import { parseInvalidationPaths } from './core/invalidation.ts';
 import { type Destination, parseDestination } from './core/key.ts';
 import type { CacheControl, DeleteLimit, StorageOptions } from './core/model.ts';
-import { DEFAULT_SIZES, LARGEST_PART, SMALLEST_PART, type UploadSizes } from './core/parts.ts';
+import { DEFAULT_PART, LARGEST_PART, SMALLEST_PART } from './core/parts.ts';
 import type { DeleteMode } from './core/plan.ts';
 import type { ProbeInput } from './core/probe-form.ts';
 import { MOST_SHARDS, parseShard, type Shard } from './core/shard.ts';
@@ -68,7 +68,8 @@ export interface Inputs {
   readonly storage: StorageOptions;
   /** Requests under way at once; undefined: as many as the store is seen to take. */
   readonly concurrency: number | undefined;
-  readonly sizes: UploadSizes;
+  /** Files larger than this go up in parts of this size, in bytes. */
+  readonly partSize: number;
   /** The CloudFront distribution that is told of what changed. */
   readonly distribution: string | undefined;
   /** Percent-encoded; the paths that changed unless given. */
@@ -145,7 +146,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     filter: sourceFilter(lines('include'), lines('exclude')),
     shard,
     delete: deleteMode(shard),
-    deleteExclude: globs('delete-exclude', lines('delete-exclude')),
+    deleteExclude: protectingGlobs('delete-exclude', lines('delete-exclude')),
     deleteGrace: seconds('delete-grace'),
     maxDelete: deleteLimit(),
     allowEmptySource: flag('allow-empty-source', false),
@@ -155,7 +156,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     overwrite: flag('overwrite', true),
     storage: storage(),
     concurrency: (text('concurrency') ?? 'auto') === 'auto' ? undefined : whole('concurrency', 1, 1, 512),
-    sizes: uploadSizes(),
+    partSize: partSize(),
     distribution: distribution(),
     invalidationPaths: parseInvalidationPaths(lines('invalidation-paths')),
     cloudfrontWait: flag('cloudfront-wait', false),
@@ -481,9 +482,9 @@ function tags(): [string, string][] {
   return pairs;
 }
 
-function uploadSizes(): UploadSizes {
+function partSize(): number {
   const value = text('part-size') ?? 'auto';
-  if (value === 'auto') return DEFAULT_SIZES;
+  if (value === 'auto') return DEFAULT_PART;
   const [, digits, unit] = /^(\d{1,5})\s?(MiB|MB|GiB|GB)$/i.exec(value) ?? [];
   const part = Number(digits) * (unit?.toLowerCase().startsWith('g') ? 1024 * MIB : MIB);
   if (!(part >= SMALLEST_PART && part <= LARGEST_PART)) {
@@ -493,5 +494,5 @@ function uploadSizes(): UploadSizes {
       'Give a size such as 16MiB, or auto.',
     );
   }
-  return { threshold: part, part };
+  return part;
 }

@@ -27,16 +27,16 @@ const NOTHING_YET: Outcome = {
  */
 export async function removeAll(
   inputs: Inputs,
-  bucket: OpenBucket,
+  opened: OpenBucket,
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
-  const { store, cdn } = bucket;
-  const { bucket: name, prefix } = inputs.destination;
+  const { store, cdn } = opened;
+  const { bucket, prefix } = inputs.destination;
   const paths = inputs.invalidationPaths ?? [everythingBelow(prefix)];
   const { plan, own } = await report.step('Plan', async () => {
     const index = await indexObjects(store.list(prefix), prefix);
-    log.line(`${count(index.objects.size, 'object')} below s3://${name}/${prefix}`);
+    log.line(`${count(index.objects.size, 'object')} below s3://${bucket}/${prefix}`);
     const removal = planRemoval(index.objects, { ...inputs, prefix });
     report.planned(removal);
     if (inputs.dryRun && cdn !== undefined && removal.deletions.length + index.own.length > 0)
@@ -44,7 +44,7 @@ export async function removeAll(
     return { plan: removal, own: index.own };
   });
   if (inputs.dryRun) return;
-  const options = applyOptions(inputs, bucket, report, signal);
+  const options = applyOptions(inputs, opened, report, signal);
   const outcome = await report.delete(plan, () => deleteStale(plan, NOTHING_YET, store, options));
   const error = errorOf(outcome, plan);
   if (error !== undefined) throw error;

@@ -1,13 +1,14 @@
 import { setImmediate as otherWork } from 'node:timers/promises';
+import { cannotAppend } from './append-only.ts';
 import type { OpenBucket } from './bucket.ts';
 import { eachOf } from './core/each-of.ts';
 import { isOwnPath, manifestKey, type Prefix, toKey } from './core/key.ts';
 import type { DeployId } from './core/manifest.ts';
 import type { LocalFile, RemoteObject } from './core/model.ts';
 import { ObjectIndex } from './core/object-index.ts';
+import type { UploadSizes } from './core/parts.ts';
 import { type Candidate, type Digest, type Memory, toDigest } from './core/plan.ts';
 import { count, plain } from './core/text.ts';
-import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
 import type { ManifestFile } from './manifest-file.ts';
 import { log } from './report/log.ts';
@@ -47,20 +48,20 @@ export async function survey(
 async function lookOnce(
   inputs: Inputs,
   source: Source,
-  { store, mayList, capabilities }: OpenBucket,
+  { store, mayList, knowledge, sizes }: OpenBucket,
   manifest: ManifestFile,
   by: DeployId,
 ): Promise<Survey | undefined> {
   const { bucket, prefix } = inputs.destination;
   const place = `s3://${plain(`${bucket}/${prefix}`)}`;
   if (!mayList) {
-    if (capabilities.conditionalWrites === false) throw cannotAppend(place);
+    if (knowledge.lacks('conditionalWrites')) throw cannotAppend({ bucket, prefix });
     log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
     return { objects: new Map(), manifest: undefined, notes: [], digests: new Map() };
   }
   const files = new Map(source.files.map((file) => [toKey(prefix, file.path), file]));
   const index = new ObjectIndex(prefix, inputs.shard && files);
-  const comparison = new Comparison(inputs, files);
+  const comparison = new Comparison(inputs, files, sizes);
   let read: Promise<boolean> | undefined;
   const pages = store.list(prefix, [...files.keys()])[Symbol.asyncIterator]();
   for (;;) {
@@ -96,14 +97,17 @@ class Comparison {
   readonly digests = new Map<string, Digest>();
   readonly #inputs: Inputs;
   readonly #files: ReadonlyMap<string, LocalFile>;
+  /** As they would be uploaded. */
+  readonly #sizes: UploadSizes;
   /** Objects that nobody has looked at yet. */
   #listed: RemoteObject[] = [];
   #memory: Memory | undefined;
   readonly #begun = Promise.withResolvers<void>();
   #work: Candidate[] = [];
 
-  constructor(inputs: Inputs, files: ReadonlyMap<string, LocalFile>) {
+  constructor(inputs: Inputs, files: ReadonlyMap<string, LocalFile>, sizes: UploadSizes) {
     this.#inputs = inputs;
+    this.#sizes = sizes;
     this.#files = files;
   }
 
@@ -153,20 +157,10 @@ class Comparison {
   async #readOne(): Promise<void> {
     const next = this.#work.pop();
     if (next === undefined) return;
-    const { sourceDir = '.', sizes } = this.#inputs;
+    const { sourceDir = '.' } = this.#inputs;
     const { file, like, entry } = next;
-    const found = digestOf(sourceDir, file, like, sizes);
+    const found = digestOf(sourceDir, file, like, this.#sizes);
     const { content, etag } = found instanceof Promise ? await found : found;
     this.digests.set(file.path, { content, etag, entry });
   }
-}
-
-function cannotAppend(place: string): DeployError {
-  return new DeployError(
-    'PERMISSION_DENIED',
-    `Nothing tells what is there: ${place} may not be listed, and this store cannot write on a condition.`,
-    {
-      hint: 'With overwrite: false grant s3:ListBucket, or allow overwriting.',
-    },
-  );
 }

@@ -5,6 +5,8 @@ import fc from 'fast-check';
 import { Caller } from '../../src/aws/clients.ts';
 import { Listing } from '../../src/aws/listing.ts';
 import type { Pace } from '../../src/aws/retry.ts';
+import { StoreKnowledge } from '../../src/aws/store-knowledge.ts';
+import { profileOf } from '../../src/core/capabilities.ts';
 import { compareKeys } from '../../src/core/key.ts';
 
 const PAGE = 1000;
@@ -19,6 +21,13 @@ function pace(): Pace {
     },
     random: () => 0.5,
   };
+}
+
+/** What is known of a store of nobody's, but for the form of its listings. */
+function knowing(urlEncodedListing: boolean | undefined): StoreKnowledge {
+  const knowledge = new StoreKnowledge(profileOf('https://s3.example.org'), () => undefined);
+  knowledge.learn({ urlEncodedListing });
+  return knowledge;
 }
 
 interface Ask {
@@ -88,7 +97,7 @@ class Bucket {
 
   /** The keys that a listing finds, as they come. */
   async list(expected: readonly string[], urlEncodedListing: boolean | undefined = undefined): Promise<string[]> {
-    const listing = new Listing(this.client, new Caller(pace()), { bucket: 'site', urlEncodedListing });
+    const listing = new Listing(this.client, new Caller(pace()), 'site', knowing(urlEncodedListing));
     const found: string[] = [];
     for await (const page of listing.pages('', expected)) found.push(...page.map(({ key }) => key));
     return found;
@@ -339,10 +348,7 @@ describe('a listing that cannot be had', () => {
   });
 
   test('of a key outside the prefix is refused', async () => {
-    const listing = new Listing(new Bucket(['a']).client, new Caller(pace()), {
-      bucket: 'site',
-      urlEncodedListing: true,
-    });
+    const listing = new Listing(new Bucket(['a']).client, new Caller(pace()), 'site', knowing(true));
     await expect(listing.pages('b/', []).next()).rejects.toMatchObject({ failure: { code: 'StoreMisbehaved' } });
   });
 });

@@ -2,9 +2,10 @@
 import { hash } from 'node:crypto';
 import { Caller, createS3 } from '../../src/aws/clients.ts';
 import { S3ObjectStore } from '../../src/aws/object-store.ts';
-import { AWS } from '../../src/core/capabilities.ts';
+import { StoreKnowledge } from '../../src/aws/store-knowledge.ts';
+import { profileOf } from '../../src/core/capabilities.ts';
 import { eachOf } from '../../src/core/each-of.ts';
-import { DEFAULT_SIZES } from '../../src/core/parts.ts';
+import { DEFAULT_PART } from '../../src/core/parts.ts';
 import { makeBuffers, measurePuts } from './loop.mjs';
 
 const [endpoint = '', number = '0', bytes = '0', atOnce = '64'] = process.argv.slice(2);
@@ -23,9 +24,9 @@ const store = new S3ObjectStore(s3, caller, {
   credentials,
   bucket: 'bench',
   isAws: true,
-  sizes: DEFAULT_SIZES,
+  sizes: { threshold: DEFAULT_PART, part: DEFAULT_PART, mostParts: 10_000 },
   storage: {},
-  capabilities: AWS,
+  knowledge: new StoreKnowledge(profileOf(undefined), () => {}),
 });
 const buffers = makeBuffers(Number(bytes));
 const headers = { contentType: 'text/html; charset=utf-8', cacheControl: 'public, max-age=0, must-revalidate' };

@@ -60,7 +60,19 @@ export function createS3(
     { step: 'deserialize', name: 'inspectAnswer' },
   );
   if (address.expectedBucketOwner !== undefined) expectOwner(s3, address.expectedBucketOwner);
+  if (address.endpoint !== undefined) announceNoChecksum(s3);
   return s3;
+}
+
+/** Content-MD5 is known everywhere; the header with which the SDK announces it is one too many for some stores. */
+function announceNoChecksum(s3: S3Client): void {
+  s3.middlewareStack.add(
+    (next) => (args) => {
+      delete (args.request as { headers: Record<string, string> }).headers['x-amz-sdk-checksum-algorithm'];
+      return next(args);
+    },
+    { step: 'build', name: 'announceNoChecksum', priority: 'low' },
+  );
 }
 
 function expectOwner(s3: S3Client, account: string): void {

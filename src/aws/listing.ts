@@ -6,16 +6,11 @@ import { cutRanges, type Range } from '../core/ranges.ts';
 import type { Caller } from './clients.ts';
 import { ServiceError } from './failure.ts';
 import { readFast } from './list-page.ts';
+import type { StoreKnowledge } from './store-knowledge.ts';
 
 const OPERATION = 'ListObjectsV2';
 /** Thrown for a store whose pages are not in the order of keys, or that begins elsewhere than it is asked to. */
 const DISORDERED = new Error('the listing is not in order');
-
-/** What is listed, and how the store wants to be asked. */
-export interface ListingOptions {
-  readonly bucket: string;
-  readonly urlEncodedListing: boolean | undefined;
-}
 
 interface Page {
   readonly objects: readonly RemoteObject[];
@@ -29,12 +24,14 @@ type From = { readonly after: string } | { readonly token: string } | undefined;
 export class Listing {
   readonly #s3: S3Client;
   readonly #caller: Caller;
-  readonly #options: ListingOptions;
+  readonly #bucket: string;
+  readonly #knowledge: StoreKnowledge;
 
-  constructor(s3: S3Client, caller: Caller, options: ListingOptions) {
+  constructor(s3: S3Client, caller: Caller, bucket: string, knowledge: StoreKnowledge) {
     this.#s3 = s3;
     this.#caller = caller;
-    this.#options = options;
+    this.#bucket = bucket;
+    this.#knowledge = knowledge;
   }
 
   /**
@@ -84,10 +81,10 @@ export class Listing {
   }
 
   #page(prefix: string, from: From): Promise<Page> {
-    const { bucket, urlEncodedListing } = this.#options;
+    const { urlEncodedListing } = this.#knowledge.capabilities;
     return this.#caller.call(OPERATION, async (options) => {
       const command = new ListObjectsV2Command({
-        Bucket: bucket,
+        Bucket: this.#bucket,
         Prefix: prefix,
         ...(urlEncodedListing === false ? {} : { EncodingType: 'url' as const }),
         ...(from !== undefined && ('token' in from ? { ContinuationToken: from.token } : { StartAfter: from.after })),

@@ -82,6 +82,11 @@ export function shardFolder(prefix: Prefix): Prefix {
   return `${prefix}${OWN_SEGMENT}/shards/`;
 }
 
+/** The key of the object that shows whether the store refuses to write over what is there. */
+export function appendKey(prefix: Prefix): string {
+  return `${prefix}${OWN_SEGMENT}/append-only`;
+}
+
 /** The key of a file: its path, `/`-separated and relative to the source, below the prefix. */
 export function toKey(prefix: Prefix, path: string): string {
   return `${prefix}${path}`;

@@ -3,7 +3,7 @@ import { appendFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import type { LocalFile, Outcome, Plan } from '../core/model.ts';
+import type { Kept, LocalFile, Outcome, Plan } from '../core/model.ts';
 import type { Policy } from '../core/policy.ts';
 import { nameOf } from '../core/shard.ts';
 import { supportBlock } from '../core/support.ts';
@@ -96,7 +96,7 @@ export class Report {
     }
     for (const { key } of plan.deletions) log.line(`- ${key}  (not in the source)`);
     const uploads = uploadsOf(plan);
-    for (const { key, why } of plan.kept) if (why !== 'delete off') log.line(`= ${key}  (${KEPT[why]})`);
+    this.#kept(plan.kept.filter(({ why }) => why !== 'delete off'));
     const off = plan.kept.filter(({ why }) => why === 'delete off').length;
     const kept =
       plan.kept.length === 0 ? '' : `, ${plan.kept.length} kept${off === 0 ? '' : ` (${off} stale: delete is off)`}`;
@@ -137,10 +137,20 @@ export class Report {
 
   #applied(outcome: Outcome): Outcome {
     const known = new Set(this.record.outcome?.failures);
-    for (const key of outcome.existing) log.line(`= ${key}  (${KEPT.exists})`);
+    this.#kept(outcome.existing.map((key) => ({ key, why: 'exists' })));
     for (const failure of outcome.failures) if (!known.has(failure)) log.line(`✗ ${failure.key}: ${failure.message}`);
     this.record.outcome = outcome;
     return outcome;
+  }
+
+  /** Some of the objects that stay: on a site that keeps old assets there are thousands of them. */
+  #kept(all: readonly Kept[]): void {
+    for (const why of Object.keys(KEPT) as Kept['why'][]) {
+      const kept = all.filter((one) => one.why === why);
+      for (const { key } of kept.slice(0, KEPT_LINES)) log.line(`= ${key}  (${KEPT[why]})`);
+      const more = kept.length - KEPT_LINES;
+      if (more > 0) log.line(`= and ${count(more, 'more object')} in the result file  (${KEPT[why]})`);
+    }
   }
 
   /** Says how the run ended: the red line with its code, or the totals. Then writes summary, outputs and result file. */
@@ -242,6 +252,9 @@ const SUPPORTED = new Set<ErrorCode>([
   'STORE_UNREACHABLE',
   'STORE_MISBEHAVED',
 ]);
+
+/** Lines for objects that stay for one reason. */
+const KEPT_LINES = 20;
 
 /** Why an object that the source does not have, or may not replace, stays. */
 const KEPT = {

@@ -1,4 +1,5 @@
 import { accessSync, type BigIntStats, constants, type Dirent, lstatSync, readdirSync, statSync } from 'node:fs';
+import { bundledFolders } from '../core/content-hash.ts';
 import type { SourceFilter } from '../core/globs.ts';
 import { isOwnPath, keyProblem, type Prefix, toKey } from '../core/key.ts';
 import type { LocalFile } from '../core/model.ts';
@@ -14,10 +15,12 @@ export interface Source {
   readonly excluded: number;
   /** Paths that the built-in list of secrets and version control files leaves out. */
   readonly leftOut: number;
+  /** Folders that a bundler has written: see `bundledFolders`. */
+  readonly bundled: ReadonlySet<string>;
 }
 
 /** A source without files. */
-export const NO_SOURCE: Source = { files: [], links: 0, excluded: 0, leftOut: 0 };
+export const NO_SOURCE: Source = { files: [], links: 0, excluded: 0, leftOut: 0, bundled: new Set() };
 
 /**
  * Reads a source folder; its files come in the order of their keys. Names are read byte by byte, since one that is not
@@ -52,7 +55,7 @@ export function scanSource(folder: string, filter: SourceFilter, prefix: Prefix)
   } catch (error) {
     throw asSourceError(error, folder);
   }
-  return source;
+  return { ...source, bundled: bundledFolders(source.files.map(({ path }) => path)) };
 }
 
 /** The order of keys: a folder comes where its slash puts it, `a.b` before `a/b`. */

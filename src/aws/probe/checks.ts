@@ -2,7 +2,8 @@ import { probeFolder } from '../../core/key.ts';
 import type { Check } from '../../core/model.ts';
 import type { Action } from '../../core/needs.ts';
 import { objectsArn, resourceFor } from '../../core/policy.ts';
-import type { First, ProbeTarget } from './probe.ts';
+import type { First } from './look.ts';
+import type { ProbeTarget } from './probe.ts';
 import { notReached, type Verdict } from './prober.ts';
 import type { Roundtrip } from './roundtrip.ts';
 
