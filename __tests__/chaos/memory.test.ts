@@ -13,7 +13,7 @@ import { Site } from '../support/site.ts';
  */
 const MOST_MIB = sized(
   { first: 450, again: 300, large: 250, whole: 220 },
-  { first: 1200, again: 900, large: 300, whole: 220 },
+  { first: 1200, again: 750, large: 300, whole: 220 },
 );
 
 const MIB = 1024 ** 2;
