@@ -54,6 +54,9 @@ const OTHER: Record<string, string | Record<string, string>> = {
   headers: "'*.html': { Cache-Control: no-store }",
   concurrency: '3',
   'part-size': '16MiB',
+  'cloudfront-distribution-id': 'E2QWRUHAPOMQZL',
+  'invalidation-paths': { 'invalidation-paths': '/*', 'cloudfront-distribution-id': 'E2QWRUHAPOMQZL' },
+  'cloudfront-wait': { 'cloudfront-wait': 'true', 'cloudfront-distribution-id': 'E2QWRUHAPOMQZL' },
   'site-url': 'https://www.example.org',
   probe: 'full',
   'expected-bucket-owner': '123456789012',
@@ -162,8 +165,11 @@ describe('the built action', () => {
   test('sets every output that action.yml declares, and no other', async () => {
     const cloud = await startCloud();
     try {
-      const stage = await Stage.withRole(cloud, OWNER);
-      const run = await stage.run();
+      const invalidating = { Effect: 'Allow' as const, Action: 'cloudfront:*', Resource: '*' };
+      const stage = await Stage.withRole(cloud, [...OWNER, invalidating]);
+      const { id } = cloud.createDistribution(stage.bucket);
+      const env = { AWS_ENDPOINT_URL_CLOUDFRONT: cloud.cloudFrontEndpoint };
+      const run = await stage.run({ 'cloudfront-distribution-id': id }, { env });
       expect(Object.keys(run.outputs).sort()).toEqual((await readAction(ROOT)).outputs.sort());
     } finally {
       await cloud.close();

@@ -33,9 +33,9 @@ class MemoryStore implements ObjectStore {
     for (const key of keys) this.objects.set(key, Buffer.alloc(1));
   }
 
-  async *list(prefix: string): AsyncGenerator<RemoteObject> {
+  async *list(prefix: string): AsyncGenerator<RemoteObject[]> {
     for (const [key, content] of this.objects)
-      if (key.startsWith(prefix)) yield { key, size: content.length, etag: '', lastModified: 0 };
+      if (key.startsWith(prefix)) yield [{ key, size: content.length, etag: '', lastModified: 0 }];
   }
 
   async etag(): Promise<string | undefined> {
@@ -115,6 +115,7 @@ function planOf(phases: { assets?: string[]; pages?: string[]; 'entry pages'?: s
     unchanged: [],
     stale: [],
     revived: [],
+    adopted: [],
     verified: true,
   };
 }
@@ -132,8 +133,10 @@ function options(more: Partial<ApplyOptions> = {}): ApplyOptions {
       use({
         size: file.size,
         read: async (_offset, length) => Buffer.alloc(length, file.path),
+        giveBack: () => undefined,
         verify: async () => undefined,
         content: () => `content of ${file.path}`,
+        sha256: () => undefined,
       }),
     overwrite: true,
     condition: () => undefined,

@@ -124,6 +124,8 @@ describe('npm run policy refuses', () => {
     [[...SITE, '--format', 'toString'], "--format: 'toString' is none of"],
     [[...SITE, '--branch', 'main', '--environment', 'prod'], 'Give one of --branch, --environment and --pull-request'],
     [[...SITE, '--pull-request', '--branch', 'main'], 'Give one of --branch, --environment and --pull-request'],
+    [[...SITE, '--distribution', 'E1, E2'], "--distribution: 'E1, E2' is malformed."],
+    [[...SITE, '--wait'], '--wait: is given without --distribution.'],
     [[...SITE, '--brunch', 'main'], "Unknown option '--brunch'"],
     [[...SITE, 'main'], "Unexpected argument 'main'"],
   ];
@@ -137,7 +139,8 @@ describe('npm run policy refuses', () => {
   test('nothing of --help, which tells every option', async () => {
     const { exitCode, stdout } = await policy('--help');
     expect(exitCode).toBe(0);
-    for (const option of ['bucket', 'plan', 'pull-request', 'format']) expect(stdout).toContain(`--${option} `);
+    for (const option of ['bucket', 'plan', 'distribution', 'wait', 'pull-request', 'format'])
+      expect(stdout).toContain(`--${option} `);
   });
 });
 
@@ -220,6 +223,16 @@ describe('a role of exactly what npm run policy prints', () => {
     expect(beside.result.error).toMatchObject({ code: 'PERMISSION_DENIED' });
   });
 
+  test('with --distribution lets a deploy invalidate that one, and look at it', async () => {
+    const site = await Stage.withRole(cloud, OWNER);
+    const { id } = cloud.createDistribution(site.bucket);
+    const other = cloud.createDistribution(site.bucket);
+    const { run } = await stageFor(['--distribution', id, '--wait'], { 'cloudfront-wait': 'true' });
+    expect((await run({}, { 'cloudfront-distribution-id': id })).outputs['invalidation-id']).toMatch(/^I/);
+    const denied = await run({}, { 'cloudfront-distribution-id': other.id });
+    expect(denied.outputs['missing-permissions']).toBe('cloudfront:CreateInvalidation,cloudfront:GetInvalidation');
+  });
+
   test('with --plan lets a plan through, and no deploy', async () => {
     const { stage, run } = await stageFor(['--plan']);
     expect((await run({}, { mode: 'plan' })).outputs).toMatchObject({ changed: 'true', 'uploaded-count': '5' });
@@ -231,11 +244,14 @@ describe('a role of exactly what npm run policy prints', () => {
 describe.each([
   ['plain', [] as string[]],
   ['odd', ['--prefix', ODD_PREFIX, '--branch', ODD_BRANCH, '--account', ACCOUNT]],
+  ['CloudFront', ['--distribution', 'E2QWRUHAPOMQZL', '--wait']],
   ['pinned', ['--repository-id', '42', '--role', 'site+deploy', '--audience', ODD_AUDIENCE]],
 ])('npm run policy, with %s options,', (_, args) => {
   /** What the JSON says, with the account filled in. */
   const expected = async () =>
-    JSON.parse(JSON.stringify(await documents(...SITE, ...args)).replace('iam::ACCOUNT_ID:', `iam::${ACCOUNT}:`));
+    JSON.parse(
+      JSON.stringify(await documents(...SITE, ...args)).replace(/(?<=(iam|cloudfront)::)ACCOUNT_ID(?=:)/g, ACCOUNT),
+    );
   const name = args.includes('--role') ? 'site+deploy' : 'deploy-site';
   const audience = args.includes('--audience') ? ODD_AUDIENCE : 'sts.amazonaws.com';
 

@@ -117,10 +117,15 @@ describe('README.md', () => {
     const [example = ''] = codeBlocks('json', section('Result file'));
     const cloud = await startCloud({ hosts: 'aws', region: 'eu-central-1' });
     try {
-      const stage = await Stage.withRole(cloud, OWNER);
+      const invalidating = { Effect: 'Allow' as const, Action: 'cloudfront:*', Resource: '*' };
+      const stage = await Stage.withRole(cloud, [...OWNER, invalidating]);
+      const { id } = cloud.createDistribution(stage.bucket);
       await stage.put('stale.html');
       const env = { ...cloud.awsEnvironment(), ...cloud.github.jobEnvironment() };
-      const run = await stage.run({ delete: 'true', endpoint: '', 'sts-endpoint': '' }, { env });
+      const run = await stage.run(
+        { delete: 'true', endpoint: '', 'sts-endpoint': '', 'cloudfront-distribution-id': id },
+        { env },
+      );
       expect(formOf(JSON.parse(example))).toEqual(formOf(run.result));
     } finally {
       await cloud.close();

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { parseDestination } from '../src/core/key.ts';
-import { neededActions, partitionOf, permissionPolicy } from '../src/core/policy.ts';
+import { distributionArn, neededActions, partitionOf, permissionPolicy } from '../src/core/policy.ts';
 import { cloudFormation, type RoleSpec, terraform } from '../src/core/templates.ts';
 import { plain } from '../src/core/text.ts';
 import { GITHUB_ISSUER, trustPolicy } from '../src/core/trust.ts';
@@ -14,6 +14,8 @@ const USAGE = `Prints the role that a workflow needs: its trust policy and its p
   --repo OWNER/NAME      whose jobs may deploy; with ids as the token has them: acme@1/site@2
   --prefix PATH          as the input
   --delete               the workflow sets delete: true
+  --distribution ID      the workflow sets cloudfront-distribution-id
+  --wait                 the workflow sets cloudfront-wait: true
   --plan                 the workflow sets mode: plan, and never writes
   --branch NAME          jobs on this branch (default main)
   --environment NAME     jobs with this environment, instead of a branch
@@ -43,6 +45,8 @@ function readOptions() {
       repo: { type: 'string' },
       prefix: { type: 'string', default: '' },
       delete: { type: 'boolean', default: false },
+      distribution: { type: 'string' },
+      wait: { type: 'boolean', default: false },
       plan: { type: 'boolean', default: false },
       branch: { type: 'string' },
       environment: { type: 'string' },
@@ -59,7 +63,11 @@ function readOptions() {
 }
 
 /** The value of an option, if it is of the form that AWS or GitHub takes. */
-function matching(values: Values, name: 'repo' | 'account' | 'repository-id' | 'role' | 'audience', form: RegExp) {
+function matching(
+  values: Values,
+  name: Exclude<keyof Values, 'delete' | 'plan' | 'wait' | 'pull-request' | 'help'>,
+  form: RegExp,
+) {
   const value = values[name];
   if (value === undefined || form.test(value)) return value;
   throw new Error(`--${name}: '${plain(value, 200)}' is malformed.`);
@@ -83,6 +91,8 @@ function roleOf(values: Values): RoleSpec {
   const repositoryId = matching(values, 'repository-id', /^\d+$/);
   const name = matching(values, 'role', /^[\w+=,.@-]{1,64}$/) ?? '';
   const audience = matching(values, 'audience', /^[^\x00-\x20\x7f]{1,255}$/) ?? '';
+  const id = matching(values, 'distribution', /^[A-Z0-9]{6,32}$/);
+  if (values.wait && id === undefined) throw new Error('--wait: is given without --distribution.');
   const claims = {
     iss: GITHUB_ISSUER,
     aud: audience,
@@ -93,12 +103,16 @@ function roleOf(values: Values): RoleSpec {
     mode: values.plan ? 'plan' : 'deploy',
     dryRun: values.plan,
     delete: values.delete ? 'all' : 'off',
+    distribution: id,
+    cloudfrontWait: values.wait,
   });
   return {
     name,
     audience,
     trust: trustPolicy(claims, `arn:${partition}:iam::${account}:role/${name}`, repositoryId !== undefined),
-    permissions: permissionPolicy(actions, destination, partition),
+    permissions: permissionPolicy(actions, destination, partition, {
+      ...(id !== undefined && { distribution: distributionArn(id, { partition, account }) }),
+    }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { ApplyOptions } from './apply.ts';
-import type { Capabilities } from './core/capabilities.ts';
+import type { OpenBucket } from './bucket.ts';
 import { phaseOf } from './core/headers.ts';
 import type { Condition, PhaseName, Upload } from './core/model.ts';
 import { memoryFor } from './core/parts.ts';
@@ -9,24 +9,24 @@ import type { Report } from './report/report.ts';
 import { withBody } from './site/body.ts';
 
 /** Bytes of files in memory at once. */
-const MEMORY = 64 * 1024 ** 2;
+const MEMORY = 40 * 1024 ** 2;
 
 /** How these inputs want a plan carried out: where files are read, how much goes on at once, and who hears of it. */
 export function applyOptions(
   inputs: Inputs,
-  capabilities: Capabilities,
+  { sizes, concurrency }: Pick<OpenBucket, 'sizes' | 'concurrency'>,
   report: Report,
   signal: AbortSignal,
 ): ApplyOptions {
   return {
     signal,
-    concurrency: inputs.concurrency,
+    concurrency,
     memory: MEMORY,
-    memoryFor: (size) => memoryFor(size, inputs.sizes),
+    memoryFor: (size) => memoryFor(size, sizes),
     isPage: (key) => phaseOf(key.slice(inputs.destination.prefix.length)) !== 'assets',
     withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
     overwrite: inputs.overwrite,
-    condition: (upload, phase) => conditionOf(inputs, capabilities, upload, phase),
+    condition: (upload, phase) => conditionOf(inputs, upload, phase),
     mayGoOn: async () => true,
     judge: (error, key) => judge(error, key, inputs.destination, signal),
     onBytes: report.progress.addBytes,
@@ -38,14 +38,8 @@ export function applyOptions(
  * Pages are put over what the plan saw, and over nothing else: a deploy that was overtaken must not bring old pages back.
  * AWS compares ETags on a PUT; of other stores some do it wrongly.
  */
-function conditionOf(
-  { overwrite, endpoint }: Inputs,
-  { conditionalWrites }: Capabilities,
-  { object }: Upload,
-  phase: PhaseName,
-): Condition | undefined {
-  // Without conditions the listing is trusted.
-  if (!overwrite) return conditionalWrites === false ? undefined : 'absent';
+function conditionOf({ overwrite, endpoint }: Inputs, { object }: Upload, phase: PhaseName): Condition | undefined {
+  if (!overwrite) return 'absent';
   if (phase === 'assets' || endpoint !== undefined) return undefined;
   return object === undefined ? 'absent or same' : { etag: object.etag };
 }

@@ -1,4 +1,4 @@
-import { eachOf } from './core/each-of.ts';
+import { type AtOnce, eachOf } from './core/each-of.ts';
 import type {
   Body,
   Condition,
@@ -17,7 +17,7 @@ import { DeployError } from './errors.ts';
 /** What applying a plan needs of the world. */
 export interface ApplyOptions {
   /** Files under way at once. */
-  readonly concurrency: number;
+  readonly concurrency: AtOnce;
   /** Bytes in memory at once. */
   readonly memory: number;
   /** Bytes in memory for a file of a size: less than the size for one that goes up in parts. */

@@ -1,12 +1,17 @@
 import { type Caller, createAnonymousS3, createS3 } from './aws/clients.ts';
+import { CloudFront } from './aws/cloudfront.ts';
 import { objectHeaders, S3ObjectStore } from './aws/object-store.ts';
 import { type ProbeClients, type ProbeOutcome, type ProbeTarget, probe } from './aws/probe/probe.ts';
 import { findRegion } from './aws/region.ts';
 import type { Session } from './aws/session.ts';
-import { type Capabilities, knownCapabilities } from './core/capabilities.ts';
+import { StoreKnowledge } from './aws/store-knowledge.ts';
+import { Cdn, type CdnWorld } from './cdn.ts';
+import { profileOf } from './core/capabilities.ts';
+import type { AtOnce } from './core/each-of.ts';
 import { headersFor } from './core/headers.ts';
 import type { Check, ObjectStore } from './core/model.ts';
-import { kmsKeyOf, needsOf, type Policy, partitionOf } from './core/policy.ts';
+import type { UploadSizes } from './core/parts.ts';
+import { distributionArn, kmsKeyOf, needsOf, type Policy, partitionOf } from './core/policy.ts';
 import { siteUrlOf } from './core/site-url.ts';
 import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
@@ -17,7 +22,14 @@ import { type Place, suggestedPolicy } from './suggested-policy.ts';
 /** A bucket that a run may go on with. */
 export interface OpenBucket {
   readonly store: ObjectStore;
-  readonly capabilities: Capabilities;
+  /** How many requests to have under way at once. */
+  readonly concurrency: AtOnce;
+  /** What is in front of it, and is to hear of changes. */
+  readonly cdn: Cdn | undefined;
+  /** What is known of the store behind it. */
+  readonly knowledge: StoreKnowledge;
+  /** How this store wants files cut. */
+  readonly sizes: UploadSizes;
   /** False where an append-only destination lets nobody see what is there: then nothing can be compared. */
   readonly mayList: boolean;
   readonly mayRead: boolean;
@@ -40,27 +52,40 @@ export async function openBucket(
   log.line(`s3://${destination.bucket}/${destination.prefix} in ${region}${at}`);
 
   const address = { region, endpoint, forcePathStyle };
-  const s3 = createS3({ ...address, expectedBucketOwner }, session.credentials, inputs.concurrency + 8, caller.clock);
-  const place: Place = { partition: partitionOf(region), region, account: session.identity?.account };
+  const { connections } = caller;
+  const concurrency = inputs.concurrency ?? caller.concurrency;
+  const s3 = createS3({ ...address, expectedBucketOwner }, session.credentials, connections, caller.clock);
+  // What is pasted from a log says no more than the log may say.
+  const account = inputs.maskAccount ? undefined : session.identity?.account;
+  const place: Place = { partition: partitionOf(region), region, account };
+  const cdn = cdnOf(inputs, { inputs, place, session, caller, report });
+  const knowledge = new StoreKnowledge(profileOf(endpoint), log.line);
+  const sizes = { threshold: inputs.partSize, part: inputs.partSize, mostParts: knowledge.mostParts };
   const store = new S3ObjectStore(s3, caller, {
-    ...inputs,
+    credentials: session.credentials,
     bucket: destination.bucket,
     isAws: endpoint === undefined,
-    capabilities: knownCapabilities(endpoint),
+    storage: inputs.storage,
+    sizes,
+    knowledge,
   });
   if (inputs.probe === 'off') {
     report.suggests(suggestedPolicy(inputs, place));
-    return { store, capabilities: knownCapabilities(endpoint), mayList: true, mayRead: true };
+    return { store, knowledge, sizes, concurrency, cdn, mayList: true, mayRead: true };
   }
 
   const clients: ProbeClients = {
     s3,
-    unowned: once(() => createS3(address, session.credentials, 4)),
-    nobodys: once(() => createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, 1)),
-    anonymous: once(() => createAnonymousS3(address)),
+    unowned: once(() => createS3(address, session.credentials, connections)),
+    nobodys: once(() =>
+      createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, connections),
+    ),
+    anonymous: once(() => createAnonymousS3(address, connections)),
+    cloudfront: cdn?.cloudfront,
   };
   const outcome = await probe(targetOf(inputs, place), clients, caller, report.leftBehind);
   const { checks, capabilities, versioned } = outcome;
+  knowledge.learn(capabilities);
   const missing = checks.filter(({ required, result }) => required && result === 'denied');
   report.suggests(suggestedPolicy(inputs, { ...place, versioned, checks }));
   report.probed(
@@ -69,7 +94,16 @@ export async function openBucket(
   );
   if (missing.length > 0) throw permissionDenied(missing, grantFor(inputs, { ...place, versioned }, outcome), session);
   const may = (action: string) => !checks.some((one) => one.action === action && one.result === 'denied');
-  return { store, capabilities, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+  if (inputs.mode === 'deploy') knowledge.lacks('contentMd5');
+  return { store, knowledge, sizes, concurrency, cdn, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+}
+
+/** @throws DeployError INPUT_INVALID in a partition without CloudFront. */
+function cdnOf({ distribution, cloudfrontEndpoint: endpoint }: Inputs, world: CdnWorld): Cdn | undefined {
+  if (distribution === undefined) return undefined;
+  const { place, session, caller } = world;
+  const { partition } = place;
+  return new Cdn(new CloudFront(distribution, { partition, endpoint }, session.credentials, caller), world);
 }
 
 /** A client that only some probes need. */
@@ -93,9 +127,10 @@ function targetOf(inputs: Inputs, { partition, region, account }: Place): ProbeT
     needs: needsOf(inputs),
     headers: objectHeaders(headersFor('index.html', inputs), storage),
     kmsKey: storage.kmsKeyId === undefined ? undefined : kmsKeyOf(storage.kmsKeyId, { partition, region, account }),
+    distribution: inputs.distribution && distributionArn(inputs.distribution, { partition, account }),
     asked,
     thorough,
-    known: knownCapabilities(endpoint),
+    known: profileOf(endpoint).capabilities,
     runId: crypto.randomUUID(),
   };
 }

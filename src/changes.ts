@@ -1,21 +1,20 @@
 import type { OpenBucket } from './bucket.ts';
 import { eachOf } from './core/each-of.ts';
 import { unusedRules } from './core/header-rules.ts';
-import { toKey } from './core/key.ts';
+import { pathsOfDeletions, pathsOfUploads } from './core/invalidation.ts';
+import { type Prefix, toKey } from './core/key.ts';
 import type { DeployId } from './core/manifest.ts';
-import type { ObjectHeaders, ObjectStore, Plan, RemoteObject } from './core/model.ts';
-import { type Digest, indexObjects, type ObjectIndex, planDeploy, toAsk, toDigest } from './core/plan.ts';
+import type { LocalFile, ObjectHeaders, Plan, RemoteObject } from './core/model.ts';
+import { planDeploy, toAsk } from './core/plan.ts';
+import { storeProblem } from './core/storable.ts';
 import { count, plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
 import type { ManifestFile } from './manifest-file.ts';
 import { log } from './report/log.ts';
 import type { Report } from './report/report.ts';
-import { digestOf } from './site/digest.ts';
 import type { Source } from './site/scan.ts';
-
-/** Files read at once for their digests: the disk is the limit, not the number. */
-const READS_AT_ONCE = 4;
+import { survey } from './survey.ts';
 
 /** Lists the bucket, reads the manifest, compares what may be the same, and plans. Changes nothing. */
 export async function planChanges(
@@ -27,63 +26,46 @@ export async function planChanges(
   report: Report,
 ): Promise<Plan> {
   const { prefix } = inputs.destination;
-  const wanted = inputs.shard && new Set(source.files.map(({ path }) => toKey(prefix, path)));
-  let { objects, own } = await listObjects(inputs, bucket, wanted);
-  // A deploy that ends between the listing and the manifest would have its changes taken for unchanged.
-  while (inputs.overwrite && !(await manifest.read(own, by)))
-    ({ objects, own } = await listObjects(inputs, bucket, wanted));
-  const known = { objects, manifest: manifest.manifest, notes: manifest.notes };
-  const options = { ...inputs, prefix, now: Math.floor(Date.now() / 1000) };
+  refuseUnstorable(source.files, prefix, bucket);
+  const options = { ...inputs, prefix, bundled: source.bundled, now: Math.floor(Date.now() / 1000) };
+  const known = await survey(inputs, source, bucket, manifest, by);
+  const headers = await askHeaders(toAsk(source.files, known, prefix), bucket);
 
-  const digests = new Map<string, Digest>();
-  await eachOf(toDigest(source.files, known, options), READS_AT_ONCE, async ({ file, like }) => {
-    digests.set(file.path, await digestOf(inputs.sourceDir ?? '.', file, like, inputs.sizes));
-  });
-  const headers = await askHeaders(
-    toAsk(source.files, { ...known, digests }, prefix),
-    bucket.store,
-    inputs.concurrency,
-  );
-
-  const plan = planDeploy(source.files, { ...known, digests, headers }, options);
+  const plan = planDeploy(source.files, { ...known, headers }, options);
   // A shard does not see all paths: the last run warns.
   const paths = source.files.map(({ path }) => path);
   if (inputs.shard === undefined) for (const warning of unusedRules(inputs.headerRules, paths)) log.warn(warning);
   report.planned(plan);
+  if (inputs.dryRun && bucket.cdn !== undefined) foretell(plan, inputs, manifest, report);
   return plan;
 }
 
-async function listObjects(
-  { destination }: Inputs,
-  { store, mayList, capabilities }: OpenBucket,
-  wanted: ReadonlySet<string> | undefined,
-): Promise<ObjectIndex> {
-  const { bucket, prefix } = destination;
-  const place = `s3://${plain(`${bucket}/${prefix}`)}`;
-  if (!mayList) {
-    if (capabilities.conditionalWrites === false) throw cannotAppend(place);
-    log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
-    return { objects: new Map(), own: [] };
+/** Says what a deploy would invalidate. */
+function foretell(plan: Plan, inputs: Inputs, { manifest }: ManifestFile, report: Report): void {
+  const uploads = plan.phases.flatMap((phase) => phase.uploads.map(({ key }) => key));
+  const deletions = plan.deletions.map(({ key }) => key);
+  for (const paths of [
+    pathsOfUploads(plan, uploads, manifest?.uninvalidated ?? false, inputs),
+    pathsOfDeletions(plan, deletions, inputs),
+  ])
+    if (paths.length > 0) report.invalidated({ paths });
+}
+
+/** @throws DeployError SOURCE_INVALID for a file that this store cannot hold. */
+function refuseUnstorable(files: readonly LocalFile[], prefix: Prefix, { knowledge, sizes }: OpenBucket): void {
+  for (const { path, size } of files) {
+    const problem = storeProblem({ key: toKey(prefix, path), size }, knowledge.capabilities, sizes);
+    if (problem === undefined) continue;
+    throw new DeployError('SOURCE_INVALID', `${plain(path)} cannot be an object: ${problem}.`, {
+      hint: 'Exclude it, or rename it; nothing was written.',
+    });
   }
-  const index = await indexObjects(store.list(prefix), prefix, wanted);
-  log.line(`${count(index.objects.size, 'object')}${wanted ? ' of the share' : ''} below ${place}`);
-  return index;
 }
 
-function cannotAppend(place: string): DeployError {
-  return new DeployError(
-    'PERMISSION_DENIED',
-    `Nothing tells what is there: ${place} may not be listed, and this store cannot write on a condition.`,
-    {
-      hint: 'With overwrite: false grant s3:ListBucket, or allow overwriting.',
-    },
-  );
-}
-
-async function askHeaders(objects: readonly RemoteObject[], store: ObjectStore, atOnce: number) {
+async function askHeaders(objects: readonly RemoteObject[], { store, concurrency }: OpenBucket) {
   const headers = new Map<string, ObjectHeaders | undefined>();
   if (objects.length > 0) log.line(`${count(objects.length, 'object')} adopted: their headers are asked for, once`);
-  await eachOf(objects, atOnce, async ({ key }) => {
+  await eachOf(objects, concurrency, async ({ key }) => {
     headers.set(key, await store.head(key));
   });
   return headers;

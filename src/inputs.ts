@@ -1,12 +1,13 @@
 import { resolve } from 'node:path';
 import * as core from '@actions/core';
 import type { Credentials } from './aws/session.ts';
-import { globs, type SourceFilter, sourceFilter } from './core/globs.ts';
+import { protectingGlobs, type SourceFilter, sourceFilter } from './core/globs.ts';
 import { parseHeaderRules } from './core/header-rules.ts';
 import type { HeaderRule } from './core/headers.ts';
+import { parseInvalidationPaths } from './core/invalidation.ts';
 import { type Destination, parseDestination } from './core/key.ts';
 import type { CacheControl, DeleteLimit, StorageOptions } from './core/model.ts';
-import { DEFAULT_SIZES, LARGEST_PART, SMALLEST_PART, type UploadSizes } from './core/parts.ts';
+import { DEFAULT_PART, LARGEST_PART, SMALLEST_PART } from './core/parts.ts';
 import type { DeleteMode } from './core/plan.ts';
 import type { ProbeInput } from './core/probe-form.ts';
 import { MOST_SHARDS, parseShard, type Shard } from './core/shard.ts';
@@ -65,8 +66,16 @@ export interface Inputs {
   /** False: what exists is left alone. */
   readonly overwrite: boolean;
   readonly storage: StorageOptions;
-  readonly concurrency: number;
-  readonly sizes: UploadSizes;
+  /** Requests under way at once; undefined: as many as the store is seen to take. */
+  readonly concurrency: number | undefined;
+  /** Files larger than this go up in parts of this size, in bytes. */
+  readonly partSize: number;
+  /** The CloudFront distribution that is told of what changed. */
+  readonly distribution: string | undefined;
+  /** Percent-encoded; the paths that changed unless given. */
+  readonly invalidationPaths: readonly string[] | undefined;
+  readonly cloudfrontWait: boolean;
+  readonly cloudfrontEndpoint: string | undefined;
   readonly siteUrl: string | undefined;
   readonly probe: ProbeInput;
   /** Account that must own the bucket. */
@@ -75,8 +84,6 @@ export interface Inputs {
   readonly isPullRequest: boolean;
 }
 
-/** Requests under way at once where nothing else is said: more gain little, on AWS as on other stores. */
-const DEFAULT_CONCURRENCY = 64;
 const MIB = 1024 ** 2;
 
 /**
@@ -139,7 +146,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     filter: sourceFilter(lines('include'), lines('exclude')),
     shard,
     delete: deleteMode(shard),
-    deleteExclude: globs('delete-exclude', lines('delete-exclude')),
+    deleteExclude: protectingGlobs('delete-exclude', lines('delete-exclude')),
     deleteGrace: seconds('delete-grace'),
     maxDelete: deleteLimit(),
     allowEmptySource: flag('allow-empty-source', false),
@@ -148,9 +155,15 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     headerRules: parseHeaderRules(text('headers') ?? ''),
     overwrite: flag('overwrite', true),
     storage: storage(),
-    concurrency:
-      text('concurrency') === 'auto' ? DEFAULT_CONCURRENCY : whole('concurrency', DEFAULT_CONCURRENCY, 1, 512),
-    sizes: uploadSizes(),
+    concurrency: (text('concurrency') ?? 'auto') === 'auto' ? undefined : whole('concurrency', 1, 1, 512),
+    partSize: partSize(),
+    distribution: distribution(),
+    invalidationPaths: parseInvalidationPaths(lines('invalidation-paths')),
+    cloudfrontWait: flag('cloudfront-wait', false),
+    cloudfrontEndpoint: checkedUrl(
+      'AWS_ENDPOINT_URL_CLOUDFRONT',
+      env.AWS_ENDPOINT_URL_CLOUDFRONT ?? env.AWS_ENDPOINT_URL,
+    ),
     siteUrl: url('site-url'),
     probe: choice('probe', ['auto', 'full', 'no-residue', 'off'] as const),
     expectedBucketOwner: matching(
@@ -196,11 +209,34 @@ function checked(inputs: Inputs): Inputs {
   }
   if (mode === 'remove' && inputs.shard !== undefined)
     refuse('shard', 'is given with mode: remove', 'One run removes everything below the prefix: leave it out.');
+  checkDistribution(inputs);
   if (showPolicies && mode !== 'probe')
     refuse('show-policies', 'is for mode: probe', 'Set mode: probe, or leave it out.');
   if (probe === 'off' && mode === 'probe')
     refuse('probe', 'is off in mode: probe', 'Leave it out, or choose full or no-residue.');
   return inputs;
+}
+
+/** Refuses inputs about CloudFront that come to nothing. */
+function checkDistribution(inputs: Inputs): void {
+  const { distribution, invalidationPaths, cloudfrontWait, endpoint, cloudfrontEndpoint } = inputs;
+  if (distribution === undefined) {
+    const idle = cloudfrontWait
+      ? 'cloudfront-wait'
+      : invalidationPaths === undefined
+        ? undefined
+        : 'invalidation-paths';
+    if (idle === undefined) return;
+    throw invalid(idle, 'is given without a distribution', 'Give cloudfront-distribution-id, or leave it out.');
+  }
+  const isAws = endpoint === undefined || /\.amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname);
+  if (!isAws && cloudfrontEndpoint === undefined) {
+    throw invalid(
+      'cloudfront-distribution-id',
+      'is given with an endpoint that is not of AWS, whose keys CloudFront does not know',
+      'Invalidate in a step of its own, with credentials of AWS.',
+    );
+  }
 }
 
 /** Account numbers, comma- or line-separated. */
@@ -297,8 +333,11 @@ function lines(name: string): string[] {
 }
 
 function url(name: string, otherwise?: string): string | undefined {
-  const value = text(name) ?? (otherwise || undefined);
-  if (value === undefined) return undefined;
+  return checkedUrl(name, text(name) ?? otherwise);
+}
+
+function checkedUrl(name: string, value: string | undefined): string | undefined {
+  if (!value) return undefined;
   const parsed = URL.canParse(value) ? new URL(value) : undefined;
   const problem =
     parsed === undefined || !/^https?:$/.test(parsed.protocol)
@@ -335,6 +374,22 @@ function sessionPolicy(): string {
 function deleteMode(shard: Shard | undefined): DeleteMode {
   const asked = text('delete') === 'owned' ? 'owned' : flag('delete', false) ? 'all' : 'off';
   return shard === undefined ? asked : 'off';
+}
+
+function distribution(): string | undefined {
+  const value = text('cloudfront-distribution-id');
+  if (value !== undefined && /[\s,;]/.test(value)) {
+    throw invalid(
+      'cloudfront-distribution-id',
+      'is more than one id',
+      "Give one. Another can be invalidated with the AWS CLI after it, if: steps.ID.outputs.changed == 'true'.",
+    );
+  }
+  return matching(
+    'cloudfront-distribution-id',
+    /^[A-Z0-9]{6,32}$/,
+    "Give the id of the distribution, such as 'E2QWRUHAPOMQZL'; not its domain name or its ARN.",
+  );
 }
 
 function shardInput(): Shard | undefined {
@@ -427,9 +482,9 @@ function tags(): [string, string][] {
   return pairs;
 }
 
-function uploadSizes(): UploadSizes {
+function partSize(): number {
   const value = text('part-size') ?? 'auto';
-  if (value === 'auto') return DEFAULT_SIZES;
+  if (value === 'auto') return DEFAULT_PART;
   const [, digits, unit] = /^(\d{1,5})\s?(MiB|MB|GiB|GB)$/i.exec(value) ?? [];
   const part = Number(digits) * (unit?.toLowerCase().startsWith('g') ? 1024 * MIB : MIB);
   if (!(part >= SMALLEST_PART && part <= LARGEST_PART)) {
@@ -439,5 +494,5 @@ function uploadSizes(): UploadSizes {
       'Give a size such as 16MiB, or auto.',
     );
   }
-  return { threshold: part, part };
+  return part;
 }

@@ -160,11 +160,14 @@ function stopIfNewer(theirs: DeployId, ours: DeployId): void {
   });
 }
 
-function bodyOf(content: Buffer): Body {
+/** What is in memory already, as something to put. */
+export function bodyOf(content: Buffer): Body {
   return {
     size: content.length,
     read: async (offset, length) => content.subarray(offset, offset + length),
+    giveBack: () => undefined,
     verify: async () => undefined,
     content: () => '',
+    sha256: () => undefined,
   };
 }

@@ -1,4 +1,4 @@
-import { partitionOf } from './core/policy.ts';
+import { accountOf, partitionOf } from './core/policy.ts';
 import { describeClaims, trustPolicy } from './core/trust.ts';
 import type { Inputs } from './inputs.ts';
 import { log } from './report/log.ts';
@@ -8,8 +8,9 @@ import { suggestedPolicy } from './suggested-policy.ts';
 /** Prints what a new set-up needs to paste: the permission policy, and the trust policy that matches this very job. */
 export async function showPolicies(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<void> {
   const partition = partitionOf(inputs.role ?? inputs.region);
+  const account = inputs.maskAccount ? undefined : accountOf(inputs.role);
   log.line('The permission policy for these inputs:');
-  log.block(JSON.stringify(suggestedPolicy(inputs, { partition }), null, 2));
+  log.block(JSON.stringify(suggestedPolicy(inputs, { partition, account }), null, 2));
   if (env.ACTIONS_ID_TOKEN_REQUEST_URL === undefined) {
     log.line('This job has no OIDC token: with permissions: id-token: write the trust policy for it is shown as well.');
     return;

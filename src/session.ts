@@ -4,7 +4,7 @@ import * as core from '@actions/core';
 import type { Caller } from './aws/clients.ts';
 import { openSession, type WebIdentity } from './aws/credentials.ts';
 import type { Session } from './aws/session.ts';
-import { kmsKeyOf, needsOf, partitionOf, REMOVAL, sessionPolicy } from './core/policy.ts';
+import { accountOf, distributionArn, kmsKeyOf, needsOf, partitionOf, REMOVAL, sessionPolicy } from './core/policy.ts';
 import { DeployError } from './errors.ts';
 import { isForkPullRequest } from './github/event.ts';
 import { claimsOf, fetchToken, noTokenService, tokenServiceOf } from './github/oidc.ts';
@@ -17,7 +17,8 @@ import type { Report } from './report/report.ts';
 /** Opens the session that the inputs ask for, an assumed role narrowed to what they need. */
 export async function signIn(inputs: Inputs, world: World, caller: Caller, report: Report): Promise<Session> {
   refuseLinkedToken(world.env);
-  if (inputs.maskAccount && inputs.role !== undefined) core.setSecret(accountIn(inputs.role));
+  const account = accountOf(inputs.role);
+  if (inputs.maskAccount && account !== undefined) core.setSecret(account);
   const session = await openSession(
     {
       ...inputs,
@@ -77,17 +78,12 @@ function sessionPolicyOf(inputs: Inputs): string | undefined {
   const partition = partitionOf(role);
   const { required, wanted } = needsOf(inputs);
   const writes = required.includes('s3:PutObject') && (probe === 'full' || (mode === 'probe' && probe === 'auto'));
-  const key =
-    storage.kmsKeyId === undefined
-      ? undefined
-      : kmsKeyOf(storage.kmsKeyId, { partition, region, account: role === undefined ? undefined : accountIn(role) });
+  const account = accountOf(role);
+  const key = storage.kmsKeyId === undefined ? undefined : kmsKeyOf(storage.kmsKeyId, { partition, region, account });
   return sessionPolicy([...required, ...wanted], destination, partition, {
     key,
+    ...(inputs.distribution && { distribution: distributionArn(inputs.distribution, { partition, account }) }),
     looks: mode === 'probe',
     probeObjects: writes ? REMOVAL : undefined,
   });
-}
-
-function accountIn(arn: string): string {
-  return arn.split(':')[4] ?? '';
 }

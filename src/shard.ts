@@ -16,7 +16,7 @@ export async function uploadShare(
   { inputs, bucket, manifest, by, signal }: Deployment,
   report: Report,
 ): Promise<void> {
-  const options = applyOptions(inputs, bucket.capabilities, report, signal);
+  const options = applyOptions(inputs, bucket, report, signal);
   const outcome = await report.upload(plan, () => uploadAll(plan, bucket.store, options));
   // Who only appends compares nothing. What is up beside a file that failed need not go up again.
   const remembers = inputs.overwrite && outcome.stopped === undefined;

@@ -1,5 +1,13 @@
 import type { Check } from './core/model.ts';
-import { type Action, type KeyPlace, kmsKeyOf, neededActions, type Policy, permissionPolicy } from './core/policy.ts';
+import {
+  type Action,
+  distributionArn,
+  type KeyPlace,
+  kmsKeyOf,
+  neededActions,
+  type Policy,
+  permissionPolicy,
+} from './core/policy.ts';
 import type { Inputs } from './inputs.ts';
 
 /** What is known of where the bucket lies. */
@@ -25,6 +33,7 @@ export function suggestedPolicy(inputs: Inputs, place: Place, some?: readonly st
   const removal = removes ? ['s3:DeleteObject', ...(versioned ? ['s3:DeleteObjectVersion'] : [])] : [];
   return permissionPolicy(actions, destination, partition, {
     key,
+    ...(inputs.distribution && { distribution: distributionArn(inputs.distribution, { partition, account }) }),
     probeObjects: removal.filter((action) => some === undefined || some.includes(action)),
   });
 }

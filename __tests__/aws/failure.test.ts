@@ -119,6 +119,12 @@ describe('what the service tells beside its code', () => {
     expect(failureOf(answered('AccessDenied', 403, '', more))).toMatchObject(expected);
   });
 
+  test('is the header that it does not know, where that is one', () => {
+    expect(failureOf(answered('NotImplemented', 501, 'No', { Header: 'x-amz-acl' })).message).toBe('No (x-amz-acl)');
+    for (const Header of ['x\ny', '', 'x'.repeat(61), { a: 1 }])
+      expect(failureOf(answered('NotImplemented', 501, 'No', { Header })).message).toBe('No');
+  });
+
   test('is its first line, and nothing where it is nothing', () => {
     expect(failureOf(answered('X', 400, 'one\ntwo')).message).toBe('one');
     expect(failureOf(answered('X', 400, 'UnknownError')).message).toBe('');

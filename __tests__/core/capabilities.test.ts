@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { AWS, CAPABILITIES, knownCapabilities, missingCapabilities, UNKNOWN } from '../../src/core/capabilities.ts';
+import { AWS, CAPABILITIES, missingCapabilities, profileOf, UNKNOWN } from '../../src/core/capabilities.ts';
+
+const knownCapabilities = (endpoint: string | undefined) => profileOf(endpoint).capabilities;
 
 test('AWS can do everything, with or without an endpoint of its own', () => {
   expect(CAPABILITIES.filter((one) => knownCapabilities(undefined)[one] !== true)).toEqual([]);
@@ -28,4 +30,14 @@ test('what is missing is told, with what a deploy does without; what is unknown 
   expect(missingCapabilities({ ...UNKNOWN, batchDelete: false, multipart: true })).toEqual([
     'batch delete: objects are deleted one by one',
   ]);
+});
+
+test.each([
+  ['AWS', undefined, 10_000],
+  ['AWS by an endpoint of its own', 'https://s3.eu-central-1.amazonaws.com', 10_000],
+  ['Scaleway', 'https://s3.fr-par.scw.cloud', 1_000],
+  ['R2', 'https://account.r2.cloudflarestorage.com', 10_000],
+  ['a store that nobody knows', 'https://s3.example.org', 1_000],
+])('%s allows so many parts', (_who, endpoint, parts) => {
+  expect(profileOf(endpoint).mostParts).toBe(parts);
 });

@@ -173,6 +173,24 @@ group('the error that stops a run', () => {
     expect(error.refused).toBe(false);
   });
 
+  test.each([
+    ['AccessDenied', 403, 'PERMISSION_DENIED', 'The invalidation was denied'],
+    ['NoSuchDistribution', 404, 'INPUT_INVALID', 'cloudfront-distribution-id'],
+    ['InvalidArgument', 400, 'INPUT_INVALID', 'CloudFront refused the invalidation'],
+    ['BatchTooLarge', 413, 'STORE_MISBEHAVED', 'CloudFront refused the invalidation'],
+    ['StoreMisbehaved', 200, 'STORE_MISBEHAVED', "The answer is not CloudFront's"],
+    ['TooManyInvalidationsInProgress', 400, 'STORE_UNREACHABLE', 'No answer to rely on from CloudFront'],
+    ['InternalError', 500, 'STORE_UNREACHABLE', 'No answer to rely on from CloudFront'],
+    ['NetworkError', undefined, 'STORE_UNREACHABLE', 'No answer to rely on from CloudFront'],
+    ['ExpiredToken', 403, 'CREDENTIALS_INVALID', 'The credentials were refused'],
+  ])("of CloudFront: %s with status %s is %s, and never the bucket's", (code, status, expected, message) => {
+    for (const operation of ['CreateInvalidation', 'GetInvalidation']) {
+      const error = explained({ operation, code, status });
+      expect(error).toMatchObject({ code: expected, message: expect.stringContaining(message) });
+      expect(error.message).not.toContain('my-site');
+    }
+  });
+
   test('names the region that the service names', () => {
     expect(explained({ code: 'PermanentRedirect', status: 301, region: 'eu-west-1' }).hint).toBe(
       'Set aws-region: eu-west-1',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { globs, sourceFilter } from '../../src/core/globs.ts';
+import { globs, protectingGlobs, sourceFilter } from '../../src/core/globs.ts';
 
 const verdict = (path: string, include: string[] = [], exclude: string[] = []) => sourceFilter(include, exclude)(path);
 
@@ -140,6 +140,28 @@ describe('the globs of another input', () => {
     expect(() => globs('delete-exclude', ['uploads/'])).toThrow(
       "delete-exclude: the glob 'uploads/' matches no file: for a folder write 'uploads/**'.",
     );
+  });
+});
+
+describe('the globs of what is never deleted', () => {
+  test.each([
+    ['uploads', 'uploads', true],
+    ['uploads', 'uploads/a/b.jpg', true],
+    ['uploads', 'uploads2/a.jpg', false],
+    ['media/user uploads', 'media/user uploads/a.jpg', true],
+    ['*/uploads', 'de/uploads/a.jpg', true],
+    ['robots.txt', 'robots.txt', true],
+    ['*', 'a', true],
+    ['*', 'a/b', false],
+    ['*.jpg', 'a.jpg/b', false],
+    ['uploads/*', 'uploads/a/b', false],
+    ['{a,b}', 'a/c', false],
+  ])('%s and %s: %s', (pattern, path, expected) => {
+    expect(protectingGlobs('delete-exclude', [pattern])(path)).toBe(expected);
+  });
+
+  test('are refused under its name', () => {
+    expect(() => protectingGlobs('delete-exclude', ['/a'])).toThrow(/^delete-exclude: /);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { contentType, hasContentHash, headersFor, IMMUTABLE, phaseOf, REVALIDATE } from '../../src/core/headers.ts';
+import { contentType, headersFor, IMMUTABLE, phaseOf, REVALIDATE } from '../../src/core/headers.ts';
 import type { CacheControl } from '../../src/core/model.ts';
 
 test.each([
@@ -51,68 +51,6 @@ test.each([
   ['a.html\n', 'application/octet-stream'],
 ])('%j is served as %s', (path, type) => {
   expect(contentType(path)).toBe(type);
-});
-
-describe('a name carries a hash as it is written by', () => {
-  test.each([
-    ['webpack', 'main.3f2a1b9c.js'],
-    ['webpack, 20 digits', 'main.3f2a1b9c5d6e7f8a9b0c.js'],
-    ['webpack, a chunk', 'static/js/787.28cb0dcd.chunk.js'],
-    ['webpack, a source map', 'main.3f2a1b9c.js.map'],
-    ['webpack, a licence', 'main.3f2a1b9c.js.LICENSE.txt'],
-    ['webpack, an image', 'd41d8cd98f00b204e980.png'],
-    ['Vite', 'assets/index-BQz5v3aF.css'],
-    ['esbuild', 'chunk-XGQ2Y7TW.js'],
-    ['Angular', 'main-5XK3JQ2L.js'],
-    ['Parcel', 'index.a1b2c3d4.js'],
-    ['Next', 'framework-2c79e2a64abdb08b.js'],
-    ['Hugo', `main.min.${'0a1b'.repeat(16)}.css`],
-    ['Sprockets', `application-${'4f9e'.repeat(16)}.css`],
-    ['Django', 'base.55e7cbb9ba48.css'],
-    ['a build without an extension', 'blob-3f2a1b9c'],
-    ['an underscore', 'logo_3f2a1b9c.svg'],
-  ])('%s: %s', (_who, path) => {
-    expect(hasContentHash(path)).toBe(true);
-  });
-});
-
-describe('a name that only looks like it carries none, since it would be stale for a year', () => {
-  test.each([
-    ['no part but its name', 'index.html'],
-    ['a folder with a hash', '3f2a1b9c5d6e7f8a/logo.png'],
-    ['the hash alone, too short to be sure', '3f2a1b9c.js'],
-    ['nothing but digits', 'report-20240131.pdf'],
-    ['a time', 'build-1700000000000.js'],
-    ['a date and a letter', 'photo-20240131a.jpg'],
-    ['a date whose month is hexadecimal', 'x-25dec2024.jpg'],
-    ['a date the other way round', 'x-2024feb01.jpg'],
-    ['a word and a year', 'hero-cafe2024.jpg'],
-    ['a longer word and a year', 'house-facade1990.jpg'],
-    ['a hexadecimal word', 'cow-deadbeef.png'],
-    ['a word', 'app.production.js'],
-    ['a capital word and a number', 'book-CHAPTER2.pdf'],
-    ['a capital word', 'notes-REFERENCE.pdf'],
-    ['a word in 8 capitals', 'notes-ABSTRACT.pdf'],
-    ['a product', 'wallpaper-iPhone14Pro.jpg'],
-    ['a product with its number last', 'wallpaper-Windows11.jpg'],
-    ['a product and a year', 'wallpaper-iPad2024.jpg'],
-    ['a slogan', 'promo-MAX4you2.jpg'],
-    ['a camel', 'app.someLongCamelCaseName2.js'],
-    ['a version', 'jquery-3.7.1.min.js'],
-    ['a version with a suffix', 'app-1.0.0-beta12.js'],
-    ['a UUID', 'a-123e4567-e89b-12d3-a456-426614174000.png'],
-    ['a UUID alone', '123e4567-e89b-12d3-a456-426614174000.png'],
-    ['a size', 'banner-1920x1080.png'],
-    ['a size and a density', 'banner-1920x1080@2x.png'],
-    ['a hash where the extension is', 'app.3f2a1b9c'],
-    ['a dotfile', '.3f2a1b9c5d6e7f8a'],
-    ['seven digits', 'app.3f2a1b9.js'],
-    ['more digits than any hash', `app.${'0a1b'.repeat(33)}.js`],
-    ['a hash in a language that is none', 'app.3f2ä1b9c.js'],
-    ['nothing', ''],
-  ])('%s: %s', (_what, path) => {
-    expect(hasContentHash(path)).toBe(false);
-  });
 });
 
 test.each([

@@ -18,6 +18,24 @@ test.each([
   ['KMS.DisabledException', '', {}, 'sse-kms-key-id'],
   ['InvalidTag', '', { tags: [['aws:a', 'b']] as [string, string][] }, 'tags'],
   ['NotImplemented', '', { encryption: 'aws:kms' }, 'sse'],
+  [
+    'NotImplemented',
+    'A header is not implemented (x-amz-acl)',
+    { acl: 'private', tags: [['a', 'b']] as [string, string][] },
+    'acl',
+  ],
+  [
+    'NotImplemented',
+    'A header is not implemented (x-amz-tagging)',
+    { acl: 'private', tags: [['a', 'b']] as [string, string][] },
+    'tags',
+  ],
+  [
+    'InvalidArgument',
+    "Unsupported header 'x-amz-tagging' received",
+    { tags: [['a', 'b']] as [string, string][] },
+    'tags',
+  ],
   ['InvalidArgument', 'The encryption method specified is not supported', { encryption: 'aws:kms' }, 'sse'],
 ])('%s %s is about an input', (code, message, storage, input) => {
   const error = inputRefusal(failure(code, message), storage);
@@ -29,6 +47,8 @@ test.each([
   ['AccessControlListNotSupported', '', {}],
   ['InvalidArgument', 'Part number must be an integer', { encryption: 'aws:kms' }],
   ['InvalidArgument', '', { acl: 'private' }],
+  ['NotImplemented', 'A header is not implemented (x-amz-acl)', {}],
+  ['InvalidArgument', 'A facle', { acl: 'private' }],
   ['SlowDown', '', { acl: 'private', encryption: 'AES256' }],
 ])('%s %s is about none', (code, message, storage) => {
   expect(inputRefusal(failure(code, message), storage)).toBeUndefined();

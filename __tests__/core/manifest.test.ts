@@ -252,6 +252,14 @@ describe('a manifest says more than another', () => {
     expect(saysMore(next, next)).toBe(false);
   });
 
+  test('when an invalidation is due, or is not any more', () => {
+    const [due, done] = [{ ...manifestOf([one, ENTRY]), uninvalidated: true }, manifestOf([one, ENTRY])];
+    expect([saysMore(due, done), saysMore(done, due), saysMore(due, due)]).toEqual([true, true, false]);
+    expect([saysMore({ ...done, uninvalidated: false }, done), saysMore(due, undefined)]).toEqual([false, true]);
+    expect(decodeManifest(encodeManifest(due))).toEqual(due);
+    expect(decodeManifest(encodeManifest({ ...done, uninvalidated: false }))).toEqual(done);
+  });
+
   test('when it knows an object more, or there was none', () => {
     const two = manifestOf([one, ENTRY], [keyHash('two'), ENTRY]);
     expect(saysMore(two, manifestOf([one, ENTRY]))).toBe(true);

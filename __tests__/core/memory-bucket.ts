@@ -8,9 +8,9 @@ import {
   saysMore,
 } from '../../src/core/manifest.ts';
 import type { LocalFile, ObjectHeaders, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';
+import { indexObjects } from '../../src/core/object-index.ts';
 import {
   type Digest,
-  indexObjects,
   type KnownManifest,
   type Memory,
   manifestAfter,
@@ -60,11 +60,11 @@ export class MemoryBucket {
     return item;
   }
 
-  async *list(prefix: string): AsyncGenerator<RemoteObject> {
+  async *list(prefix: string): AsyncGenerator<RemoteObject[]> {
     const keys = [...this.items.keys()].filter((key) => key.startsWith(prefix)).sort(compareKeys);
     for (const key of keys) {
       const { content, etag, lastModified } = this.#at(key);
-      yield { key, size: Buffer.byteLength(content, 'latin1'), etag, lastModified };
+      yield [{ key, size: Buffer.byteLength(content, 'latin1'), etag, lastModified }];
     }
   }
 

@@ -3,6 +3,7 @@ import { neededActions, needsOf, type Purpose } from '../../src/core/needs.ts';
 
 const [L, G, P, D] = ['s3:ListBucket', 's3:GetObject', 's3:PutObject', 's3:DeleteObject'];
 const ABORT = 's3:AbortMultipartUpload';
+const [INVALIDATE, LOOK] = ['cloudfront:CreateInvalidation', 'cloudfront:GetInvalidation'];
 const KMS = ['kms:GenerateDataKey', 'kms:Decrypt'];
 
 describe('what inputs need, and what they make use of', () => {
@@ -39,7 +40,34 @@ describe('what inputs need, and what they make use of', () => {
       [L, G, P],
       [ABORT],
     ],
-    ['a plan with all of it', { mode: 'plan', delete: true, storage: { acl: 'private', kmsKeyId: 'k' } }, [L, G], []],
+    ['a distribution', { mode: 'deploy', delete: true, distribution: 'E1' }, [L, G, P, D, INVALIDATE], [ABORT]],
+    [
+      'a distribution that is waited for',
+      { mode: 'deploy', delete: false, distribution: 'E1', cloudfrontWait: true },
+      [L, G, P, INVALIDATE, LOOK],
+      [ABORT],
+    ],
+    [
+      'a distribution before a store elsewhere',
+      { mode: 'deploy', delete: false, distribution: 'E1', endpoint: 'https://s3.example.org' },
+      [L, G, P, INVALIDATE],
+      [ABORT],
+    ],
+    ['a wait for nothing', { mode: 'deploy', delete: false, cloudfrontWait: true }, [L, G, P], [ABORT]],
+    ['a removal behind a distribution', { mode: 'remove', delete: false, distribution: 'E1' }, [L, D, INVALIDATE], []],
+    ['the same that only says', { mode: 'remove', delete: false, distribution: 'E1', dryRun: true }, [L], []],
+    [
+      'a plan with all of it',
+      {
+        mode: 'plan',
+        delete: true,
+        storage: { acl: 'private', kmsKeyId: 'k' },
+        distribution: 'E1',
+        cloudfrontWait: true,
+      },
+      [L, G],
+      [],
+    ],
   ])('%s', (_who, purpose, required, wanted) => {
     expect(needsOf(purpose)).toEqual({ required, wanted });
     expect(neededActions(purpose)).toEqual(required);

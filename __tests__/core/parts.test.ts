@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from '@jest/globals';
-import { DEFAULT_SIZES, memoryFor, multipartEtag, PARTS_AT_ONCE, partSizeFor } from '../../src/core/parts.ts';
+import { DEFAULT_PART, memoryFor, multipartEtag, partSizeFor, partsAtOnce } from '../../src/core/parts.ts';
 
 const MIB = 1024 ** 2;
 const TIB = 1024 ** 4;
+const SIZES = { threshold: DEFAULT_PART, part: DEFAULT_PART, mostParts: 10_000 };
+const FEW = { ...SIZES, mostParts: 1_000 };
 
 test.each([
   ['a small file', 10 * MIB, 8 * MIB],
@@ -12,15 +14,32 @@ test.each([
   ['the largest object', 5 * TIB, 525 * MIB],
   ['nothing', 0, 8 * MIB],
 ])('the parts of %s', (_what, size, part) => {
-  expect(partSizeFor(size, DEFAULT_SIZES)).toBe(part);
+  expect(partSizeFor(size, SIZES)).toBe(part);
 });
 
 test.each([8 * MIB + 1, 80_000 * MIB + 1, 1 * TIB - 1, 5 * TIB])('%d bytes fit in 10,000 parts', (size) => {
-  expect(Math.ceil(size / partSizeFor(size, DEFAULT_SIZES))).toBeLessThanOrEqual(10_000);
+  expect(Math.ceil(size / partSizeFor(size, SIZES))).toBeLessThanOrEqual(10_000);
+});
+
+test.each([
+  ['1,000 parts exactly', 8_000 * MIB, 8 * MIB],
+  ['one byte more', 8_000 * MIB + 1, 9 * MIB],
+  ['a tebibyte', 1 * TIB, 1049 * MIB],
+])('the parts of %s, where a store allows 1,000', (_what, size, part) => {
+  expect(partSizeFor(size, FEW)).toBe(part);
+  expect(Math.ceil(size / part)).toBeLessThanOrEqual(1_000);
+});
+
+test.each([
+  ['usual', 9 * MIB, 4],
+  ['larger', 200_000 * MIB, 3],
+  ['the largest', 5 * TIB, 1],
+])('fewer parts are under way at once when they are %s', (_what, size, parts) => {
+  expect(partsAtOnce(size, SIZES)).toBe(parts);
 });
 
 test('a larger part size that is asked for is used', () => {
-  expect(partSizeFor(80_001 * MIB, { threshold: 100 * MIB, part: 100 * MIB })).toBe(100 * MIB);
+  expect(partSizeFor(80_001 * MIB, { ...SIZES, part: 100 * MIB })).toBe(100 * MIB);
 });
 
 test.each([
@@ -28,9 +47,9 @@ test.each([
   ['a file that goes up whole', 3 * MIB, 3 * MIB],
   ['a file of the threshold', 8 * MIB, 8 * MIB],
   ['a file of fewer parts than are under way at once', 9 * MIB, 9 * MIB],
-  ['a large file', 1000 * MIB, PARTS_AT_ONCE * 8 * MIB],
+  ['a large file', 1000 * MIB, 4 * 8 * MIB],
 ])('the memory for %s', (_what, size, bytes) => {
-  expect(memoryFor(size, DEFAULT_SIZES)).toBe(bytes);
+  expect(memoryFor(size, SIZES)).toBe(bytes);
 });
 
 test('the ETag of parts is the MD5 of their MD5s, and their number', () => {

@@ -3,10 +3,10 @@ import { headersFor } from '../../src/core/headers.ts';
 import type { Prefix } from '../../src/core/key.ts';
 import { type Entry, headersFingerprint, keyHash, type Manifest, saysMore } from '../../src/core/manifest.ts';
 import type { DeleteLimit, LocalFile, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';
+import { indexObjects } from '../../src/core/object-index.ts';
 import {
   type DeleteMode,
   type Digest,
-  indexObjects,
   type Known,
   type KnownManifest,
   type Memory,
@@ -496,7 +496,7 @@ describe('only those files are read for a plan whose bytes decide', () => {
   ])('%s', (_what, there, manifest, read) => {
     const a = file('a');
     const known = knownOf({ objects: [there], manifest });
-    expect(toDigest([a], known, OPTIONS)).toEqual(read === undefined ? [] : [{ file: a, ...read }]);
+    expect(toDigest([a], known, OPTIONS)).toMatchObject(read === undefined ? [] : [{ file: a, ...read }]);
   });
 });
 
@@ -547,7 +547,7 @@ describe('only those objects are asked for their headers', () => {
 
 describe('the objects below a prefix', () => {
   async function* listing(...keys: string[]) {
-    for (const key of keys) yield object(key);
+    for (const key of keys) yield [object(key)];
   }
   const index = (prefix: Prefix, ...keys: string[]) => indexObjects(listing(...keys), prefix);
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import {
+  distributionArn,
   kmsKeyOf,
   neededActions,
   partitionOf,
@@ -194,6 +195,52 @@ describe('the KMS key of a policy', () => {
       ['DeploySite', ['s3:PutObject', 's3:AbortMultipartUpload'], 'arn:aws:s3:::my-site/docs/*'],
       ['EncryptSite', ['kms:GenerateDataKey', 'kms:Decrypt'], 'arn:key'],
     ]);
+  });
+});
+
+describe('the distribution of a policy', () => {
+  const invalidating = ['cloudfront:CreateInvalidation', 'cloudfront:GetInvalidation'] as const;
+  test.each([
+    [
+      'of an account',
+      { partition: 'aws', account: '123456789012' },
+      'arn:aws:cloudfront::123456789012:distribution/E1',
+    ],
+    ['of any account', { partition: 'aws', account: undefined }, 'arn:aws:cloudfront::*:distribution/E1'],
+    ['in China', { partition: 'aws-cn', account: '1' }, 'arn:aws-cn:cloudfront::1:distribution/E1'],
+  ])('%s', (_, place, arn) => {
+    expect(distributionArn('E1', place)).toBe(arn);
+  });
+
+  test('has a statement of its own, and nothing else in it', () => {
+    const distribution = distributionArn('E1', { partition: 'aws', account: '1' });
+    const policy = permissionPolicy(['s3:DeleteObject', ...invalidating], docs, 'aws', { distribution });
+    expect(policy.Statement.map(({ Sid, Action, Resource }) => [Sid, Action, Resource])).toEqual([
+      ['DeploySite', ['s3:DeleteObject'], 'arn:aws:s3:::my-site/docs/*'],
+      ['InvalidateSite', invalidating, distribution],
+    ]);
+    expect(resourceFor('cloudfront:GetInvalidation', docs, 'aws', { distribution })).toBe(distribution);
+  });
+
+  test('leaves room for the prefix, and never makes a session policy go on for ever', () => {
+    const distribution = distributionArn('E'.padEnd(32, 'X'), { partition: 'aws-us-gov', account: '123456789012' });
+    const prefix = `${'ü'.repeat(480)}/` as const;
+    const key = { arn: `arn:aws:kms:eu-central-1:123456789012:key/${'k'.repeat(36)}` };
+    const all = neededActions({
+      mode: 'deploy',
+      delete: 'all',
+      storage: { acl: 'private', tags: [['a', 'b']], kmsKeyId: 'k' },
+      distribution: 'E1',
+      cloudfrontWait: true,
+    });
+    const scope = { key, distribution, looks: true, probeObjects: REMOVAL };
+    const text = sessionPolicy(all, { bucket: 'my-site', prefix }, 'aws', scope);
+    expect(text.length).toBeLessThanOrEqual(2048);
+    expect(JSON.parse(text).Statement.flatMap(({ Action }: { Action: string[] }) => Action)).toEqual(
+      expect.arrayContaining(all),
+    );
+    const long = { ...scope, key: { arn: `arn:aws:kms:eu-central-1:123456789012:key/${'k'.repeat(2048)}` } };
+    expect(sessionPolicy(all, docs, 'aws', long).length).toBeGreaterThan(2048);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { neededActions, permissionPolicy } from '../../src/core/policy.ts';
+import { distributionArn, neededActions, permissionPolicy } from '../../src/core/policy.ts';
 import { cloudFormation, type RoleSpec, terraform } from '../../src/core/templates.ts';
 import { trustPolicy } from '../../src/core/trust.ts';
 import { type MadeRole, roleInCloudFormation } from '../support/cloudformation.ts';
@@ -27,6 +27,25 @@ function meant({ name, trust, permissions }: RoleSpec, account = ACCOUNT): MadeR
   const text = JSON.stringify(trust).replace('arn:aws:iam::ACCOUNT_ID:', `arn:aws:iam::${account}:`);
   return { role: { name, trust: JSON.parse(text), permissions }, provider: { url: ISSUER, audiences: [AUDIENCE] } };
 }
+
+/** One whose permissions name a distribution of the account that the template is applied to. */
+function withDistribution(): [RoleSpec, MadeRole] {
+  const [printed, known] = ['ACCOUNT_ID', ACCOUNT].map((account) => {
+    const actions = neededActions({ mode: 'deploy', delete: 'off', distribution: 'E1' });
+    const distribution = distributionArn('E1', { partition: 'aws', account });
+    const scope = { distribution };
+    const prefix = 'arn:aws:cloudfront::ACCOUNT_ID:distribution/x/' as const;
+    return permissionPolicy(actions, { bucket: 'my-site', prefix }, 'aws', scope);
+  });
+  const role = { ...spec('repo:acme/site:pull_request'), permissions: printed! };
+  return [role, meant({ ...role, permissions: known! })];
+}
+
+test('a distribution is one of the account that the template is applied to', async () => {
+  const [role, made] = withDistribution();
+  expect(roleInCloudFormation(JSON.stringify(cloudFormation(role)), ACCOUNT)).toEqual(made);
+  expect(await roleInTerraform(terraform(role), ACCOUNT)).toEqual(made);
+});
 
 // biome-ignore-start lint/suspicious/noTemplateCurlyInString: text that the languages of templates would read as their own
 const SPECS: [string, RoleSpec][] = [

@@ -28,6 +28,7 @@ const PLAN: Plan = {
   unchanged: UNCHANGED,
   stale: [],
   revived: [],
+  adopted: [],
   verified: false,
 };
 const FAILURE = { key: 'docs/c.css', operation: 'PutObject', code: 'AccessDenied', message: 'PutObject 403' };
@@ -133,12 +134,29 @@ describe('the result file', () => {
       deletions: [],
       kept: [{ key: 'docs/kept.js', why: 'delete off' }],
       failures: [FAILURE],
+      invalidations: [],
       probe: {
         checks,
         findings: [{ level: 'warning', code: 'leftover', message: 'An object.' }],
         capabilities: { ...AWS, multipart: null },
       },
       error: { code: 'UPLOAD_FAILED', message: 'It failed.', hint: 'Again.' },
+    });
+  });
+
+  test('tells of invalidations, which are no puts', () => {
+    const calls = new Map([
+      ['CreateInvalidation', 2],
+      ['GetInvalidation', 3],
+      ['PutObject', 1],
+    ]);
+    const invalidations = [{ id: 'I1', paths: ['/*'] }, { paths: ['/a'] }];
+    expect(resultOf(record({ invalidations, calls }))).toMatchObject({
+      invalidations: [
+        { id: 'I1', paths: ['/*'] },
+        { id: null, paths: ['/a'] },
+      ],
+      requests: { put: 1, get: 0 },
     });
   });
 

@@ -23,6 +23,7 @@ const planOf = (more: Partial<Plan> = {}): Plan => ({
   unchanged: [],
   stale: [],
   revived: [],
+  adopted: [],
   verified: false,
   ...more,
 });
@@ -263,4 +264,12 @@ describe('the probe', () => {
     expect(summary({ checks })).not.toContain('Evidence');
     expect(summary({ checks, missing: ['s3:PutObject'] })).toContain('Evidence');
   });
+});
+
+test('names what was invalidated, as far as there is room, and counts none of it as a change', () => {
+  const paths = Array.from({ length: 203 }, (_, i) => `/${i}<`);
+  const text = summary({ plan: planOf(), invalidations: [{ id: 'I1', paths }, { paths: ['/*'] }] });
+  expect(text).toContain('Invalidated (I1): <code>/0&#60;</code>, <code>/1&#60;</code>');
+  expect(text).toContain('<code>/199&#60;</code>, and 3 more paths\n\nTo invalidate: <code>/&#42;</code>');
+  expect(text).not.toContain('<details');
 });

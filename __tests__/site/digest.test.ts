@@ -20,7 +20,7 @@ import { digestOf } from '../../src/site/digest.ts';
 import { scanSource } from '../../src/site/scan.ts';
 
 const MIB = 1024 ** 2;
-const SIZES = { threshold: 5 * MIB, part: 5 * MIB };
+const SIZES = { threshold: 5 * MIB, part: 5 * MIB, mostParts: 10_000 };
 const WHOLE = '0'.repeat(32);
 const inParts = (count: number) => `${WHOLE}-${count}`;
 const md5 = (content: Uint8Array) => createHash('md5').update(content).digest();

@@ -40,6 +40,10 @@ export interface RunOptions {
   timeoutMs?: number;
   /** Answers `rusage` too. It costs a preloaded script, so that the process is no longer quite the runner's. */
   measure?: boolean;
+  /** What starts Node: `taskset -c 0`, say. */
+  launcher?: readonly string[];
+  /** Options of Node, before the script. */
+  nodeOptions?: readonly string[];
 }
 
 export interface ActionRun extends Traces {
@@ -106,16 +110,19 @@ async function runIn(root: string, options: RunOptions): Promise<ActionRun> {
   const env = { ...step.env, ...inputs, ...options.env };
   const log = new RunnerLog([JOB_TOKEN, ...(options.masks ?? [])]);
 
-  const started = performance.now();
-  const child = spawn(
+  const [file = '', ...args] = [
+    ...(options.launcher ?? []),
     process.execPath,
-    [...(options.measure ? ['--require', RUSAGE] : []), options.dist ?? action.main],
-    {
-      cwd: step.workspace,
-      env: Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined)),
-      stdio: ['ignore', 'pipe', 'pipe', options.measure ? 'pipe' : 'ignore'],
-    },
-  );
+    ...(options.measure ? ['--require', RUSAGE] : []),
+    ...(options.nodeOptions ?? []),
+    options.dist ?? action.main,
+  ];
+  const started = performance.now();
+  const child = spawn(file, args, {
+    cwd: step.workspace,
+    env: Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined)),
+    stdio: ['ignore', 'pipe', 'pipe', options.measure ? 'pipe' : 'ignore'],
+  });
   const streams = { stdout: listen(child, 1, log), stderr: listen(child, 2, log), rusage: listen(child, 3) };
   const done = new AbortController();
   const interrupted = interrupt(child, log, options.signalAfter, done.signal);

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -17,6 +17,12 @@ export class Site {
     if (typeof file === 'string') mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, content);
     if (date !== undefined) utimesSync(file, date, date);
+  }
+
+  /** A file of zeros that takes no room on the disk. */
+  sparse(path: string, bytes: number): void {
+    this.write(path, '');
+    truncateSync(this.at(path), bytes);
   }
 
   copyFrom(folder: string): void {

@@ -157,10 +157,17 @@ export function describeSyncs(name: string, start: () => Promise<TestCloud>): vo
 
     test('never deletes what delete-exclude names', async () => {
       const stage = await Stage.withRole(cloud, OWNER);
-      for (const key of ['p/uploads/a.jpg', 'p/uploads/b/c.jpg', 'p/old.html']) await stage.put(key);
-      const run = await stage.run({ prefix: 'p', delete: 'true', 'delete-exclude': 'uploads/**' });
-      expect(keysOf(run.result.deletions)).toEqual(['p/old.html']);
-      expect(await stage.keys()).toEqual(expect.arrayContaining(['p/uploads/a.jpg', 'p/uploads/b/c.jpg']));
+      const uploads = ['p/uploads/b/c.jpg', ...Array.from({ length: 29 }, (_, i) => `p/uploads/${i}.jpg`)];
+      for (const key of [...uploads, 'p/old.html']) await stage.put(key);
+      for (const exclude of ['uploads/**', 'uploads']) {
+        const run = await stage.run({ prefix: 'p', delete: 'true', 'delete-exclude': exclude });
+        expect(keysOf(run.result.deletions)).toEqual(exclude === 'uploads/**' ? ['p/old.html'] : []);
+        expect(run.result.counts.kept).toBe(30);
+        expect(await stage.keys()).toEqual(expect.arrayContaining(uploads));
+        // On a site that keeps much the log does not name it all.
+        expect(run.log.visible.match(/^= p\/uploads\/.*$/gm)).toHaveLength(20);
+        expect(run.log.visible).toContain('= and 10 more objects in the result file  (stale, but in delete-exclude)');
+      }
     });
 
     test('keeps stale objects for delete-grace, counted from when the source lost them', async () => {

@@ -1,9 +1,8 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { S3Client } from '@aws-sdk/client-s3';
 import { STSClient } from '@aws-sdk/client-sts';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { misbehaved, type ServiceFailure } from '../core/explain.ts';
+import { Concurrency } from '../core/concurrency.ts';
+import { isOfCloudFront, kindOf, misbehaved, type ServiceFailure } from '../core/explain.ts';
+import { type CallOptions, Connections } from './connections.ts';
 import { ServiceError } from './failure.ts';
 import { Patience } from './patience.ts';
 import { type Pace, withRetry } from './retry.ts';
@@ -22,9 +21,6 @@ export interface StoreAddress {
   readonly expectedBucketOwner?: string | undefined;
 }
 
-const CONNECT_MS = 5_000;
-/** A socket on which nothing moves for so long is dead: the call is made again on another. */
-const SILENCE_MS = 15_000;
 /** The slowest line that a whole call is waited for, in bytes per millisecond, above a fixed allowance. */
 const SLOWEST_BYTES_PER_MS = 32;
 const CALL_MS = 30_000;
@@ -33,18 +29,6 @@ const SMALL_BYTES = 128 * 1024;
 /** What a call that must be finished gets after the job was cancelled, before it is given up. */
 const GRACE_MS = 2_000;
 
-function handler(sockets: number): NodeHttpHandler {
-  const agent = { keepAlive: true, maxSockets: sockets };
-  return new NodeHttpHandler({
-    connectionTimeout: CONNECT_MS,
-    socketTimeout: SILENCE_MS,
-    requestTimeout: CALL_MS,
-    throwOnRequestTimeout: true,
-    httpAgent: new HttpAgent(agent),
-    httpsAgent: new HttpsAgent(agent),
-  });
-}
-
 /**
  * A client for the store. Retries are ours (`retry.ts`), and so is the digest: every body carries its Content-MD5, which
  * all stores check, so the SDK adds checksums only where S3 demands one. It must never get a `logger`: that prints keys.
@@ -52,7 +36,7 @@ function handler(sockets: number): NodeHttpHandler {
 export function createS3(
   address: StoreAddress,
   credentials: CredentialSource,
-  sockets: number,
+  connections: Connections,
   clock?: StoreClock,
 ): S3Client {
   const s3 = new S3Client({
@@ -63,29 +47,32 @@ export function createS3(
     maxAttempts: 1,
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: handler(sockets),
+    requestHandler: connections.handler(),
   });
   s3.middlewareStack.add(
     (next, { commandName }) =>
       async (args) => {
         const result = await next(args);
-        refuseForeign(String(commandName), args.request as HttpRequest, result.response as HttpResponse);
+        const { method } = args.request as { method: string };
+        inspectAnswer(String(commandName).replace(/Command$/, ''), method, result.response as HttpResponse, clock);
         return result;
       },
-    { step: 'deserialize', name: 'refuseForeign' },
+    { step: 'deserialize', name: 'inspectAnswer' },
   );
-  if (clock !== undefined) {
-    s3.middlewareStack.add(
-      (next) => async (args) => {
-        const result = await next(args);
-        clock.read((result.response as { headers?: Record<string, string> }).headers?.date);
-        return result;
-      },
-      { step: 'deserialize', name: 'readClock' },
-    );
-  }
   if (address.expectedBucketOwner !== undefined) expectOwner(s3, address.expectedBucketOwner);
+  if (address.endpoint !== undefined) announceNoChecksum(s3);
   return s3;
+}
+
+/** Content-MD5 is known everywhere; the header with which the SDK announces it is one too many for some stores. */
+function announceNoChecksum(s3: S3Client): void {
+  s3.middlewareStack.add(
+    (next) => (args) => {
+      delete (args.request as { headers: Record<string, string> }).headers['x-amz-sdk-checksum-algorithm'];
+      return next(args);
+    },
+    { step: 'build', name: 'announceNoChecksum', priority: 'low' },
+  );
 }
 
 function expectOwner(s3: S3Client, account: string): void {
@@ -99,7 +86,7 @@ function expectOwner(s3: S3Client, account: string): void {
 }
 
 /** A client for what anybody may ask: nothing is signed. */
-export function createAnonymousS3(address: StoreAddress): S3Client {
+export function createAnonymousS3(address: StoreAddress, connections: Connections): S3Client {
   return new S3Client({
     region: address.region,
     forcePathStyle: address.forcePathStyle,
@@ -107,36 +94,37 @@ export function createAnonymousS3(address: StoreAddress): S3Client {
     credentials: { accessKeyId: '', secretAccessKey: '' },
     signer: { sign: async (request) => request },
     maxAttempts: 1,
-    requestHandler: handler(2),
+    requestHandler: connections.handler(),
   });
 }
 
-interface HttpRequest {
-  readonly method?: string;
-}
-
-interface HttpResponse {
-  readonly statusCode?: number;
-  readonly headers?: Record<string, string>;
+/** An answer before anything of its body is read. */
+export interface HttpResponse {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body?: { resume?(): void };
 }
 
 /**
- * A proxy's answer with 200 must not pass for success: to the SDK one without members is one where nothing went wrong.
- * Web pages are none of S3's answers, but objects that are read may be some; a deletion is answered with 204.
+ * Learns from an answer what the store's clock says, and refuses a proxy's page: it must not pass for success, and to the
+ * SDK an answer without members is one where nothing went wrong. Web pages are none of S3's answers, but objects that are
+ * read may be some; a deletion is answered with 204.
  * @throws ServiceError
  */
-function refuseForeign(
-  command: string,
-  { method }: HttpRequest,
-  { statusCode = 0, headers = {}, body }: HttpResponse,
+export function inspectAnswer(
+  operation: string,
+  method: string,
+  { statusCode, headers, body }: HttpResponse,
+  clock: StoreClock | undefined,
 ): void {
-  if (statusCode >= 300 || method === 'GET' || method === 'HEAD') return;
   const isPage = /^text\/html\b/i.test(headers['content-type'] ?? '');
-  if (!isPage && (method !== 'DELETE' || statusCode === 204)) return;
-  body?.resume?.();
-  const what = isPage ? 'a web page instead of an answer' : `${statusCode} in place of 204`;
-  throw new ServiceError(misbehaved(command.replace(/Command$/, ''), what));
+  const reads = method === 'GET' || method === 'HEAD';
+  if (statusCode < 300 && !reads && (isPage || (method === 'DELETE' && statusCode !== 204))) {
+    body?.resume?.();
+    const what = isPage ? 'a web page instead of an answer' : `${statusCode} in place of 204`;
+    throw new ServiceError(misbehaved(operation, what));
+  }
+  clock?.read(headers.date);
 }
 
 /** The clock of the store, as far as its answers tell: what two runners' clocks say cannot be compared. */
@@ -159,14 +147,19 @@ export class StoreClock {
 const NOISE_MS = 5_000;
 
 /** A client for STS; without credentials only for calls that are not signed. */
-export function createSts(region: string, endpoint: string | undefined, credentials?: CredentialSource): STSClient {
+export function createSts(
+  region: string,
+  endpoint: string | undefined,
+  connections: Connections,
+  credentials?: CredentialSource,
+): STSClient {
   return new STSClient({
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
     // Calls that are not signed must not go looking for ambient credentials.
     credentials: credentials ?? (() => Promise.reject(new Error('this call is not signed'))),
     maxAttempts: 1,
-    requestHandler: handler(4),
+    requestHandler: connections.handler(),
   });
 }
 
@@ -174,18 +167,12 @@ export function createSts(region: string, endpoint: string | undefined, credenti
 export class Tally {
   readonly calls = new Map<string, number>();
   retries = 0;
-  /** Services that have answered: the store, or STS. */
-  readonly answered = new Set<'s3' | 'sts'>();
+  /** Services that have answered: the store, STS, or CloudFront. */
+  readonly answered = new Set<'s3' | 'sts' | 'cloudfront'>();
 
   count(operation: string): void {
     this.calls.set(operation, (this.calls.get(operation) ?? 0) + 1);
   }
-}
-
-/** Options that every call hands to the SDK. */
-export interface CallOptions {
-  readonly abortSignal: AbortSignal;
-  readonly requestTimeout: number;
 }
 
 /** Sends one request. An answer of more than 128 KiB is waited for longer once `expectBytes` says how long it is. */
@@ -214,34 +201,100 @@ const RENEWALS = 3;
 const UNKNOWN = new Set(['InvalidAccessKeyId', 'InvalidClientTokenId', 'InvalidToken', 'InvalidSecurity']);
 const UNKNOWN_DELAY_MS = 500;
 
+/** The end of a call that comes from outside: its time is over, or the job is cancelled. */
+class Ending {
+  hasEnded = false;
+  #controller: AbortController | undefined;
+  #hear: (() => void) | undefined;
+
+  readonly end = (): void => {
+    this.hasEnded = true;
+    this.#controller?.abort();
+    this.#hear?.();
+  };
+
+  options(requestTimeout: number): CallOptions {
+    const controllerOf = () => {
+      this.#controller ??= new AbortController();
+      if (this.hasEnded) this.#controller.abort();
+      return this.#controller;
+    };
+    return {
+      requestTimeout,
+      // Only made for the SDK: it is a fifth of the memory that a call takes.
+      get abortSignal() {
+        return controllerOf().signal;
+      },
+      onEnd: (hear) => {
+        this.#hear = hear;
+        if (this.hasEnded) hear();
+      },
+    };
+  }
+}
+
+/** What all calls of a run have in common, whoever makes them. */
+interface Shared {
+  readonly tally: Tally;
+  readonly clock: StoreClock;
+  readonly connections: Connections;
+  readonly concurrency: Concurrency;
+  readonly patience: Patience;
+  /** Cancels the calls that are under way: one listener for all, since a signal with many takes long to add another. */
+  readonly underWay: Set<() => void>;
+}
+
+function newShared(signal: AbortSignal | undefined): Shared {
+  const underWay = new Set<() => void>();
+  signal?.addEventListener('abort', () => {
+    for (const cancel of underWay) cancel();
+  });
+  return {
+    tally: new Tally(),
+    clock: new StoreClock(),
+    connections: new Connections(),
+    concurrency: new Concurrency(),
+    patience: new Patience(),
+    underWay,
+  };
+}
+
+function serviceOf(operation: string): 's3' | 'sts' | 'cloudfront' {
+  if (isOfCloudFront(operation)) return 'cloudfront';
+  return /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
+}
+
 /** Makes calls: counted, retried by kind, ended when the run is, and as a session with credentials that are good. */
 export class Caller {
   readonly tally: Tally;
   readonly clock: StoreClock;
+  readonly connections: Connections;
+  /** How many puts the store is seen to take at once. */
+  readonly concurrency: Concurrency;
+  readonly #shared: Shared;
   readonly #pace: Pace;
   readonly #signal: AbortSignal | undefined;
   readonly #session: Session | undefined;
-  readonly #patience: Patience;
 
-  constructor(
-    pace: Pace,
-    signal?: AbortSignal,
-    session?: Session,
-    tally = new Tally(),
-    clock = new StoreClock(),
-    patience = new Patience(),
-  ) {
+  constructor(pace: Pace, signal?: AbortSignal, session?: Session, shared = newShared(signal)) {
     this.#pace = pace;
     this.#signal = signal;
     this.#session = session;
-    this.tally = tally;
-    this.clock = clock;
-    this.#patience = patience;
+    this.#shared = shared;
+    this.tally = shared.tally;
+    this.clock = shared.clock;
+    this.connections = shared.connections;
+    this.concurrency = shared.concurrency;
   }
 
   /** A caller for calls with the credentials of a session, which it renews when they have expired. */
   as(session: Session): Caller {
-    return new Caller(this.#pace, this.#signal, session, this.tally, this.clock, this.#patience);
+    return new Caller(this.#pace, this.#signal, session, this.#shared);
+  }
+
+  /** Waits, unless the run ends meanwhile. */
+  pause(ms: number): Promise<void> {
+    return this.#pace.sleep(ms, this.#signal);
   }
 
   /**
@@ -249,13 +302,15 @@ export class Caller {
    * @throws ServiceError the last failure.
    */
   call<T>(operation: string, send: Send<T>, how: CallHow = {}): Promise<T> {
-    const service = /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
+    const service = serviceOf(operation);
     let begunAt = 0;
     const once = async (unanswered: number) => {
       begunAt = this.#pace.now();
       this.tally.count(operation);
       const answer = await this.#once(send, how, unanswered);
       this.tally.answered.add(service);
+      if (operation === 'PutObject' && (how.bytes ?? 0) <= SMALL_BYTES)
+        this.concurrency.heard(this.#pace.now() - begunAt);
       return answer;
     };
     return withRetry(operation, once, this.#pace, {
@@ -265,42 +320,44 @@ export class Caller {
       expect: how.expect,
       budgetMs: how.budgetMs,
       again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt)),
-      onRetry: () => {
+      onRetry: (failure) => {
         this.tally.retries++;
+        if (service === 's3' && kindOf(failure) === 'throttled') this.concurrency.throttled();
       },
     });
   }
 
   /** Sends one request, and gives it up when it takes too long, whether in silence or drop by drop. */
-  async #once<T>(send: Send<T>, { bytes = 0, slow, uncancelled }: CallHow, unanswered: number) {
+  async #once<T>(send: Send<T>, { bytes = 0, slow, uncancelled }: CallHow, unanswered: number): Promise<T> {
+    const { patience, underWay } = this.#shared;
     const whole = CALL_MS + bytes / SLOWEST_BYTES_PER_MS;
     const small = !slow && bytes <= SMALL_BYTES;
-    const requestTimeout = small ? Math.min(whole, this.#patience.waitFor(bytes, unanswered)) : whole;
+    const requestTimeout = small ? Math.min(whole, patience.waitFor(bytes, unanswered)) : whole;
     const begunAt = this.#pace.now();
-    const ended = new AbortController();
-    const timers = new Set<NodeJS.Timeout>();
-    const endAfter = (ms: number) => timers.add(setTimeout(() => ended.abort(), ms));
-    const cancel = () => (uncancelled ? endAfter(GRACE_MS) : ended.abort());
-    const signal = this.#signal;
-    const deadline = setTimeout(() => ended.abort(), whole);
-    timers.add(deadline);
-    if (signal?.aborted) cancel();
-    else signal?.addEventListener('abort', cancel, { once: true });
+    const ending = new Ending();
+    let deadline = setTimeout(ending.end, whole);
+    let grace: NodeJS.Timeout | undefined;
+    const cancel = () => {
+      if (!uncancelled) ending.end();
+      else grace ??= setTimeout(ending.end, GRACE_MS);
+    };
+    if (this.#signal?.aborted) cancel();
+    underWay.add(cancel);
     try {
-      const answer = await send({ abortSignal: ended.signal, requestTimeout }, (size) => {
+      const answer = await send(ending.options(requestTimeout), (size) => {
         clearTimeout(deadline);
-        endAfter(CALL_MS + size / SLOWEST_BYTES_PER_MS);
+        deadline = setTimeout(ending.end, CALL_MS + size / SLOWEST_BYTES_PER_MS);
       });
-      if (small) this.#patience.heard(this.#pace.now() - begunAt);
+      if (small) patience.heard(this.#pace.now() - begunAt);
       return answer;
     } catch (error) {
       // An aborted request looks like one that we did not want; this one did not come to its end.
-      if (ended.signal.aborted)
-        throw Object.assign(new Error('no answer in time'), { name: 'TimeoutError', cause: error });
+      if (ending.hasEnded) throw Object.assign(new Error('no answer in time'), { name: 'TimeoutError', cause: error });
       throw error;
     } finally {
-      signal?.removeEventListener('abort', cancel);
-      for (const timer of timers) clearTimeout(timer);
+      underWay.delete(cancel);
+      clearTimeout(deadline);
+      clearTimeout(grace);
     }
   }
 

@@ -38,7 +38,7 @@ export function toServiceError(operation: string, error: unknown): ServiceError 
     operation,
     code: plain(String(code ?? 'Unknown'), 100),
     message: plain(
-      answered ? knownMessage(String(thrown.message ?? '')) : networkMessage(systemCode, thrown.message),
+      answered ? knownMessage(String(thrown.message ?? ''), thrown.Header) : networkMessage(systemCode, thrown.message),
       600,
     ),
     status: answered ? status : undefined,
@@ -60,6 +60,8 @@ interface SdkError {
   code?: string;
   Code?: string;
   Region?: string;
+  /** The header that the service does not know. */
+  Header?: unknown;
   $metadata?: { httpStatusCode?: number; requestId?: string };
   $response?: { statusCode?: number; headers?: Record<string, string> };
 }
@@ -81,9 +83,12 @@ function named(code: string | undefined, status: number, message = ''): string {
   return codes[status] ?? (status < 400 ? 'StoreMisbehaved' : `Http${status}`);
 }
 
-function knownMessage(message = ''): string {
-  return /^(UnknownError|Unknown)$/.test(message) ? '' : (message.split('\n')[0] ?? '');
+function knownMessage(message: string, header: unknown): string {
+  const known = /^(UnknownError|Unknown)$/.test(message) ? '' : (message.split('\n')[0] ?? '');
+  return typeof header === 'string' && HEADER.test(header) ? `${known} (${header})` : known;
 }
+
+const HEADER = /^[\w-]{1,60}$/;
 
 /** What the network said: some of it does not pass by waiting. */
 function networkCode(code: string): string {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -9,7 +9,6 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
-  ListObjectsV2Command,
   type ObjectCannedACL,
   PutObjectCommand,
   type S3Client,
@@ -17,7 +16,6 @@ import {
   type StorageClass,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import type { Capabilities } from '../core/capabilities.ts';
 import { eachOf } from '../core/each-of.ts';
 import { describe, kindOf, misbehaved, type ServiceFailure } from '../core/explain.ts';
 import type {
@@ -30,28 +28,30 @@ import type {
   RemoteObject,
   StorageOptions,
 } from '../core/model.ts';
-import { multipartEtag, PARTS_AT_ONCE, partSizeFor, type UploadSizes } from '../core/parts.ts';
-import type { Caller } from './clients.ts';
+import { LARGEST_WHOLE, multipartEtag, partSizeFor, partsAtOnce, type UploadSizes } from '../core/parts.ts';
+import { fitsXml } from '../core/storable.ts';
+import { type Caller, type CredentialSource, inspectAnswer } from './clients.ts';
 import { ServiceError, toServiceError } from './failure.ts';
+import { FastPut } from './fast-put.ts';
+import { Listing } from './listing.ts';
+import type { StoreKnowledge } from './store-knowledge.ts';
+import { digestOfWhole, sendStreamed } from './streamed-body.ts';
 
-/** The largest object that one request copies. */
-const LARGEST_COPY = 5 * 1024 ** 3;
 const BATCH = 1000;
 /** A batch is sent again for the keys that the store was too busy to delete. */
 const DELETE_ROUNDS = 4;
 /** An upload that the store has forgotten is begun again so often. */
 const UPLOAD_STARTS = 3;
-/** Characters that XML 1.0 cannot carry, or that its parsers change: such a key goes alone, in the URL. */
-const NOT_FOR_XML = /[\u0000-\u001f\ufffe\uffff]/;
 
 export interface StoreOptions {
   readonly bucket: string;
+  readonly credentials: CredentialSource;
   /** True for AWS itself, where an answer's ETag is known to mean something. */
   readonly isAws: boolean;
   readonly sizes: UploadSizes;
   readonly storage: StorageOptions;
-  /** What is known of the store; what is not is tried. */
-  readonly capabilities: Capabilities;
+  /** What is known of the store; what is not is tried, and learned. */
+  readonly knowledge: StoreKnowledge;
 }
 
 /** The bucket of a deploy, through the SDK. Every failure that it throws is a ServiceError. */
@@ -59,49 +59,31 @@ export class S3ObjectStore implements ObjectStore {
   readonly #s3: S3Client;
   readonly #caller: Caller;
   readonly #options: StoreOptions;
+  readonly #listing: Listing;
+  readonly #fastPut: FastPut;
   /** An ETag of this store was seen to be an MD5, so that another one is a defect. */
   #etagsAreMd5 = false;
+  /** False after a batch of deletions was refused as a whole. */
+  #mayBatch = true;
 
   constructor(s3: S3Client, caller: Caller, options: StoreOptions) {
     this.#s3 = s3;
     this.#caller = caller;
     this.#options = options;
+    const { bucket, credentials, knowledge } = options;
+    this.#listing = new Listing(s3, caller, bucket, knowledge);
+    const { connections, clock } = caller;
+    this.#fastPut = new FastPut({
+      s3,
+      bucket,
+      credentials,
+      connections,
+      inspect: (operation, method, answer) => inspectAnswer(operation, method, answer, clock),
+    });
   }
 
-  async *list(prefix: string): AsyncGenerator<RemoteObject> {
-    const operation = 'ListObjectsV2';
-    let token: string | undefined;
-    do {
-      const page = await this.#caller.call(operation, async (options) => {
-        const command = new ListObjectsV2Command({
-          Bucket: this.#options.bucket,
-          Prefix: prefix,
-          ...(this.#options.capabilities.urlEncodedListing === false ? {} : { EncodingType: 'url' as const }),
-          ...(token === undefined ? {} : { ContinuationToken: token }),
-        });
-        const answer = await this.#s3.send(command, options);
-        if (answer.Name === undefined) throw new ServiceError(misbehaved(operation, 'a listing without a bucket name'));
-        if (answer.IsTruncated && !answer.NextContinuationToken) {
-          throw new ServiceError(misbehaved(operation, 'a listing that goes on, without a token to go on with'));
-        }
-        // An object that a listing loses would be uploaded again, or be kept for ever.
-        const whole = (answer.Contents ?? []).every(
-          ({ Key, ETag, Size }) => Key && ETag !== undefined && Size !== undefined,
-        );
-        if (!whole || (answer.KeyCount ?? 0) > (answer.Contents ?? []).length) {
-          throw new ServiceError(misbehaved(operation, 'a listing that is cut short'));
-        }
-        return answer;
-      });
-      for (const { Key, Size, ETag, LastModified } of page.Contents ?? []) {
-        const key = page.EncodingType === 'url' ? decodeKey(Key) : Key;
-        if (key === undefined || !key.startsWith(prefix)) {
-          throw new ServiceError(misbehaved(operation, `a key that is not below ${prefix}`));
-        }
-        yield { key, size: Size ?? 0, etag: unquote(ETag), lastModified: LastModified?.getTime() ?? 0 };
-      }
-      token = page.IsTruncated ? page.NextContinuationToken : undefined;
-    } while (token !== undefined);
+  list(prefix: string, expected: readonly string[] = []): AsyncIterable<readonly RemoteObject[]> {
+    return this.#listing.pages(prefix, expected);
   }
 
   async get(key: string): Promise<{ body: Uint8Array; etag: string } | undefined> {
@@ -144,22 +126,31 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  async put(key: string, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
+  async put(key: string, body: Body, headers: ObjectHeaders, wanted?: Condition): Promise<Put> {
     const target = { Bucket: this.#options.bucket, Key: key };
+    const condition = wanted !== undefined && this.#options.knowledge.lacks('conditionalWrites') ? undefined : wanted;
     try {
       if (body.size <= this.#options.sizes.threshold) return await this.#putWhole(target, body, headers, condition);
+      if (this.#goesWhole(body.size, condition)) return await this.#putStreamed(target, body, headers, condition);
       for (let start = 1; ; start++) {
         try {
           return await this.#putInParts(target, body, headers, condition);
         } catch (error) {
           // After an answer that was lost on the way, the store may have completed or dropped the upload.
           const forgotten = error instanceof ServiceError && error.failure.code === 'NoSuchUpload';
+          if (!forgotten && this.#lacksMultipart(error, body.size))
+            return await this.#putStreamed(target, body, headers, condition);
           if (!forgotten || start === UPLOAD_STARTS) throw error;
         }
       }
     } catch (error) {
-      if (condition === undefined || !(error instanceof ServiceError) || !isUnmet(error.failure, condition))
-        throw error;
+      if (condition === undefined || !(error instanceof ServiceError)) throw error;
+      const { knowledge } = this.#options;
+      if (isNotImplemented(error.failure) && knowledge.capabilities.conditionalWrites !== true) {
+        knowledge.learn({ conditionalWrites: false });
+        return this.put(key, body, headers, condition);
+      }
+      if (!isUnmet(error.failure, condition)) throw error;
       return (condition === 'absent' ? undefined : await this.#isThere(key, body)) ?? 'precondition failed';
     }
   }
@@ -171,16 +162,12 @@ export class S3ObjectStore implements ObjectStore {
       .call('HeadObject', (options) => this.#s3.send(command, options))
       .catch(() => undefined);
     const etag = unquote(found?.ETag);
-    if (found?.ContentLength !== body.size || !/^[0-9a-f]{32}$/.test(etag) || body.size > this.#options.sizes.threshold)
-      return undefined;
-    const md5 = createHash('md5')
-      .update(await body.read(0, body.size))
-      .digest('hex');
-    return md5 === etag ? { etag } : undefined;
+    if (found?.ContentLength !== body.size || !/^[0-9a-f]{32}$/.test(etag)) return undefined;
+    return (await digestOfWhole(body)).toString('hex') === etag ? { etag } : undefined;
   }
 
   async copyHeaders({ key, etag, size }: RemoteObject, headers: ObjectHeaders): Promise<string | undefined> {
-    if (size > LARGEST_COPY) return undefined;
+    if (size > LARGEST_WHOLE) return undefined;
     const { bucket, storage } = this.#options;
     const command = new CopyObjectCommand({
       Bucket: bucket,
@@ -205,10 +192,9 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async deleteMany(keys: readonly string[]): Promise<Failure[]> {
-    const batches = this.#options.capabilities.batchDelete !== false;
-    const alone = keys.filter((key) => !batches || NOT_FOR_XML.test(key));
-    const together = keys.filter((key) => batches && !NOT_FOR_XML.test(key));
-    const failures = await this.#deleteOneByOne(alone);
+    // A key that XML cannot carry goes alone, in the URL.
+    const together = this.#mayBatch && !this.#options.knowledge.lacks('batchDelete') ? keys.filter(fitsXml) : [];
+    const failures = await this.#deleteOneByOne(together.length === 0 ? keys : keys.filter((key) => !fitsXml(key)));
     for (let i = 0; i < together.length; i += BATCH) {
       failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH))));
     }
@@ -218,24 +204,59 @@ export class S3ObjectStore implements ObjectStore {
   async #putWhole(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
     const operation = 'PutObject';
     const content = await body.read(0, body.size);
-    const md5 = createHash('md5').update(content).digest();
+    const md5 = hash('md5', content, 'buffer');
+    const whole = { ...target, ...conditionHeaders(condition), Body: content, ContentMD5: md5.toString('base64') };
+    const kind = objectHeaders(headers, this.#options.storage);
     await body.verify();
     return this.#caller.call(
       operation,
       async (options) => {
-        const command = new PutObjectCommand({
-          ...target,
-          ...conditionHeaders(condition),
-          Body: content,
-          ContentLength: content.length,
-          ContentMD5: md5.toString('base64'),
-          ...objectHeaders(headers, this.#options.storage),
-        });
-        const answer = await this.#s3.send(command, options);
+        const answer = await this.#fastPut.put(whole, kind, body.sha256()?.toString('hex'), options);
         this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
         return { etag: unquote(answer.ETag) };
       },
       { bytes: content.length },
+    );
+  }
+
+  /**
+   * Whether a large file goes up in one request all the same: where a store has no other, and where it is to look at a
+   * condition, which Ceph does for PutObject alone.
+   */
+  #goesWhole(size: number, condition: Condition | undefined): boolean {
+    if (this.#options.knowledge.lacks('multipart')) return true;
+    return condition !== undefined && !this.#options.isAws && size <= LARGEST_WHOLE;
+  }
+
+  /** Whether an upload in parts failed because the store has none; what is too large for a single request fails with it. */
+  #lacksMultipart(error: unknown, size: number): boolean {
+    if (!(error instanceof ServiceError) || error.failure.operation !== 'CreateMultipartUpload') return false;
+    if (!isNotImplemented(error.failure) || size > LARGEST_WHOLE) return false;
+    this.#options.knowledge.learn({ multipart: false });
+    return this.#options.knowledge.lacks('multipart');
+  }
+
+  /** Puts a large file with one request, in the memory of a piece of it. */
+  async #putStreamed(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
+    const operation = 'PutObject';
+    const md5 = await digestOfWhole(body);
+    return this.#caller.call(
+      operation,
+      (options) =>
+        sendStreamed(body, options.abortSignal, async (stream, abortSignal) => {
+          const command = new PutObjectCommand({
+            ...target,
+            ...conditionHeaders(condition),
+            Body: stream,
+            ContentLength: body.size,
+            ContentMD5: md5.toString('base64'),
+            ...objectHeaders(headers, this.#options.storage),
+          });
+          const answer = await this.#s3.send(command, { ...options, abortSignal });
+          this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+          return { etag: unquote(answer.ETag) };
+        }),
+      { bytes: body.size },
     );
   }
 
@@ -274,10 +295,10 @@ export class S3ObjectStore implements ObjectStore {
     const size = partSizeFor(body.size, this.#options.sizes);
     const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
     const parts: Part[] = new Array(numbers.length);
-    await eachOf(numbers, PARTS_AT_ONCE, async (number) => {
+    await eachOf(numbers, partsAtOnce(body.size, this.#options.sizes), async (number) => {
       const offset = (number - 1) * size;
       const content = await body.read(offset, Math.min(size, body.size - offset));
-      const md5 = createHash('md5').update(content).digest();
+      const md5 = hash('md5', content, 'buffer');
       const etag = await this.#caller.call(
         operation,
         async (options) => {
@@ -288,12 +309,14 @@ export class S3ObjectStore implements ObjectStore {
             ContentLength: content.length,
             ContentMD5: md5.toString('base64'),
           });
+          if (this.#options.knowledge.capabilities.contentMd5 !== false) signByMd5(command);
           const answer = await this.#s3.send(command, options);
           this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
           return answer.ETag ?? '';
         },
         { bytes: content.length },
       );
+      body.giveBack(content);
       parts[number - 1] = { number, etag, md5 };
     });
     return parts;
@@ -302,7 +325,7 @@ export class S3ObjectStore implements ObjectStore {
   async #complete(target: MultipartTarget, parts: readonly Part[], condition?: Condition): Promise<string> {
     const operation = 'CompleteMultipartUpload';
     const expected = multipartEtag(parts.map(({ md5 }) => md5));
-    return this.#caller.call(
+    const etag = await this.#caller.call(
       operation,
       async (options) => {
         const command = new CompleteMultipartUploadCommand({
@@ -311,16 +334,16 @@ export class S3ObjectStore implements ObjectStore {
           MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
         });
         const answer = await this.#s3.send(command, options);
-        // Ceph answers an empty ETag here; its parts were confirmed one by one.
+        // Ceph answers an empty ETag here, and the right one to a HEAD; its parts were confirmed one by one.
         if (!answer.ETag && (this.#options.isAws || answer.ETag === undefined)) {
           throw new ServiceError(misbehaved(operation, 'no ETag'));
         }
-        if (!answer.ETag) return expected;
-        this.#checkEtag(operation, answer.ETag, expected, answer.ServerSideEncryption);
+        if (answer.ETag) this.#checkEtag(operation, answer.ETag, expected, answer.ServerSideEncryption);
         return unquote(answer.ETag);
       },
       { slow: true },
     );
+    return etag || ((await this.etag(target.Key).catch(() => undefined)) ?? expected);
   }
 
   /** Holds an answer against what was sent. Encrypted with KMS, and in some stores, an ETag says nothing of the content. */
@@ -339,6 +362,7 @@ export class S3ObjectStore implements ObjectStore {
 
   async #deleteBatch(keys: readonly string[]): Promise<Failure[]> {
     const operation = 'DeleteObjects';
+    if (!this.#mayBatch) return this.#deleteOneByOne(keys);
     const failed = new Map<string, ServiceFailure>();
     let left = keys;
     for (let round = 1; round <= DELETE_ROUNDS && left.length > 0; round++) {
@@ -350,9 +374,13 @@ export class S3ObjectStore implements ObjectStore {
         }
       } catch (error) {
         // Stores without batches say 400, 403 or 501; Ceph wants the permission on the bucket for them.
-        if (error instanceof ServiceError && ['refused', 'denied'].includes(kindOf(error.failure)))
-          return this.#deleteOneByOne(left);
-        throw error;
+        if (!(error instanceof ServiceError) || !['refused', 'denied'].includes(kindOf(error.failure))) throw error;
+        this.#mayBatch = false;
+        if (kindOf(error.failure) === 'refused') {
+          this.#options.knowledge.learn({ batchDelete: false });
+          this.#options.knowledge.lacks('batchDelete');
+        }
+        return this.#deleteOneByOne(left);
       }
       left = [...failed]
         .filter(([, failure]) => ['throttled', 'transient'].includes(kindOf(failure)))
@@ -397,6 +425,20 @@ export class S3ObjectStore implements ObjectStore {
     });
     return failures;
   }
+}
+
+/**
+ * Has the signature cover a part by its Content-MD5 alone, one of the headers that are signed, as the AWS CLI does over
+ * TLS: a SHA-256 besides would be a third of what a large file costs.
+ */
+function signByMd5(command: UploadPartCommand): void {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
+      return next(args);
+    },
+    { step: 'build', name: 'signByMd5' },
+  );
 }
 
 interface Target {
@@ -453,6 +495,11 @@ function conditionHeaders(condition: Condition | undefined): { IfNoneMatch?: str
   return typeof condition === 'object' ? { IfMatch: `"${condition.etag}"` } : { IfNoneMatch: '*' };
 }
 
+/** The store does not know what it was asked, rather than refusing it. */
+function isNotImplemented({ status, code }: ServiceFailure): boolean {
+  return status === 501 || status === 405 || /^(NotImplemented|MethodNotAllowed|UnsupportedOperation)$/.test(code);
+}
+
 /** 412 says that the condition is not met; so does 404, when what should be overwritten is gone. */
 function isUnmet({ status, code }: ServiceFailure, condition: Condition): boolean {
   return status === 412 || code === 'PreconditionFailed' || (typeof condition === 'object' && code === 'NoSuchKey');
@@ -464,13 +511,4 @@ function toFailure(key: string, failure: ServiceFailure): Failure {
 
 function unquote(etag: string | undefined): string {
   return (etag ?? '').replace(/^"|"$/g, '');
-}
-
-/** Listings are asked for url-encoded, since XML cannot carry every key; `+` is a space there. */
-function decodeKey(key: string | undefined): string | undefined {
-  try {
-    return key === undefined ? undefined : decodeURIComponent(key.replaceAll('+', ' '));
-  } catch {
-    return undefined;
-  }
 }

@@ -30,7 +30,7 @@ export async function findRegion(inputs: RegionInputs, credentials: CredentialSo
   const s3 = createS3(
     { region: asked, endpoint: inputs.endpoint, forcePathStyle: inputs.forcePathStyle },
     credentials,
-    1,
+    caller.connections,
   );
   const Bucket = inputs.destination.bucket;
   const actual = await regionAnswered(inputs.destination, inputs.endpoint !== undefined, [
@@ -48,7 +48,6 @@ export async function findRegion(inputs: RegionInputs, credentials: CredentialSo
         s3.send(new ListObjectsV2Command({ Bucket, MaxKeys: 1 }), options).then(() => ({})),
       ),
   ]);
-  s3.destroy();
   if (actual !== undefined && inputs.region !== undefined && actual !== inputs.region) {
     throw new DeployError('BUCKET_WRONG_REGION', `The bucket ${Bucket} is in ${actual}, not in ${inputs.region}.`, {
       hint: `Set aws-region: ${actual}, or leave it out: the bucket is asked.`,

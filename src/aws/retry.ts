@@ -57,15 +57,16 @@ export async function withRetry<T>(
 ): Promise<T> {
   let deadline: number | undefined;
   let hurriedAt: number | undefined;
-  const seen = new Map<string, number>();
+  let seen: Map<string, number> | undefined;
   const count = (what: string) => {
+    seen ??= new Map();
     const nth = (seen.get(what) ?? 0) + 1;
     seen.set(what, nth);
     return nth;
   };
   for (;;) {
     try {
-      return await call(seen.get('unreachable') ?? 0);
+      return await call(seen?.get('unreachable') ?? 0);
     } catch (error) {
       options.signal?.throwIfAborted();
       if (isOurs(error)) throw error;

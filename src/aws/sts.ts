@@ -44,8 +44,8 @@ export async function assumeWithToken(
   caller: Caller,
 ): Promise<Assumed> {
   const operation = 'AssumeRoleWithWebIdentity';
-  const sts = clientFor(address, request.role);
-  const answer = await caller.call(
+  const sts = clientFor(address, request.role, caller);
+  return caller.call(
     operation,
     async (options) => {
       const WebIdentityToken = await fetchToken().catch((error: unknown) => {
@@ -56,8 +56,6 @@ export async function assumeWithToken(
     },
     { again: afterRefusal, slow: true },
   );
-  sts.destroy();
-  return answer;
 }
 
 /** Assumes a role with other credentials. */
@@ -68,16 +66,14 @@ export async function assumeWithCredentials(
   caller: Caller,
 ): Promise<Assumed> {
   const operation = 'AssumeRole';
-  const sts = clientFor(address, request.role, base);
+  const sts = clientFor(address, request.role, caller, base);
   const command = new AssumeRoleCommand({
     ...common(request),
     ...(request.externalId === undefined ? {} : { ExternalId: request.externalId }),
   });
-  const answer = await caller.call(operation, async (options) => assumed(operation, await sts.send(command, options)), {
+  return caller.call(operation, async (options) => assumed(operation, await sts.send(command, options)), {
     again: afterRefusal,
   });
-  sts.destroy();
-  return answer;
 }
 
 /** Asks whose credentials these are; needs no permission. */
@@ -86,7 +82,7 @@ export async function whoAmI(
   base: () => Promise<Credentials>,
   caller: Caller,
 ): Promise<Identity | undefined> {
-  const sts = clientFor(address, undefined, base);
+  const sts = clientFor(address, undefined, caller, base);
   const answer = await caller.call(
     'GetCallerIdentity',
     (options) => sts.send(new GetCallerIdentityCommand({}), options),
@@ -94,12 +90,16 @@ export async function whoAmI(
       budgetMs: 10_000,
     },
   );
-  sts.destroy();
   return identityOf(answer.Arn);
 }
 
-function clientFor(address: StsAddress, role: string | undefined, base?: () => Promise<Credentials>): STSClient {
-  return createSts(address.region ?? homeRegion(partitionOf(role)), address.endpoint, base);
+function clientFor(
+  address: StsAddress,
+  role: string | undefined,
+  { connections }: Caller,
+  base?: () => Promise<Credentials>,
+): STSClient {
+  return createSts(address.region ?? homeRegion(partitionOf(role)), address.endpoint, connections, base);
 }
 
 function common({ role, sessionName, durationSeconds, sessionPolicy }: RoleRequest) {

@@ -38,6 +38,8 @@ const THROTTLED = new Set([
   'TooManyRequests',
   'RequestLimitExceeded',
   'ServiceUnavailable',
+  // Of a CloudFront distribution: others' are under way.
+  'TooManyInvalidationsInProgress',
   '503 SlowDown',
 ]);
 /** Passing conditions that come with a status of 400 or 409, beside every 5xx. */
@@ -171,6 +173,47 @@ const HOST_HINTS: Record<string, string> = {
 const CLOCK_HINT =
   'Signatures are good for 15 minutes. Set the clock of the self-hosted runner (timedatectl shows it), or ask the store for its own.';
 
+/** Whether an operation is one of CloudFront's. */
+export function isOfCloudFront(operation: string): boolean {
+  return /^(Create|Get)Invalidation$/.test(operation);
+}
+
+/** The same for CloudFront, which has words of its own for some of it. */
+function explainInvalidation(failure: ServiceFailure): DeployError {
+  const told = describe(failure);
+  const error = (code: ErrorCode, message: string, hint?: string) =>
+    new DeployError(code, message, { hint, cause: failure });
+  if (failure.code === 'NoSuchDistribution') {
+    return error(
+      'INPUT_INVALID',
+      `cloudfront-distribution-id: the account of these credentials has no such distribution: ${told}.`,
+      'Copy the id from the console of CloudFront, and check that the role is of the same account.',
+    );
+  }
+  switch (kindOf(failure)) {
+    case 'denied':
+      return error('PERMISSION_DENIED', `The invalidation was denied: ${told}.`);
+    case 'refused':
+      return error(
+        failure.code === 'InvalidArgument' ? 'INPUT_INVALID' : 'STORE_MISBEHAVED',
+        `CloudFront refused the invalidation: ${told}.`,
+        "Set invalidation-paths to what it takes, such as '/*'.",
+      );
+    case 'misbehaved':
+      return error(
+        'STORE_MISBEHAVED',
+        `The answer is not CloudFront's: ${told}.`,
+        'No proxy may change the answers of CloudFront.',
+      );
+    default:
+      return error(
+        'STORE_UNREACHABLE',
+        `No answer to rely on from CloudFront: ${told}.`,
+        'Retries were made for more than a minute.',
+      );
+  }
+}
+
 /** The error that stops a run: what failed, on what, and what to change. */
 export function explain(failure: ServiceFailure, destination: Destination): DeployError {
   const { bucket } = destination;
@@ -184,6 +227,7 @@ export function explain(failure: ServiceFailure, destination: Destination): Depl
       CLOCK_HINT,
     );
   }
+  if (isOfCloudFront(failure.operation) && kindOf(failure) !== 'credentials') return explainInvalidation(failure);
   switch (kindOf(failure)) {
     case 'credentials':
       return error(

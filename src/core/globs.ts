@@ -61,6 +61,21 @@ export function globs(input: string, patterns: readonly string[]): (path: string
   return picomatch([...patterns], { dot: true, flags: 's' });
 }
 
+/**
+ * Globs of what is to be protected: the plain name of a folder stands for everything below it as well, since a glob that
+ * protects too little cannot be mended afterwards.
+ * @throws DeployError INPUT_INVALID as `globs` does.
+ */
+export function protectingGlobs(input: string, patterns: readonly string[]): (path: string) => boolean {
+  return globs(
+    input,
+    patterns.flatMap((pattern) => (PLAIN_NAME.test(pattern) ? [pattern, `${pattern}/**`] : [pattern])),
+  );
+}
+
+/** The last segment means nothing but itself. */
+const PLAIN_NAME = /(^|\/)[^/*?[\]{}()!+@|\\]+$/;
+
 function globProblem(pattern: string): string | undefined {
   if (pattern.length > 1000) return 'is longer than 1,000 characters';
   if (pattern.startsWith('!')) return "begins with '!': use the other one of include and exclude";

@@ -1,4 +1,5 @@
 import mime from 'mime';
+import { hasContentHash } from './content-hash.ts';
 import type { CacheControl, ObjectHeaders, PhaseName } from './model.ts';
 
 /** Names whose type no extension tells. https://developer.apple.com/documentation/xcode/supporting-associated-domains */
@@ -34,6 +35,8 @@ export interface HeaderOptions {
   readonly cacheControl: CacheControl;
   /** Later rules win, per header. */
   readonly headerRules: readonly HeaderRule[];
+  /** Folders that a bundler has written, as far as the source tells: see `bundledFolders`. */
+  readonly bundled?: ReadonlySet<string>;
 }
 
 /** Headers for the paths of a glob; undefined takes a header away that an earlier rule or a default set. */
@@ -45,11 +48,12 @@ export interface HeaderRule {
 }
 
 /** The headers that a file is stored with. */
-export function headersFor(path: string, { cacheControl, headerRules }: HeaderOptions): ObjectHeaders {
-  const headers: Record<string, string | undefined> = {
-    contentType: contentType(path),
-    cacheControl: cacheControlFor(path, cacheControl),
-  };
+export function headersFor(path: string, { cacheControl, headerRules, bundled }: HeaderOptions): ObjectHeaders {
+  const type = contentType(path);
+  const cached = cacheControlFor(path, cacheControl, bundled);
+  if (headerRules.length === 0)
+    return cached === undefined ? { contentType: type } : { contentType: type, cacheControl: cached };
+  const headers: Record<string, string | undefined> = { contentType: type, cacheControl: cached };
   const metadata: Record<string, string | undefined> = {};
   for (const rule of headerRules) {
     if (!rule.matches(path)) continue;
@@ -58,8 +62,11 @@ export function headersFor(path: string, { cacheControl, headerRules }: HeaderOp
   }
   const given = withoutAbsent(headers);
   const meta = withoutAbsent(metadata);
-  const type = given.contentType ?? 'application/octet-stream';
-  return { ...given, contentType: type, ...(Object.keys(meta).length > 0 && { metadata: meta }) };
+  return {
+    ...given,
+    contentType: given.contentType ?? 'application/octet-stream',
+    ...(Object.keys(meta).length > 0 && { metadata: meta }),
+  };
 }
 
 /**
@@ -111,47 +118,9 @@ export function phaseOf(path: string): PhaseName {
   return PAGE.test(path) || MANIFEST.test(path) ? 'pages' : 'assets';
 }
 
-function cacheControlFor(path: string, input: CacheControl): string | undefined {
+function cacheControlFor(path: string, input: CacheControl, bundled?: ReadonlySet<string>): string | undefined {
   if (input.kind === 'none') return undefined;
   if (input.kind === 'all') return input.value;
   if (phaseOf(path) !== 'assets') return REVALIDATE;
-  return hasContentHash(path) ? IMMUTABLE : undefined;
-}
-
-/**
- * Whether a file's name carries a hash of its content, as bundlers write it: `app.3f2a1b9c.js`, `index-BQz5v3aF.css`,
- * `chunk-XGQ2Y7TW.js`, `d41d8cd98f00b204e980.png`. A file wrongly taken for one would be stale for a year, so a doubtful
- * name is not one: words, dates, versions and UUIDs are no hashes.
- */
-export function hasContentHash(path: string): boolean {
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  if (UUID.test(name)) return false;
-  const [first = '', ...rest] = name.split(/[._-]/);
-  if (rest.length === 0) return false;
-  const extension = name.includes('.') ? 1 : 0;
-  return (first.length >= 16 && isHash(first)) || rest.slice(0, rest.length - extension).some(isHash);
-}
-
-const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
-
-/** `cafe2024`, `20240131a` and `25dec2024` are hexadecimal too, `CHAPTER2` is base 32. */
-const WORD_AND_NUMBER = /^(\d+[a-z]+|[a-z]+\d+|\d+(dec|feb)\d+)$/i;
-
-function isHash(part: string): boolean {
-  if (WORD_AND_NUMBER.test(part)) return false;
-  const digit = /\d/.test(part);
-  if (/^[0-9a-f]{8,64}$/.test(part)) return digit && /[a-f]/.test(part);
-  if (/^[A-Z2-7]{8}$/.test(part)) return digit && /[A-Z]/.test(part);
-  return digit && /^[A-Za-z0-9]{8,64}$/.test(part) && looksRandom(part);
-}
-
-/** Tells `BQz5v3aF` from `iPhone14`: random letters change between lower case, upper case and digits at every turn. */
-function looksRandom(part: string): boolean {
-  const runs = part.match(/[a-z]+|[A-Z]+|\d+/g) ?? [];
-  return (
-    runs.length >= 5 &&
-    runs.every((run) => run.length <= 3 || !/[a-z]/.test(run)) &&
-    /[a-z]/.test(part) &&
-    /[A-Z]/.test(part)
-  );
+  return hasContentHash(path, bundled) ? IMMUTABLE : undefined;
 }

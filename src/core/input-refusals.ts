@@ -43,6 +43,22 @@ const REFUSALS: readonly Refusal[] = [
     hint: 'Check their characters and number; names that begin with aws: are reserved.',
   },
   {
+    codes: /^(NotImplemented|InvalidArgument)$/,
+    input: 'acl',
+    given: ({ acl }) => acl !== undefined,
+    words: /\bacl\b/i,
+    problem: 'the store has no ACLs of objects',
+    hint: 'Leave acl out: who may read is set for the whole bucket there.',
+  },
+  {
+    codes: /^(NotImplemented|InvalidArgument)$/,
+    input: 'tags',
+    given: ({ tags }) => tags !== undefined,
+    words: /tagging/i,
+    problem: 'the store has no tags of objects',
+    hint: 'Leave tags out.',
+  },
+  {
     codes: /^(InvalidArgument|InvalidEncryptionAlgorithmError|NotImplemented|InvalidRequest)$/,
     input: 'sse',
     given: ({ encryption }) => encryption !== undefined,

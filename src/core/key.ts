@@ -82,6 +82,11 @@ export function shardFolder(prefix: Prefix): Prefix {
   return `${prefix}${OWN_SEGMENT}/shards/`;
 }
 
+/** The key of the object that shows whether the store refuses to write over what is there. */
+export function appendKey(prefix: Prefix): string {
+  return `${prefix}${OWN_SEGMENT}/append-only`;
+}
+
 /** The key of a file: its path, `/`-separated and relative to the source, below the prefix. */
 export function toKey(prefix: Prefix, path: string): string {
   return `${prefix}${path}`;
@@ -98,7 +103,16 @@ export function keyProblem(key: string): string | undefined {
   return undefined;
 }
 
+/** UTF-16 puts characters beyond its 65,536 before some that UTF-8 puts them behind. */
+const ORDERED_OTHERWISE = /[\ud800-\uffff]/;
+
 /** Orders keys as S3 does: by UTF-8 bytes. */
 export function compareKeys(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  if (ORDERED_OTHERWISE.test(a) && ORDERED_OTHERWISE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Whether every key comes before or after this one in UTF-16 as it does in UTF-8. */
+export function ordersAlike(key: string): boolean {
+  return !ORDERED_OTHERWISE.test(key);
 }

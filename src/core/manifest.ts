@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type { ObjectHeaders, StorageOptions } from './model.ts';
 
@@ -32,6 +32,11 @@ export interface Manifest {
   readonly by: DeployId;
   /** By `keyHash`. */
   readonly entries: ReadonlyMap<string, Entry>;
+  /**
+   * A CDN is to hear of what this deploy, or one before it, has changed, and nobody knows whether it did. Written before
+   * the invalidation and taken back after it, so that whatever comes in between is made up for.
+   */
+  readonly uninvalidated?: boolean | undefined;
 }
 
 const FORMAT = 's3-deploy manifest 1';
@@ -61,13 +66,14 @@ export function contentFingerprint(digests: readonly Uint8Array[]): string {
  * The manifest as bytes: a line on who wrote it, then a line per object, compressed. An object whose ETag fits no line, an
  * empty one say, is not remembered, so that it makes nothing else forgotten.
  */
-export function encodeManifest({ by, entries }: Manifest): Buffer {
+export function encodeManifest({ by, entries, uninvalidated }: Manifest): Buffer {
   const lines = [...entries]
     .map(([name, { etag, content, headers, owned, staleSince }]) =>
       [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING].join(' '),
     )
     .filter((line) => LINE.test(line));
-  return gzipSync([`${FORMAT} ${by.startedAt} ${by.run}`, ...lines.sort(), ''].join('\n'), { level: 1 });
+  const first = `${FORMAT} ${by.startedAt} ${by.run}${uninvalidated ? UNINVALIDATED : ''}`;
+  return gzipSync([first, ...lines.sort(), ''].join('\n'), { level: 1 });
 }
 
 /** Reads what `encodeManifest` wrote; undefined for anything else, a manifest of a later version included. */
@@ -78,7 +84,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
   } catch {
     return undefined;
   }
-  const [first = '', startedAt, run] = FIRST_LINE.exec(text) ?? [];
+  const [first = '', startedAt, run, uninvalidated] = FIRST_LINE.exec(text) ?? [];
   if (startedAt === undefined || run === undefined) return undefined;
   const entries = new Map<string, Entry>();
   // One line at a time: the first that is none ends it, and nobody makes a hundred million of them.
@@ -95,25 +101,35 @@ export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
       staleSince: stale === NOTHING ? undefined : Number(stale),
     });
   }
-  return { by: { startedAt: Number(startedAt), run }, entries };
+  return { by: { startedAt: Number(startedAt), run }, entries, ...(uninvalidated && { uninvalidated: true }) };
 }
 
-const FIRST_LINE = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})\n`);
+const UNINVALIDATED = ' uninvalidated';
+const FIRST_LINE = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})(${UNINVALIDATED})?\n`);
 const LINE = /^([\w-]{16}) ([\x21-\x7e]{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of]) (\d{1,12}|-)$/;
 
 /** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
 export function saysMore(next: Manifest, before: Manifest | undefined): boolean {
+  if ((next.uninvalidated ?? false) !== (before?.uninvalidated ?? false)) return true;
+  if (next.entries === before?.entries) return false;
   for (const [name, entry] of next.entries) if (!sameEntry(entry, before?.entries.get(name))) return true;
   return false;
 }
 
 /** Whether two entries say the same. */
 export function sameEntry(entry: Entry, other: Entry | undefined): boolean {
-  return other !== undefined && (Object.keys(entry) as (keyof Entry)[]).every((field) => entry[field] === other[field]);
+  return (
+    other !== undefined &&
+    entry.etag === other.etag &&
+    entry.content === other.content &&
+    entry.headers === other.headers &&
+    entry.owned === other.owned &&
+    entry.staleSince === other.staleSince
+  );
 }
 
 function hash(data: string | Uint8Array, bytes: number): string {
-  return createHash('sha256').update(data).digest().subarray(0, bytes).toString('base64url');
+  return digest('sha256', data, 'buffer').toString('base64url', 0, bytes);
 }
 
 function sorted(record: Record<string, unknown>): [string, unknown][] {

@@ -101,6 +101,8 @@ export interface Plan {
   readonly stale: readonly Stale[];
   /** Unchanged keys that were stale for an earlier deploy, which may be deleting them at this moment. */
   readonly revived: readonly string[];
+  /** Unchanged keys that nobody remembered: a deploy that was cut off may have put them, and a CDN not have heard of it. */
+  readonly adopted: readonly string[];
   /** Objects are written, or were looked at that nobody remembered: the manifest is to be newer than they are. */
   readonly verified: boolean;
 }
@@ -114,11 +116,16 @@ export interface Stale {
 /** What an upload reads from: bytes at a place, and word that the file is still the one that was scanned. */
 export interface Body {
   readonly size: number;
+  /** Lends bytes at a place. */
   read(offset: number, length: number): Promise<Buffer>;
+  /** Takes back what `read` has lent, once nobody looks at it any more: the buffer is used again. */
+  giveBack(content: Buffer): void;
   /** @throws DeployError SOURCE_INVALID when the file has changed since the scan. */
   verify(): Promise<void>;
   /** `contentFingerprint` of what was read, once all of it was. */
   content(): string;
+  /** SHA-256 of all of it, where it is known without another look. */
+  sha256(): Buffer | undefined;
 }
 
 /** One thing that went wrong with one key, for the report; all of it is safe to print. */
@@ -153,8 +160,11 @@ export type Condition = 'absent' | 'absent or same' | { readonly etag: string };
 
 /** What a deploy needs of a bucket, and nothing wider. */
 export interface ObjectStore {
-  /** Every object below the prefix, in the order of the store. */
-  list(prefix: string): AsyncIterable<RemoteObject>;
+  /**
+   * Every object below the prefix, page by page in any order; one may come twice. A long listing goes faster when it is
+   * told which keys to expect, in their order.
+   */
+  list(prefix: string, expected?: readonly string[]): AsyncIterable<readonly RemoteObject[]>;
   /** An object's content, and its ETag; undefined when there is none. */
   get(key: string): Promise<{ body: Uint8Array; etag: string } | undefined>;
   /** The ETag of an object; undefined when there is none, or when it cannot be had. */

@@ -10,7 +10,9 @@ export type Action =
   | 's3:AbortMultipartUpload'
   | 's3:DeleteObject'
   | 'kms:GenerateDataKey'
-  | 'kms:Decrypt';
+  | 'kms:Decrypt'
+  | 'cloudfront:CreateInvalidation'
+  | 'cloudfront:GetInvalidation';
 
 /** What decides which actions a run needs. A probe asks for what a deploy with the same inputs would. */
 export interface Purpose {
@@ -23,6 +25,10 @@ export interface Purpose {
   readonly storage?: StorageOptions | undefined;
   /** A store that is not AWS knows no actions of KMS. */
   readonly endpoint?: string | undefined;
+  /** The CloudFront distribution that is invalidated after changes. */
+  readonly distribution?: string | undefined;
+  /** A run waits until the invalidation is complete. */
+  readonly cloudfrontWait?: boolean | undefined;
 }
 
 /** What a run cannot do without, and what it makes use of where it is granted. */
@@ -42,6 +48,8 @@ export interface Needs {
  * | abort multipart         |                                    | with put             |
  * | KMS                     | with `sse-kms-key-id`, on AWS      |                      |
  * | delete                  | with `delete`                      |                      |
+ * | create invalidation     | with `cloudfront-distribution-id`  |                      |
+ * | get invalidation        | with `cloudfront-wait` besides     |                      |
  *
  * Who only appends (`overwrite: false` without `delete`) puts on the condition that nothing is there, and need not see
  * what is. S3 lets the initiator of an upload abort it; some stores do not, and all a deploy loses there is tidiness.
@@ -49,8 +57,12 @@ export interface Needs {
 export function needsOf(purpose: Purpose): Needs {
   const { storage = {}, mode, dryRun } = purpose;
   const deletes = purpose.delete !== false && purpose.delete !== 'off';
-  if (mode === 'remove')
-    return { required: ['s3:ListBucket', ...(dryRun ? [] : (['s3:DeleteObject'] as const))], wanted: [] };
+  const invalidating: Action[] = purpose.distribution === undefined ? [] : ['cloudfront:CreateInvalidation'];
+  if (invalidating.length > 0 && purpose.cloudfrontWait) invalidating.push('cloudfront:GetInvalidation');
+  if (mode === 'remove') {
+    const removing = dryRun ? [] : ['s3:DeleteObject' as const, ...invalidating];
+    return { required: ['s3:ListBucket', ...removing], wanted: [] };
+  }
   const reading: Action[] = ['s3:ListBucket', 's3:GetObject'];
   const appends = purpose.overwrite === false && !deletes;
   const required: Action[] = appends ? [] : [...reading];
@@ -63,6 +75,7 @@ export function needsOf(purpose: Purpose): Needs {
     required.push('kms:GenerateDataKey', 'kms:Decrypt');
   }
   if (deletes) required.push('s3:DeleteObject');
+  required.push(...invalidating);
   return { required, wanted: [...wanted, 's3:AbortMultipartUpload'] };
 }
 

@@ -6,29 +6,39 @@ export interface UploadSizes {
   readonly threshold: number;
   /** The size of a part, unless a file needs larger ones. */
   readonly part: number;
+  /** Parts that the store allows an upload. */
+  readonly mostParts: number;
 }
 
 const MIB = 1024 ** 2;
 /** S3's limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 export const SMALLEST_PART = 5 * MIB;
 export const LARGEST_PART = 5 * 1024 * MIB;
-const MOST_PARTS = 10_000;
+/** The largest object that one request puts, or copies. */
+export const LARGEST_WHOLE = 5 * 1024 * MIB;
 
 /** The part size of other tools' defaults too, so that what they uploaded in parts is recognised. */
-export const DEFAULT_SIZES: UploadSizes = { threshold: 8 * MIB, part: 8 * MIB };
+export const DEFAULT_PART = 8 * MIB;
 
-/** The size of this file's parts: as set, or the next MiB with which 10,000 suffice. */
-export function partSizeFor(size: number, sizes: UploadSizes): number {
-  const needed = Math.ceil(size / MOST_PARTS / MIB) * MIB;
-  return Math.max(sizes.part, needed);
+/** The size of this file's parts: as set, or the next MiB with which as many suffice as the store allows. */
+export function partSizeFor(size: number, { part, mostParts }: UploadSizes): number {
+  const needed = Math.ceil(size / mostParts / MIB) * MIB;
+  return Math.max(part, needed);
 }
 
-/** Parts of one file that are under way at once. */
-export const PARTS_AT_ONCE = 4;
+/** Most parts of one file that are under way at once. */
+const PARTS_AT_ONCE = 4;
+/** Bytes of parts of one file that are under way at once, unless one part alone is larger. */
+const PARTS_MEMORY = 64 * MIB;
+
+/** Parts of this file that are under way at once. */
+export function partsAtOnce(size: number, sizes: UploadSizes): number {
+  return Math.max(1, Math.min(PARTS_AT_ONCE, Math.floor(PARTS_MEMORY / partSizeFor(size, sizes))));
+}
 
 /** Bytes that an upload of a file holds in memory. */
 export function memoryFor(size: number, sizes: UploadSizes): number {
-  return size <= sizes.threshold ? size : Math.min(size, PARTS_AT_ONCE * partSizeFor(size, sizes));
+  return size <= sizes.threshold ? size : Math.min(size, partsAtOnce(size, sizes) * partSizeFor(size, sizes));
 }
 
 /** The ETag that S3 gives an object of these parts: the MD5 of their MD5s, and their number. */

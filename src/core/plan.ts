@@ -1,6 +1,6 @@
 import { DeployError } from '../errors.ts';
 import { type HeaderOptions, headersFor, phaseOf, sameHeaders } from './headers.ts';
-import { compareKeys, isOwnPath, type Prefix, toKey } from './key.ts';
+import { compareKeys, type Prefix, toKey } from './key.ts';
 import { type Entry, headersFingerprint, keyHash, type Manifest, sameEntry, saysMore } from './manifest.ts';
 import type {
   DeleteLimit,
@@ -41,6 +41,16 @@ export interface Digest {
   readonly content: string;
   /** The ETag that S3 gives these bytes, in the form of the object's; undefined where that is no digest. */
   readonly etag: string | undefined;
+  /** What is remembered of its object. */
+  readonly entry?: Entry | undefined;
+}
+
+/** A file whose content decides. */
+export interface Candidate {
+  readonly file: LocalFile;
+  /** The ETag of its object, where nobody remembers what it was made of. */
+  readonly like: string | undefined;
+  readonly entry: Entry | undefined;
 }
 
 /** A manifest as it was found. */
@@ -96,6 +106,7 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
   const unchanged: Unchanged[] = [];
   const existing: Kept[] = [];
   const wanted = new Set<string>();
+  const served = servedAs(options);
   for (const file of files) {
     const key = toKey(options.prefix, file.path);
     wanted.add(key);
@@ -104,8 +115,8 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
       existing.push({ key, why: 'exists' });
       continue;
     }
-    const headers = headersFor(file.path, options);
-    const verdict = compare(file, object, headers, known, options);
+    const { headers, fingerprint } = served(file.path);
+    const verdict = compare(file, object, { headers, fingerprint }, known, options);
     if (typeof verdict === 'object') unchanged.push(verdict);
     else {
       const content = known.digests.get(file.path)?.content;
@@ -123,10 +134,37 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
     kept: existing.concat(fates.flatMap(({ object, why }) => (why === undefined ? [] : [{ key: object.key, why }]))),
     unchanged,
     stale,
-    revived: unchanged
-      .filter(({ key }) => known.manifest?.entries.get(keyHash(key))?.staleSince !== undefined)
-      .map(({ key }) => key),
+    revived: revivedAmong(unchanged, known.manifest),
+    adopted: unchanged.filter(({ key }) => known.headers.has(key)).map(({ key }) => key),
     verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
+  };
+}
+
+/** The unchanged keys that the last deploy held for stale. */
+function revivedAmong(unchanged: readonly Unchanged[], manifest: KnownManifest | undefined): string[] {
+  const stale = new Set(
+    [...(manifest?.entries ?? [])].filter(([, entry]) => entry.staleSince !== undefined).map(([name]) => name),
+  );
+  return stale.size === 0 ? [] : unchanged.map(({ key }) => key).filter((key) => stale.has(keyHash(key)));
+}
+
+/** How an object is served, and what is remembered of that. */
+interface Served {
+  readonly headers: ObjectHeaders;
+  readonly fingerprint: string;
+}
+
+/** How each path is to be served. A site has thousands of files, and a dozen kinds of headers. */
+function servedAs(options: PlanOptions): (path: string) => Served {
+  const kinds = new Map<string, Served>();
+  return (path) => {
+    const headers = headersFor(path, options);
+    const name = JSON.stringify(headers);
+    const known = kinds.get(name);
+    if (known !== undefined) return known;
+    const served = { headers, fingerprint: headersFingerprint(headers, options.storage) };
+    kinds.set(name, served);
+    return served;
   };
 }
 
@@ -143,7 +181,7 @@ export function planRemoval(
   const deletions = [...objects.values()].filter(({ key }) => !excluded(key)).sort((a, b) => compareKeys(a.key, b.key));
   if (options.maxDelete.kind === 'count') checkDeletions(deletions.length, objects.size, options.maxDelete);
   const kept = [...objects.keys()].filter(excluded).map((key): Kept => ({ key, why: 'excluded' }));
-  return { phases: [], deletions, kept, unchanged: [], stale: [], revived: [], verified: false };
+  return { phases: [], deletions, kept, unchanged: [], stale: [], revived: [], adopted: [], verified: false };
 }
 
 /** The files whose content decides, with the ETag of their object: those that have one of the same size. */
@@ -151,13 +189,14 @@ export function toDigest(
   files: readonly LocalFile[],
   known: Pick<Known, 'objects' | keyof Memory>,
   options: Pick<PlanOptions, 'prefix' | 'overwrite'>,
-): { file: LocalFile; like: string | undefined }[] {
+): Candidate[] {
   if (!options.overwrite) return [];
-  return files.flatMap((file): { file: LocalFile; like: string | undefined }[] => {
+  return files.flatMap((file): Candidate[] => {
     const object = known.objects.get(toKey(options.prefix, file.path));
     if (object === undefined || object.size !== file.size) return [];
-    if (remembered(object, known)?.content !== undefined) return [{ file, like: undefined }];
-    return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag }] : [];
+    const entry = remembered(object, known);
+    if (entry?.content !== undefined) return [{ file, like: undefined, entry }];
+    return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag, entry: undefined }] : [];
   });
 }
 
@@ -174,31 +213,6 @@ export function toAsk(
       ? [object]
       : [];
   });
-}
-
-/**
- * The objects below the prefix by key, without the action's own and without the prefix's own folder marker.
- * @param wanted the only keys that matter, where that is not all: a shard keeps no more in memory than its share.
- */
-export async function indexObjects(
-  list: AsyncIterable<RemoteObject>,
-  prefix: Prefix,
-  wanted?: ReadonlySet<string>,
-): Promise<ObjectIndex> {
-  const objects = new Map<string, RemoteObject>();
-  const own: RemoteObject[] = [];
-  for await (const object of list) {
-    const path = object.key.slice(prefix.length);
-    if (isOwnPath(path)) own.push(object);
-    else if (path !== '' && wanted?.has(object.key) !== false) objects.set(object.key, object);
-  }
-  return { objects, own };
-}
-
-export interface ObjectIndex {
-  readonly objects: Map<string, RemoteObject>;
-  /** The action's own: never a page, a deletion or a count. */
-  readonly own: readonly RemoteObject[];
 }
 
 /** The entry of an object that is still the one that was put: even the same bytes, put again, may have other headers. */
@@ -220,7 +234,7 @@ function entryOf(object: RemoteObject, name: string, { entries, lastModified }: 
 function compare(
   file: LocalFile,
   object: RemoteObject | undefined,
-  headers: ObjectHeaders,
+  { headers, fingerprint }: Served,
   known: Known,
   options: PlanOptions,
 ): Unchanged | Upload['reason'] {
@@ -230,8 +244,7 @@ function compare(
   if (digest === undefined) return 'unverified';
   const { key, etag } = object;
   const { content } = digest;
-  const fingerprint = headersFingerprint(headers, options.storage);
-  const entry = remembered(object, known);
+  const entry = digest.entry ?? remembered(object, known);
   if (entry?.content !== undefined) {
     if (entry.content !== content) return 'content';
     return entry.headers === fingerprint ? { key, etag, content, headers: fingerprint, owned: entry.owned } : 'headers';

@@ -36,6 +36,8 @@ export interface PolicyScope {
   readonly within?: string | undefined;
   /** The KMS key of `sse-kms-key-id`. */
   readonly key?: KmsKey | undefined;
+  /** The ARN of `cloudfront-distribution-id`. */
+  readonly distribution?: string | undefined;
   /** What a full probe needs to take its own objects back, besides. */
   readonly probeObjects?: readonly string[] | undefined;
   /** Keep what tells a probe how wide the credentials are, and what the bucket would keep of it. */
@@ -61,12 +63,13 @@ export function permissionPolicy(
   actions: readonly Action[],
   destination: Destination,
   partition: Partition,
-  { within = keyPattern(destination.prefix), key, probeObjects, looks }: PolicyScope = {},
+  { within = keyPattern(destination.prefix), key, distribution, probeObjects, looks }: PolicyScope = {},
 ): Policy {
   const bucket = bucketArn(destination, partition);
   const all = actions.includes('s3:PutObject') ? [...actions, 's3:AbortMultipartUpload' as const] : actions;
   const objects = ORDER.filter((action) => all.includes(action));
   const keys = (['kms:GenerateDataKey', 'kms:Decrypt'] as const).filter((action) => actions.includes(action));
+  const invalidating = actions.filter((action) => action.startsWith('cloudfront:'));
   const statements: Statement[] = [];
   const allow = (Sid: string, Action: readonly string[], Resource: string, Condition?: Statement['Condition']) => {
     if (Action.length > 0) statements.push({ Sid, Effect: 'Allow', Action, Resource, ...(Condition && { Condition }) });
@@ -77,6 +80,7 @@ export function permissionPolicy(
   }
   allow('DeploySite', objects, `${bucket}/${within}`);
   allow('EncryptSite', keys, key?.arn ?? '*', key?.condition);
+  allow('InvalidateSite', invalidating, distribution ?? '*');
   allow('ProbeSite', probeObjects ?? [], `${bucket}/${probePattern(destination, within)}`);
   if (looks) allow('LookAround', LOOKS, '*');
   return { Version: '2012-10-17', Statement: statements };
@@ -147,7 +151,8 @@ export function sessionPolicy(
     const within = keyPattern(prefix.replace(/\ufffd$/, ''));
     const policy = permissionPolicy(actions, destination, partition, { ...scope, within });
     const text = JSON.stringify(policy).replace(/[^\x20-\x7e]/g, escapeUnicode);
-    if (text.length <= SESSION_POLICY_CHARACTERS) return text;
+    // What is too long without any prefix is STS's to refuse.
+    if (text.length <= SESSION_POLICY_CHARACTERS || prefix === '') return text;
   }
 }
 
@@ -155,8 +160,19 @@ function escapeUnicode(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
+/** A CloudFront distribution as a policy names it: they are of an account, and of no region. */
+export function distributionArn(id: string, { partition, account = '*' }: Omit<KeyPlace, 'region'>): string {
+  return `arn:${partition}:cloudfront::${account}:distribution/${id}`;
+}
+
 /** The ARN that a policy must name to allow an action at this destination. */
-export function resourceFor(action: Action, destination: Destination, partition: Partition, key?: KmsKey): string {
+export function resourceFor(
+  action: Action,
+  destination: Destination,
+  partition: Partition,
+  { key, distribution }: Pick<PolicyScope, 'key' | 'distribution'> = {},
+): string {
+  if (action.startsWith('cloudfront:')) return distribution ?? '*';
   if (action.startsWith('kms:')) return key?.arn ?? `arn:${partition}:kms:*:*:key/*`;
   return action === 's3:ListBucket' ? bucketArn(destination, partition) : objectsArn(destination, partition);
 }
@@ -183,6 +199,11 @@ export function escapeWildcards(text: string): string {
 /** Text that means itself where only variables mean something else: StringEquals and its kin know no wildcards. */
 export function escapeVariables(text: string): string {
   return text.replace(/\$/g, '$${$&}');
+}
+
+/** The account that an ARN belongs to. */
+export function accountOf(arn: string | undefined): string | undefined {
+  return arn?.split(':')[4] || undefined;
 }
 
 /** The partition that a region or an ARN belongs to. */

@@ -10,8 +10,8 @@ export interface RoleSpec {
   readonly audience: string;
 }
 
-/** What stands in the ARN of a provider for an account that is not known: in no other text does it mean that. */
-const UNKNOWN_ACCOUNT = /^(arn:[\w-]+:iam::)ACCOUNT_ID(?=:oidc-provider\/)/;
+/** What stands in the ARN of a provider or distribution for an account that is not known: in no other text does it mean that. */
+const UNKNOWN_ACCOUNT = /^(arn:[\w-]+:(?:iam|cloudfront)::)ACCOUNT_ID(?=:(?:oidc-provider|distribution)\/)/;
 // biome-ignore-start lint/suspicious/noTemplateCurlyInString: these are templates of CloudFormation and Terraform
 const ACCOUNT_IN_CLOUDFORMATION = '${AWS::AccountId}';
 const ACCOUNT_IN_TERRAFORM = '${data.aws_caller_identity.current.account_id}';
@@ -42,7 +42,7 @@ export function cloudFormation({ name, trust, permissions, audience }: RoleSpec)
         Properties: {
           RoleName: name,
           AssumeRolePolicyDocument: withAccount(trust),
-          Policies: [{ PolicyName: 'deploy-site', PolicyDocument: permissions }],
+          Policies: [{ PolicyName: 'deploy-site', PolicyDocument: resourcesWithAccount(permissions) }],
         },
       },
     },
@@ -82,11 +82,13 @@ function hcl(value: unknown): string {
   return JSON.stringify(value, null, 2)
     .replace(/[$%](?=\{)/g, '$&$&')
     .replace(/^( *"(?:[^"\\]|\\.)*"):/gm, '$1 :')
-    .replace(/(?<=^ *"Federated" : ")[^"]*/gm, (arn) => arn.replace(UNKNOWN_ACCOUNT, `$1${ACCOUNT_IN_TERRAFORM}`))
+    .replace(/(?<=^ *"(?:Federated|Resource)" : ")[^"]*/gm, (arn) =>
+      arn.replace(UNKNOWN_ACCOUNT, `$1${ACCOUNT_IN_TERRAFORM}`),
+    )
     .replaceAll('\n', '\n  ');
 }
 
-/** A document whose ARN of a provider in an unknown account is one in the account that the template is applied to. */
+/** A document whose ARNs in an unknown account are ones in the account that the template is applied to. */
 function withAccount(document: unknown): unknown {
   if (typeof document === 'string') {
     return UNKNOWN_ACCOUNT.test(document)
@@ -96,6 +98,11 @@ function withAccount(document: unknown): unknown {
   if (Array.isArray(document)) return document.map(withAccount);
   if (typeof document !== 'object' || document === null) return document;
   return Object.fromEntries(Object.entries(document).map(([key, value]) => [key, withAccount(value)]));
+}
+
+/** In conditions stand prefixes, which are anybody's text. */
+function resourcesWithAccount(policy: Policy): object {
+  return { ...policy, Statement: policy.Statement.map((one) => ({ ...one, Resource: withAccount(one.Resource) })) };
 }
 
 function bucketOf({ Statement }: Policy): string {

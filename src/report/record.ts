@@ -30,6 +30,8 @@ export interface RunRecord {
   source?: { readonly files: number; readonly bytes: number };
   plan?: Plan;
   outcome?: Outcome;
+  /** In the order they were made, or would be. */
+  invalidations?: readonly Invalidated[];
   /** Milliseconds by step. */
   timings: Record<string, number>;
   /** Calls by operation. */
@@ -38,6 +40,12 @@ export interface RunRecord {
   error?: DeployError;
   /** Lines for the support of the store. */
   support?: readonly string[];
+}
+
+/** Paths that a CDN was told to forget; without an id in a dry run. */
+export interface Invalidated {
+  readonly id?: string;
+  readonly paths: readonly string[];
 }
 
 /** What was done, or in mode plan would be; objects, and bytes. */

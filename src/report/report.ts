@@ -3,7 +3,7 @@ import { appendFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import type { LocalFile, Outcome, Plan } from '../core/model.ts';
+import type { Kept, LocalFile, Outcome, Plan } from '../core/model.ts';
 import type { Policy } from '../core/policy.ts';
 import { nameOf } from '../core/shard.ts';
 import { supportBlock } from '../core/support.ts';
@@ -14,7 +14,7 @@ import { log } from './log.ts';
 import { redacted } from './masks.ts';
 import { type Probed, probeLines } from './probe.ts';
 import { Progress } from './progress.ts';
-import { bytesOf, countsOf, probeResultOf, type RunRecord, uploadsOf } from './record.ts';
+import { bytesOf, countsOf, type Invalidated, probeResultOf, type RunRecord, uploadsOf } from './record.ts';
 import { resultOf } from './result.ts';
 import { summaryOf } from './summary.ts';
 
@@ -43,7 +43,9 @@ export class Report {
     try {
       return await log.group(title, work);
     } finally {
-      this.record.timings[title.toLowerCase()] = Math.round(performance.now() - started);
+      const { timings } = this.record;
+      const name = title.toLowerCase();
+      timings[name] = (timings[name] ?? 0) + Math.round(performance.now() - started);
     }
   }
 
@@ -94,13 +96,19 @@ export class Report {
     }
     for (const { key } of plan.deletions) log.line(`- ${key}  (not in the source)`);
     const uploads = uploadsOf(plan);
-    for (const { key, why } of plan.kept) if (why !== 'delete off') log.line(`= ${key}  (${KEPT[why]})`);
+    this.#kept(plan.kept.filter(({ why }) => why !== 'delete off'));
     const off = plan.kept.filter(({ why }) => why === 'delete off').length;
     const kept =
       plan.kept.length === 0 ? '' : `, ${plan.kept.length} kept${off === 0 ? '' : ` (${off} stale: delete is off)`}`;
     log.line(
       `${count(uploads.length, 'upload')} (${bytes(bytesOf(uploads))}), ${count(plan.deletions.length, 'deletion')}, ${plan.unchanged.length} unchanged${kept}`,
     );
+  }
+
+  /** What a CDN is told to forget, or would be: a line for each path. */
+  invalidated(invalidation: Invalidated): void {
+    this.record.invalidations = [...(this.record.invalidations ?? []), invalidation];
+    for (const path of invalidation.paths) log.line(`↻ ${path}  (${invalidation.id ?? 'to invalidate'})`);
   }
 
   /** The upload, with a line now and then on how far it is. */
@@ -129,10 +137,20 @@ export class Report {
 
   #applied(outcome: Outcome): Outcome {
     const known = new Set(this.record.outcome?.failures);
-    for (const key of outcome.existing) log.line(`= ${key}  (${KEPT.exists})`);
+    this.#kept(outcome.existing.map((key) => ({ key, why: 'exists' })));
     for (const failure of outcome.failures) if (!known.has(failure)) log.line(`✗ ${failure.key}: ${failure.message}`);
     this.record.outcome = outcome;
     return outcome;
+  }
+
+  /** Some of the objects that stay: on a site that keeps old assets there are thousands of them. */
+  #kept(all: readonly Kept[]): void {
+    for (const why of Object.keys(KEPT) as Kept['why'][]) {
+      const kept = all.filter((one) => one.why === why);
+      for (const { key } of kept.slice(0, KEPT_LINES)) log.line(`= ${key}  (${KEPT[why]})`);
+      const more = kept.length - KEPT_LINES;
+      if (more > 0) log.line(`= and ${count(more, 'more object')} in the result file  (${KEPT[why]})`);
+    }
   }
 
   /** Says how the run ended: the red line with its code, or the totals. Then writes summary, outputs and result file. */
@@ -198,6 +216,7 @@ export class Report {
       return join(folder, name);
     };
     const counts = countsOf(record);
+    const [invalidation] = record.invalidations ?? [];
     return {
       'result-file': write('result.json', resultOf(record)),
       changed: counts.uploaded + counts.updated + counts.deleted > 0,
@@ -209,6 +228,7 @@ export class Report {
       'bytes-uploaded': counts.bytes,
       'probe-result': probeResultOf(record),
       'missing-permissions': record.missing.join(','),
+      ...(invalidation?.id !== undefined && { 'invalidation-id': invalidation.id }),
       ...(record.url !== undefined && { url: record.url }),
       ...(record.region !== undefined && { region: record.region }),
       ...(record.identity !== undefined && {
@@ -232,6 +252,9 @@ const SUPPORTED = new Set<ErrorCode>([
   'STORE_UNREACHABLE',
   'STORE_MISBEHAVED',
 ]);
+
+/** Lines for objects that stay for one reason. */
+const KEPT_LINES = 20;
 
 /** Why an object that the source does not have, or may not replace, stays. */
 const KEPT = {

@@ -25,6 +25,7 @@ export function resultOf(record: RunRecord): object {
     deletions: deletions.map((key) => ({ key })),
     kept: [...(plan?.kept ?? []), ...(outcome?.existing ?? []).map((key) => ({ key, why: 'exists' }))],
     failures: outcome?.failures ?? [],
+    invalidations: (record.invalidations ?? []).map(({ id, paths }) => ({ id: id ?? null, paths })),
     probe: {
       checks: record.checks ?? [],
       findings: record.findings ?? [],
@@ -35,7 +36,7 @@ export function resultOf(record: RunRecord): object {
 }
 
 const VERBS = {
-  put: /^(Put|UploadPart|Create|Complete|Abort)/,
+  put: /^(Put|UploadPart|Create(?!Invalidation)|Complete|Abort)/,
   list: /^List/,
   delete: /^Delete/,
   get: /^(Get|Head)(Object|Bucket)/,

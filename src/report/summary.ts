@@ -8,7 +8,7 @@ const ROWS = 200;
 
 /** The job summary: what happened, what changed, what the probe found. Every name in it is escaped. */
 export function summaryOf(record: RunRecord): string {
-  return [heading(record), problem(record), totals(record), changes(record), probeSection(record)]
+  return [heading(record), problem(record), totals(record), changes(record), invalidated(record), probeSection(record)]
     .filter(Boolean)
     .join('\n\n');
 }
@@ -81,4 +81,14 @@ function changes({ dryRun, plan, outcome }: RunRecord): string {
       ? `\n<tr><td></td><td>and ${count(rows.length - ROWS, 'more change')}, in the log and the result file</td><td></td></tr>`
       : '';
   return `<details${rows.length <= 20 ? ' open' : ''}><summary>${count(rows.length, 'change')}</summary>\n<table>\n${shown.join('\n')}${more}\n</table>\n</details>`;
+}
+
+function invalidated({ invalidations = [] }: RunRecord): string {
+  return invalidations
+    .map(({ id, paths }) => {
+      const all = paths.slice(0, ROWS).map((path) => `<code>${html(path)}</code>`);
+      const more = paths.length > ROWS ? `, and ${count(paths.length - ROWS, 'more path')}` : '';
+      return `${id === undefined ? 'To invalidate' : `Invalidated (${html(id)})`}: ${all.join(', ')}${more}`;
+    })
+    .join('\n\n');
 }

@@ -1,26 +1,36 @@
-import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { hash } from 'node:crypto';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { contentFingerprint, FINGERPRINT_CHUNK } from '../core/manifest.ts';
 import type { Body, LocalFile } from '../core/model.ts';
 import { plain } from '../core/text.ts';
 import { DeployError } from '../errors.ts';
+import { Buffers } from './buffers.ts';
 import { versionOf } from './scan.ts';
 
 /** A pipe that has taken a file's place must not be waited for, nor a link followed. */
 const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+
+const buffers = new Buffers();
+
+/** Read at once: for one so small, the calls of an asynchronous read cost more than it does. */
+export const SMALL = FINGERPRINT_CHUNK;
 
 /**
  * Opens a file of the source, uses it, and closes it again.
  * @throws DeployError SOURCE_INVALID when it is not the file that was scanned, or ends before its size.
  */
 export async function withBody<T>(folder: string, file: LocalFile, use: (body: Body) => Promise<T>): Promise<T> {
+  if (file.size <= SMALL) {
+    const buffer = buffers.take(file.size);
+    const result = await use(smallBody(readSmall(folder, file, buffer)));
+    // Not after a failure: a request that was given up may not have let go of it.
+    buffers.giveBack(buffer);
+    return result;
+  }
   const handle = await open(join(folder, file.path), READ).catch((error: Error) => {
-    throw new DeployError('SOURCE_INVALID', `${plain(file.path)} cannot be read: ${plain(error.message)}.`, {
-      hint: 'Every file of source-dir must be readable until the deploy is over.',
-      cause: error,
-    });
+    throw unreadable(file, error);
   });
   try {
     const verify = async () => {
@@ -28,33 +38,83 @@ export async function withBody<T>(folder: string, file: LocalFile, use: (body: B
     };
     await verify();
     const digests: Buffer[] = [];
+    const lent = new Map<Buffer, Buffer>();
     const read = async (offset: number, length: number) => {
-      const content = await readExactly(handle, file, offset, length);
+      const buffer = buffers.take(length);
+      const content = buffer.subarray(0, length);
+      await readInto(content, handle, file, offset);
       digestInto(digests, offset, content);
+      lent.set(content, buffer);
       return content;
     };
-    return await use({ size: file.size, read, verify, content: () => contentFingerprint(digests) });
+    const giveBack = (content: Buffer) => {
+      const buffer = lent.get(content);
+      if (buffer !== undefined) buffers.giveBack(buffer);
+      lent.delete(content);
+    };
+    const content = () => contentFingerprint(digests);
+    return await use({ size: file.size, read, giveBack, verify, content, sha256: () => undefined });
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * Reads a small file whole, into a buffer that is large enough.
+ * @throws DeployError SOURCE_INVALID when it is not the file that was scanned.
+ */
+export function readSmall(folder: string, file: LocalFile, into: Buffer): Buffer {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(join(folder, file.path), READ);
+    for (let done = 0; done < file.size; ) {
+      const count = readSync(descriptor, into, done, file.size - done, null);
+      if (count === 0) throw changed(file);
+      done += count;
+    }
+    // Size and time are those of the scan: it is the file that was scanned, and nobody has written to it since.
+    if (versionOf(fstatSync(descriptor, { bigint: true })) !== file.version) throw changed(file);
+    return into.subarray(0, file.size);
+  } catch (error) {
+    throw error instanceof DeployError ? error : unreadable(file, error as Error);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+function smallBody(content: Buffer): Body {
+  const digest = hash('sha256', content, 'buffer');
+  return {
+    size: content.length,
+    read: async (offset, length) => content.subarray(offset, offset + length),
+    giveBack: () => undefined,
+    verify: async () => undefined,
+    content: () => contentFingerprint([digest]),
+    sha256: () => digest,
+  };
+}
+
+function unreadable(file: LocalFile, error: Error): DeployError {
+  return new DeployError('SOURCE_INVALID', `${plain(file.path)} cannot be read: ${plain(error.message)}.`, {
+    hint: 'Every file of source-dir must be readable until the deploy is over.',
+    cause: error,
+  });
 }
 
 /** Digests what was read, piece by piece; parts begin where a piece does. */
 function digestInto(digests: Buffer[], offset: number, content: Buffer): void {
   for (let at = 0; at < content.length || (at === 0 && offset === 0); at += FINGERPRINT_CHUNK) {
     const piece = content.subarray(at, at + FINGERPRINT_CHUNK);
-    digests[(offset + at) / FINGERPRINT_CHUNK] = createHash('sha256').update(piece).digest();
+    digests[(offset + at) / FINGERPRINT_CHUNK] = hash('sha256', piece, 'buffer');
   }
 }
 
-async function readExactly(handle: FileHandle, file: LocalFile, offset: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(length);
-  for (let done = 0; done < length; ) {
-    const { bytesRead } = await handle.read(buffer, done, length - done, offset + done);
+async function readInto(buffer: Buffer, handle: FileHandle, file: LocalFile, offset: number): Promise<void> {
+  for (let done = 0; done < buffer.length; ) {
+    const { bytesRead } = await handle.read(buffer, done, buffer.length - done, offset + done);
     if (bytesRead === 0) throw changed(file);
     done += bytesRead;
   }
-  return buffer;
 }
 
 function changed(file: LocalFile): DeployError {

@@ -1,8 +1,12 @@
-import { createHash } from 'node:crypto';
-import { FINGERPRINT_CHUNK } from '../core/manifest.ts';
+import { createHash, hash } from 'node:crypto';
+import { contentFingerprint, FINGERPRINT_CHUNK } from '../core/manifest.ts';
 import type { LocalFile } from '../core/model.ts';
 import { multipartEtag, partSizeFor, type UploadSizes } from '../core/parts.ts';
-import { withBody } from './body.ts';
+import type { Digest } from '../core/plan.ts';
+import { readSmall, SMALL, withBody } from './body.ts';
+
+/** Small files are read into it one after the other. */
+const scratch = Buffer.allocUnsafeSlow(SMALL);
 
 /**
  * What decides whether an object holds these bytes: the content's fingerprint, and the ETag that S3 would give it, in the
@@ -14,11 +18,18 @@ export function digestOf(
   file: LocalFile,
   like: string | undefined,
   sizes: UploadSizes,
-): Promise<{ content: string; etag: string | undefined }> {
+): Digest | Promise<Digest> {
   const parts = Number(like?.split('-')[1] ?? 0);
   const partSize = partSizeFor(file.size, sizes);
   const pieceSize = parts > 0 ? partSize : Math.max(1, file.size);
   const tells = like !== undefined && (parts === 0 || parts === Math.ceil(file.size / partSize));
+  if (file.size <= SMALL && parts === 0) {
+    const content = readSmall(folder, file, scratch);
+    return {
+      content: contentFingerprint([hash('sha256', content, 'buffer')]),
+      etag: like === undefined ? undefined : hash('md5', content),
+    };
+  }
   return withBody(folder, file, async (body) => {
     const md5s: Buffer[] = [];
     for (let start = 0; start < file.size || start === 0; start += pieceSize) {
@@ -27,6 +38,7 @@ export function digestOf(
       for (let offset = start; offset < end || offset === 0; offset += FINGERPRINT_CHUNK) {
         const content = await body.read(offset, Math.min(FINGERPRINT_CHUNK, end - offset));
         if (tells) md5.update(content);
+        body.giveBack(content);
       }
       md5s.push(md5.digest());
     }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { PolicyDocument } from '../test-cloud.ts';
 import type { Checksum, ChecksumAlgorithm } from './checksums.ts';
+import type { Quirks } from './quirks.ts';
 
 export interface BucketOptions {
   /** The cloud's region unless given. */
@@ -13,6 +14,8 @@ export interface BucketOptions {
   bareDenials?: boolean;
   /** ARN or id of the KMS key that encrypts objects which ask for nothing else. */
   kmsKey?: string | undefined;
+  /** The store behaves otherwise than AWS. */
+  quirks?: Quirks | undefined;
   /** EventBridge hears of every event. */
   notifies?: boolean;
   /** Who asks for something has to say that he pays for it. */

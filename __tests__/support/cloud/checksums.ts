@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import type { Call } from './call.ts';
 import { s3Error } from './errors.ts';
 
 export const CHECKSUM_ALGORITHMS = ['crc32', 'crc32c', 'crc64nvme', 'sha1', 'sha256'] as const;
@@ -64,9 +65,10 @@ export function digest(algorithm: ChecksumAlgorithm, data: Uint8Array): Buffer {
 
 export const md5 = (data: Uint8Array) => createHash('md5').update(data).digest();
 
-/** Holds Content-MD5 against the body. */
-export function checkContentMd5(given: string | undefined, body: Buffer): void {
-  if (given === undefined) return;
+/** Holds Content-MD5 against the body, in a store that looks at it. */
+export function checkContentMd5({ headers, body, bucket }: Pick<Call, 'headers' | 'body' | 'bucket'>): void {
+  const given = headers['content-md5'];
+  if (given === undefined || bucket.options.quirks?.contentMd5 === 'ignored') return;
   if (!/^[A-Za-z0-9+/]{22}==$/.test(given)) throw s3Error('InvalidDigest', { 'Content-MD5': given });
   const computed = md5(body).toString('base64');
   if (computed !== given) throw s3Error('BadDigest', { ExpectedDigest: given, CalculatedDigest: computed });

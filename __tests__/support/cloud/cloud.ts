@@ -6,6 +6,8 @@ import { requestContext } from './authorization.ts';
 import { Bucket, type BucketOptions } from './bucket.ts';
 import type { CloudState } from './call.ts';
 import { md5 } from './checksums.ts';
+import { createCloudFront } from './cloudfront.ts';
+import { Distribution } from './distribution.ts';
 import type { Exchange } from './exchange.ts';
 import { Faults } from './faults.ts';
 import { type AwsHosts, startAwsHosts } from './hosts.ts';
@@ -37,10 +39,12 @@ export interface RoleSettings {
   maxSessionSeconds?: number;
 }
 
-/** S3 and STS on 127.0.0.1, in this process, and all that a test may want to know or break. */
+/** S3, STS and CloudFront on 127.0.0.1, in this process, and all that a test may want to know or break. */
 export interface LoopbackCloud extends TestCloud {
   readonly name: 'loopback';
   readonly github: GitHub;
+  /** Base URL of CloudFront, on 127.0.0.1. */
+  readonly cloudFrontEndpoint: string;
   /** Keys of the account itself, which nothing but a bucket policy binds. */
   readonly ownerKeys: AccessKeys;
   readonly faults: Faults;
@@ -62,6 +66,8 @@ export interface LoopbackCloud extends TestCloud {
   deleteBucket(name: string): void;
   /** The bucket itself: `options` may be changed, versions and uploads looked at. */
   bucket(name: string): Bucket;
+  /** A CloudFront distribution in front of a bucket. */
+  createDistribution(bucket: string): Distribution;
   createUser(name: string, policy?: PolicyDocument, boundary?: PolicyDocument): Promise<AccessKeys>;
   setUserPolicy(name: string, policy: PolicyDocument | undefined): void;
   deleteKeys(accessKeyId: string): void;
@@ -114,9 +120,14 @@ export async function startCloud(options: CloudOptions = {}): Promise<LoopbackCl
     sessionSeconds: () => settings.sessionSeconds,
   });
 
-  const servers = await Promise.all([listen(s3.handle), listen(sts.handle)]);
-  const handleHost = (exchange: Exchange) =>
-    /^sts[.]/.test(exchange.request.headers.host ?? '') ? sts.handle(exchange) : s3.handle(exchange);
+  const distributions = new Map<string, Distribution>();
+  const cloudFront = createCloudFront({ state, distributions, faults, log });
+
+  const servers = await Promise.all([listen(s3.handle), listen(sts.handle), listen(cloudFront.handle)]);
+  const handleHost = (exchange: Exchange) => {
+    const [service] = (exchange.request.headers.host ?? '').split('.');
+    return (service === 'sts' ? sts : service === 'cloudfront' ? cloudFront : s3).handle(exchange);
+  };
   const hosts: AwsHosts | undefined = options.hosts === 'aws' ? await startAwsHosts(handleHost) : undefined;
 
   const bucket = (name: string): Bucket => {
@@ -129,6 +140,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<LoopbackCl
     name: 'loopback',
     s3Endpoint: servers[0].url,
     stsEndpoint: servers[1].url,
+    cloudFrontEndpoint: servers[2].url,
     region,
     account,
     github,
@@ -170,6 +182,13 @@ export async function startCloud(options: CloudOptions = {}): Promise<LoopbackCl
     async setBucketPolicy(name, policy) {
       check(policy);
       bucket(name).options.policy = policy;
+    },
+    createDistribution(name) {
+      const id = `E${String(distributions.size + 1).padStart(13, 'X')}`;
+      const fetch = (key: string) => state.buckets.get(name)?.live(key)?.body.toString();
+      const distribution = new Distribution(id, account, fetch);
+      distributions.set(id, distribution);
+      return distribution;
     },
     createUser: async (name, policy, boundary) => identities.createUser(name, { policy, boundary }),
     setUserPolicy(name, policy) {

@@ -64,7 +64,7 @@ export function copyObject(call: Call): Answer {
     tags,
     kmsKey: wanted.kmsKey,
     body,
-    etag: makeEtag(body, wanted.kmsKey),
+    etag: makeEtag(call, body, wanted.kmsKey),
     checksum,
   });
   const { etag, ...answered } = writeHeaders(call, version);

@@ -7,7 +7,9 @@ import { S3_NAMESPACE, xml } from './xml.ts';
 /** As S3 encodes keys in listings: form encoding, with slashes kept. */
 const urlEncode = (text: string) => new URLSearchParams([['', text]]).toString().slice(1).replaceAll('%2F', '/');
 
-const encoder = ({ query }: Call) => (query.get('encoding-type') === 'url' ? urlEncode : (text: string) => text);
+const encodes = ({ query, bucket }: Call) =>
+  query.get('encoding-type') === 'url' && bucket.options.quirks?.listings !== 'not encoded';
+const encoder = (call: Call) => (encodes(call) ? urlEncode : (text: string) => text);
 
 /** First index whose key is not before `key`. */
 function lowerBound(keys: readonly string[], key: string): number {
@@ -92,7 +94,7 @@ export function listObjectsV2(call: Call): Answer {
     NextContinuationToken: isTruncated ? encodeToken(last) : undefined,
     KeyCount: contents.length + prefixes.length,
     MaxKeys: max,
-    EncodingType: query.get('encoding-type'),
+    EncodingType: encodes(call) ? 'url' : undefined,
     IsTruncated: isTruncated,
     Contents: contents.map((version) => ({ ...entry(version, encode), Owner: owner })),
     CommonPrefixes: prefixes.map((one) => ({ Prefix: encode(one) })),

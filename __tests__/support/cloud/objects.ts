@@ -4,6 +4,7 @@ import type { Version } from './bucket.ts';
 import type { Answer, Call } from './call.ts';
 import { type Checksum, checkChecksum, checkContentMd5, digest, md5 } from './checksums.ts';
 import { s3Error } from './errors.ts';
+import { conditionsSeen, type Quirks } from './quirks.ts';
 
 /** What a PUT may say that a GET repeats, x-amz-meta-* aside. */
 const STORED = [
@@ -17,6 +18,9 @@ const STORED = [
 
 const STORAGE_CLASSES =
   /^(STANDARD|STANDARD_IA|ONEZONE_IA|INTELLIGENT_TIERING|REDUCED_REDUNDANCY|GLACIER|GLACIER_IR|DEEP_ARCHIVE|EXPRESS_ONEZONE)$/;
+
+const isDropped = (name: string, quirks: Quirks | undefined) =>
+  name === 'x-amz-website-redirect-location' && quirks?.redirects === 'not kept';
 
 /** The time of a write; S3 keeps whole seconds. */
 export const writeTime = (call: Call) => Math.floor(call.state.now() / 1000) * 1000;
@@ -36,7 +40,7 @@ export function describeObject(call: Call): Pick<Version, 'headers' | 'tags' | '
   const headers: Record<string, string> = { 'content-type': 'binary/octet-stream' };
   let metadataSize = 0;
   for (const [name, value] of Object.entries(sent)) {
-    if (STORED.includes(name) && value !== '') headers[name] = value;
+    if (STORED.includes(name) && value !== '' && !isDropped(name, bucket.options.quirks)) headers[name] = value;
     if (name.startsWith('x-amz-meta-')) {
       headers[name] = value;
       metadataSize += name.length - 'x-amz-meta-'.length + value.length;
@@ -107,6 +111,8 @@ export function parseTags(header: string | undefined): [string, string][] {
   return tags;
 }
 
+/** As Ceph compares: what is kept has no quotes, what is sent may have some. */
+const isItself = (given: string, etag: string) => given === etag.replaceAll('"', '');
 const sameEtag = (given: string, etag: string) => given.replace(/^"|"$/g, '') === etag.replace(/^"|"$/g, '');
 
 /**
@@ -114,7 +120,7 @@ const sameEtag = (given: string, etag: string) => given.replace(/^"|"$/g, '') ==
  * what is there, s3:GetObject. A missing key is then a 404.
  */
 export function checkWriteConditions(call: Call): void {
-  const { 'if-none-match': ifNoneMatch, 'if-match': ifMatch } = call.headers;
+  const { ifNoneMatch, ifMatch } = conditionsSeen(call);
   const existing = call.bucket.live(call.key);
   if (ifNoneMatch !== undefined) {
     if (ifNoneMatch !== '*') throw s3Error('NotImplemented', { Header: 'If-None-Match' });
@@ -123,14 +129,18 @@ export function checkWriteConditions(call: Call): void {
   if (ifMatch === undefined) return;
   if (ifMatch !== '*') authorize(call, 's3:GetObject');
   if (!existing) missing(call, 'NoSuchKey');
-  if (ifMatch !== '*' && !sameEtag(ifMatch, existing.etag)) {
+  const same = call.bucket.options.quirks?.ifMatch === 'with its quotes' ? isItself : sameEtag;
+  if (ifMatch !== '*' && !same(ifMatch, existing.etag)) {
     throw s3Error('PreconditionFailed', { Condition: 'If-Match' });
   }
 }
 
-/** The MD5 in quotes, or, for what KMS encrypts, something that only looks like one. */
-export const makeEtag = (body: Buffer, kmsKey: string | undefined) =>
-  `"${kmsKey ? randomBytes(16).toString('hex') : md5(body).toString('hex')}"`;
+/** The MD5 in quotes, or, for what KMS encrypts, something that only looks like one; other stores have other things. */
+export function makeEtag({ bucket }: Call, body: Buffer, kmsKey: string | undefined): string {
+  const { etags } = bucket.options.quirks ?? {};
+  if (etags === 'no MD5') return `"${randomBytes(8).toString('base64url')}"`;
+  return `"${kmsKey || etags === 'random' ? randomBytes(16).toString('hex') : md5(body).toString('hex')}"`;
+}
 
 /** Headers that answer every write. */
 export function writeHeaders(call: Call, version: Version): Record<string, string | undefined> {
@@ -155,7 +165,7 @@ export function store(call: Call, object: Omit<Version, 'id' | 'key' | 'modified
 export function putObject(call: Call): Answer {
   const { headers, body } = call;
   const object = describeObject(call);
-  checkContentMd5(headers['content-md5'], body);
+  checkContentMd5(call);
   let checksum: Checksum | undefined = checkChecksum(headers, body);
   if (call.bucket.options.objectLock && !checksum && headers['content-md5'] === undefined) {
     const message =
@@ -165,6 +175,6 @@ export function putObject(call: Call): Answer {
   // Since December 2024 S3 computes one when the client sends none.
   checksum ??= { algorithm: 'crc64nvme', value: digest('crc64nvme', body).toString('base64'), type: 'FULL_OBJECT' };
   checkWriteConditions(call);
-  const version = store(call, { ...object, body, etag: makeEtag(body, object.kmsKey), checksum });
+  const version = store(call, { ...object, body, etag: makeEtag(call, body, object.kmsKey), checksum });
   return { status: 200, headers: writeHeaders(call, version) };
 }

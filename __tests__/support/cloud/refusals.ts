@@ -42,7 +42,7 @@ export function refuseSignature(refusal: Refusal, now: number): ServiceError {
 
 const hexBytes = (text: string) => (Buffer.from(text).toString('hex').match(/../g) ?? []).join(' ');
 
-/** STS's words for a signature that does not stand. */
+/** STS's words for a signature that does not stand, and CloudFront's. */
 export function refuseStsSignature(refusal: Refusal): ServiceError {
   switch (refusal.reason) {
     case 'unknown-key':

@@ -63,7 +63,7 @@ export function deleteObject(call: Call): Answer {
 /** DeleteObjects: the answer is 200 whatever becomes of the single keys. */
 export function deleteObjects(call: Call): Answer {
   const { headers, body } = call;
-  checkContentMd5(headers['content-md5'], body);
+  checkContentMd5(call);
   if (!checkChecksum(headers, body) && headers['content-md5'] === undefined) {
     const message = 'Missing required header for this request: Content-MD5 OR x-amz-checksum-*';
     throw s3Error('InvalidRequest', {}, message);

@@ -27,6 +27,7 @@ import { listObjectsV2, listObjectVersions } from './listings.ts';
 import { abortMultipartUpload, completeMultipartUpload, createMultipartUpload, uploadPart } from './multipart.ts';
 import { putObject } from './objects.ts';
 import { openPayload, readBody } from './payload.ts';
+import { refuseUnknown, withQuirks } from './quirks.ts';
 import { readObject } from './reads.ts';
 import { refuseSignature } from './refusals.ts';
 import { deleteObject, deleteObjects } from './removals.ts';
@@ -149,7 +150,8 @@ export function createS3({ state, faults, log }: S3Options) {
         query: Object.fromEntries(query),
       });
       const bucket = state.buckets.get(address.bucket ?? '');
-      if (bucket && (operation === 'HeadBucket' || operation === 'ListObjectsV2')) {
+      const tellsRegion = bucket?.options.quirks?.region !== 'not told';
+      if (bucket && tellsRegion && (operation === 'HeadBucket' || operation === 'ListObjectsV2')) {
         common['x-amz-bucket-region'] = bucket.options.region ?? state.region;
       }
 
@@ -190,7 +192,8 @@ export function createS3({ state, faults, log }: S3Options) {
           principal,
           context,
         };
-        return finish(run(call));
+        refuseUnknown(call);
+        return finish(withQuirks(run(call), call));
       };
 
       const accessKey = /Credential=([^/]+)\//.exec(headers.authorization ?? '')?.[1];

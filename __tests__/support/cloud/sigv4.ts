@@ -6,7 +6,7 @@ export interface SignedRequest {
   path: string;
   query: string;
   headers: Record<string, string>;
-  /** The x-amz-content-sha256 header for S3, the hash of the body for STS. */
+  /** The x-amz-content-sha256 header for S3, the hash of the body elsewhere. */
   payloadHash: string;
 }
 
@@ -20,7 +20,7 @@ export interface Credential<Principal = unknown> {
 }
 
 export interface Verifier<Principal> {
-  service: 's3' | 'sts';
+  service: 's3' | 'sts' | 'cloudfront';
   /** The region a request must be signed for; any when undefined. */
   region: string | undefined;
   /** Milliseconds since the epoch. */

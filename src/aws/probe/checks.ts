@@ -2,13 +2,14 @@ import { probeFolder } from '../../core/key.ts';
 import type { Check } from '../../core/model.ts';
 import type { Action } from '../../core/needs.ts';
 import { objectsArn, resourceFor } from '../../core/policy.ts';
-import type { First, ProbeTarget } from './probe.ts';
+import type { First } from './look.ts';
+import type { ProbeTarget } from './probe.ts';
 import { notReached, type Verdict } from './prober.ts';
 import type { Roundtrip } from './roundtrip.ts';
 
 /** One check per action, the strongest proof of each. */
 export function checksOf(target: ProbeTarget, first: First, round: Roundtrip | undefined): Check[] {
-  const { needs, destination, partition, kmsKey } = target;
+  const { needs, destination, partition, kmsKey, distribution } = target;
   const verdicts = new Map<Action, Verdict>([...(first.written?.verdicts ?? []), ...first.also]);
   const { read, deletion } = first;
   verdicts.set('s3:ListBucket', first.listed.verdict);
@@ -20,7 +21,7 @@ export function checksOf(target: ProbeTarget, first: First, round: Roundtrip | u
   const check = (
     action: Action,
     required: boolean,
-    resource = resourceFor(action, destination, partition, kmsKey),
+    resource = resourceFor(action, destination, partition, { key: kmsKey, distribution }),
   ) => ({
     action,
     resource,

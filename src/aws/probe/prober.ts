@@ -2,7 +2,8 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { type Denial, denialOf, explain, kindOf, type ServiceFailure } from '../../core/explain.ts';
 import { type Destination, probeFolder } from '../../core/key.ts';
 import type { Check } from '../../core/model.ts';
-import type { Caller, CallOptions } from '../clients.ts';
+import type { Caller } from '../clients.ts';
+import type { CallOptions } from '../connections.ts';
 import { ServiceError } from '../failure.ts';
 
 /** What a call showed, before it is put into a Check. */
@@ -71,8 +72,18 @@ export class Prober {
     send: (options: CallOptions) => Promise<T>,
     { allowing = [], uncancelled = false }: TrialHow = {},
   ): Promise<Trial<T>> {
+    const call = () => this.#caller.call(operation, send, { expect: allowing, uncancelled });
+    return this.judge(operation, call, allowing);
+  }
+
+  /** Judges the answer to a call that is made with retries of its own. */
+  async judge<T extends Answer>(
+    operation: string,
+    call: () => Promise<T>,
+    allowing: readonly string[] = [],
+  ): Promise<Trial<T>> {
     try {
-      const answer = await this.#caller.call(operation, send, { expect: allowing, uncancelled });
+      const answer = await call();
       const { httpStatusCode: status, requestId } = answer.$metadata;
       const evidence = `${operation} ${status}`;
       return { verdict: { result: 'allowed', evidence, ...told(status, requestId) }, answer };

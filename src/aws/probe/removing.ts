@@ -30,14 +30,15 @@ export async function deleteNoVersion(prober: Prober): Promise<Verdict> {
   return verdict;
 }
 
-/** Aborts an upload that nobody began. */
-export async function abortNothing(prober: Prober): Promise<Verdict> {
+/** Aborts an upload that nobody began; tells also whether the store has uploads in parts, where it says so. */
+export async function abortNothing(prober: Prober): Promise<{ verdict: Verdict; multipart: boolean | undefined }> {
   // Stores look at the form of an id: this one is of Ceph's, which is a base64 of nothing elsewhere.
   const target = { ...prober.bucket, Key: prober.ownKey('abort'), UploadId: '2~s3deployprobe00000000000000000' };
-  const { verdict } = await prober.try(
+  const { verdict, failure } = await prober.try(
     'AbortMultipartUpload',
     (options) => prober.s3.send(new AbortMultipartUploadCommand(target), options),
     { allowing: ['NoSuchUpload', 'NotFound'] },
   );
-  return verdict;
+  const isUnknown = failure?.status === 501 || failure?.status === 405 || failure?.code === 'NotImplemented';
+  return { verdict, multipart: failure?.code === 'NoSuchUpload' ? true : isUnknown ? false : undefined };
 }

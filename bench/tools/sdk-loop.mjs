@@ -1,4 +1,4 @@
-/** The loop that people write by hand: read a file, PutObject, so many at once. */
+/** The loop that people write by hand: read a file, PutObject, so many at once. Plain JavaScript, which starts as theirs does. */
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';

@@ -1,0 +1,70 @@
+import { createHash, type Hash, hash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { Chunks } from './chunks.ts';
+
+/** What arrived of a body: nothing of it is kept unless it is asked for. */
+export interface Received {
+  readonly size: number;
+  /** Hexadecimal. */
+  readonly md5: string;
+  readonly bytes: Buffer | undefined;
+  /** It is not what its headers say. */
+  readonly wrong: boolean;
+}
+
+/** A body on its way in. */
+export class Payload {
+  readonly #headers: Record<string, string>;
+  readonly #keep: boolean;
+  readonly #frames: Chunks | undefined;
+  readonly #sha256: Hash | undefined;
+  readonly #crc: string | undefined;
+  readonly #kept: Buffer[] = [];
+  #md5: Hash | undefined;
+  #first: Buffer | undefined;
+  #crcNow = 0;
+  #size = 0;
+
+  constructor(headers: Record<string, string>, { keep, verify }: { keep: boolean; verify: boolean }) {
+    this.#headers = headers;
+    this.#keep = keep;
+    const claimed = headers['x-amz-content-sha256'] ?? '';
+    if (claimed.startsWith('STREAMING-')) this.#frames = new Chunks();
+    if (verify && /^[0-9a-f]{64}$/.test(claimed)) this.#sha256 = createHash('sha256');
+    this.#crc = headers['x-amz-checksum-crc32'];
+  }
+
+  push(chunk: Buffer): void {
+    this.#sha256?.update(chunk);
+    if (this.#frames === undefined) this.#take(chunk);
+    else this.#frames.push(chunk, (data) => this.#take(data));
+  }
+
+  #take(data: Buffer): void {
+    this.#size += data.length;
+    if (this.#keep) this.#kept.push(data);
+    if (this.#crc !== undefined) this.#crcNow = crc32(data, this.#crcNow);
+    if (this.#first === undefined && this.#md5 === undefined) this.#first = data;
+    else {
+      this.#md5 ??= createHash('md5').update(this.#first ?? '');
+      this.#first = undefined;
+      this.#md5.update(data);
+    }
+  }
+
+  /** Holds the body against Content-MD5 and crc32 always, which a probe may count on, and against its SHA-256 to verify. */
+  end(): Received {
+    // A small body comes in one piece, for which this is half the price.
+    const md5 = this.#md5?.digest('hex') ?? hash('md5', this.#first ?? '');
+    const claimed = this.#headers['content-md5'];
+    const wrong =
+      (claimed !== undefined && Buffer.from(claimed, 'base64').toString('hex') !== md5) ||
+      (this.#crc !== undefined && Buffer.from(this.#crc, 'base64').toString('hex') !== crcHex(this.#crcNow)) ||
+      (this.#sha256 !== undefined && this.#sha256.digest('hex') !== this.#headers['x-amz-content-sha256']);
+    return { size: this.#size, md5, bytes: this.#keep ? Buffer.concat(this.#kept) : undefined, wrong };
+  }
+}
+
+function crcHex(crc: number): string {
+  return crc.toString(16).padStart(8, '0');
+}

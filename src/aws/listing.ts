@@ -1,0 +1,173 @@
+import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+import { misbehaved } from '../core/explain.ts';
+import { compareKeys } from '../core/key.ts';
+import type { RemoteObject } from '../core/model.ts';
+import { cutRanges, type Range } from '../core/ranges.ts';
+import type { Caller } from './clients.ts';
+import { ServiceError } from './failure.ts';
+import { readFast } from './list-page.ts';
+import type { StoreKnowledge } from './store-knowledge.ts';
+
+const OPERATION = 'ListObjectsV2';
+/** Thrown for a store whose pages are not in the order of keys, or that begins elsewhere than it is asked to. */
+const DISORDERED = new Error('the listing is not in order');
+
+interface Page {
+  readonly objects: readonly RemoteObject[];
+  /** Where the next one begins; undefined for the last. */
+  readonly token: string | undefined;
+}
+
+type From = { readonly after: string } | { readonly token: string } | undefined;
+
+/** Lists what is below a prefix. */
+export class Listing {
+  readonly #s3: S3Client;
+  readonly #caller: Caller;
+  readonly #bucket: string;
+  readonly #knowledge: StoreKnowledge;
+
+  constructor(s3: S3Client, caller: Caller, bucket: string, knowledge: StoreKnowledge) {
+    this.#s3 = s3;
+    this.#caller = caller;
+    this.#bucket = bucket;
+    this.#knowledge = knowledge;
+  }
+
+  /**
+   * Every object below the prefix, page by page. What is expected there, in the order of keys, tells how to cut a long
+   * listing into ranges that are listed at once, with no more requests than one after the other. A store that does not
+   * keep the order is listed from page to page; objects may come twice then.
+   * @throws ServiceError, also for a listing that is not whole.
+   */
+  async *pages(prefix: string, expected: readonly string[]): AsyncGenerator<readonly RemoteObject[]> {
+    const first = await this.#page(prefix, undefined);
+    yield first.objects;
+    const last = first.objects.at(-1)?.key;
+    if (first.token === undefined) return;
+    const ranges = last === undefined || !isInOrder(first) ? [] : cutRanges(expected, last);
+    if (ranges.length > 1) {
+      try {
+        const ends = ranges.map((): Ends => ({}));
+        yield* together(ranges.map((range, i) => this.#range(prefix, range, ends[i] as Ends)));
+        if (!joinUp(ends)) throw DISORDERED;
+        return;
+      } catch (error) {
+        if (error !== DISORDERED) throw error;
+      }
+    }
+    for (let page = first; page.token !== undefined; ) {
+      page = await this.#page(prefix, { token: page.token });
+      yield page.objects;
+    }
+  }
+
+  async *#range(prefix: string, { after, until }: Range, ends: Ends): AsyncGenerator<readonly RemoteObject[]> {
+    let last = after;
+    for (let from: From = { after }; from !== undefined; ) {
+      const { objects, token }: Page = await this.#page(prefix, from);
+      for (const { key } of objects) {
+        if (compareKeys(key, last) <= 0) throw DISORDERED;
+        last = key;
+      }
+      const over = until === undefined ? -1 : objects.findIndex(({ key }) => compareKeys(key, until) > 0);
+      ends.first ??= objects[0]?.key;
+      if (over >= 0) ends.next = objects[over]?.key;
+      else if (token === undefined) ends.next = END;
+      yield over < 0 ? objects : objects.slice(0, over);
+      const isOver = token === undefined || (until !== undefined && compareKeys(last, until) >= 0);
+      from = isOver ? undefined : { token };
+    }
+  }
+
+  #page(prefix: string, from: From): Promise<Page> {
+    const { urlEncodedListing } = this.#knowledge.capabilities;
+    return this.#caller.call(OPERATION, async (options) => {
+      const command = new ListObjectsV2Command({
+        Bucket: this.#bucket,
+        Prefix: prefix,
+        ...(urlEncodedListing === false ? {} : { EncodingType: 'url' as const }),
+        ...(from !== undefined && ('token' in from ? { ContinuationToken: from.token } : { StartAfter: from.after })),
+      });
+      const { objectsOf } = readFast(command);
+      const answer = await this.#s3.send(command, options);
+      if (answer.Name === undefined) throw new ServiceError(misbehaved(OPERATION, 'a listing without a bucket name'));
+      if (answer.IsTruncated && !answer.NextContinuationToken) {
+        throw new ServiceError(misbehaved(OPERATION, 'a listing that goes on, without a token to go on with'));
+      }
+      if (answer.IsTruncated && from !== undefined && 'token' in from && answer.NextContinuationToken === from.token) {
+        throw new ServiceError(misbehaved(OPERATION, 'a listing that goes round in a circle'));
+      }
+      const listed = objectsOf(answer);
+      // An object that a listing loses would be uploaded again, or be kept for ever.
+      const whole = listed.every(({ Key, ETag, Size }) => Key && ETag !== undefined && Size !== undefined);
+      if (!whole || (answer.KeyCount ?? 0) > listed.length) {
+        throw new ServiceError(misbehaved(OPERATION, 'a listing that is cut short'));
+      }
+      const encoded = answer.EncodingType === 'url';
+      const objects = listed.map(({ Key = '', Size = 0, ETag = '', LastModified }): RemoteObject => {
+        const key = encoded ? decodeKey(Key) : Key;
+        if (key === undefined || !key.startsWith(prefix)) {
+          throw new ServiceError(misbehaved(OPERATION, `a key that is not below ${prefix}`));
+        }
+        return { key, size: Size, etag: ETag.replace(/^"|"$/g, ''), lastModified: LastModified?.getTime() ?? 0 };
+      });
+      return { objects, token: answer.IsTruncated ? answer.NextContinuationToken : undefined };
+    });
+  }
+}
+
+/** The end of a listing, in place of a key. */
+const END = Symbol('end');
+
+/** Where a range was seen to begin and to end. */
+interface Ends {
+  /** The first key that the store listed, within the range or not. */
+  first?: string | undefined;
+  /** The key that the store listed after the range; absent where the range's last key was the last of a page. */
+  next?: string | typeof END | undefined;
+}
+
+/**
+ * Whether ranges are pieces of one listing: each begins with the key at which the one before it ended. A store with an
+ * order of its own (UTF-16, say, or folders before files) would leave out keys between two of them.
+ */
+function joinUp(ranges: readonly Ends[]): boolean {
+  return ranges.every(({ next }, i) => {
+    const following = ranges[i + 1];
+    return following === undefined || next === undefined || (following.first ?? END) === next;
+  });
+}
+
+function isInOrder({ objects }: Page): boolean {
+  return objects.every(({ key }, i) => compareKeys(objects[i - 1]?.key ?? '', key) < 0);
+}
+
+/** What several sources yield, as it comes; the first that throws ends it. */
+async function* together<T>(sources: readonly AsyncIterator<T>[]): AsyncGenerator<T> {
+  const next = (source: AsyncIterator<T>) => {
+    const result = source.next().then((one) => ({ source, one }));
+    // Of several that fail one is thrown, and the others have nobody to hear them.
+    result.catch(() => undefined);
+    return result;
+  };
+  const under = new Map(sources.map((source) => [source, next(source)]));
+  while (under.size > 0) {
+    const { source, one } = await Promise.race(under.values());
+    if (one.done) under.delete(source);
+    else {
+      under.set(source, next(source));
+      yield one.value;
+    }
+  }
+}
+
+/** Listings are asked for url-encoded, since XML cannot carry every key; `+` is a space there. */
+function decodeKey(key: string): string | undefined {
+  if (!/[%+]/.test(key)) return key;
+  try {
+    return decodeURIComponent(key.replaceAll('+', ' '));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { FINGERPRINT_CHUNK } from '../core/manifest.ts';
+import type { Body } from '../core/model.ts';
+
+/** The MD5 of a body of any size, read in pieces. */
+export async function digestOfWhole(body: Body): Promise<Buffer> {
+  const md5 = createHash('md5');
+  for await (const piece of pieces(body)) {
+    md5.update(piece);
+    body.giveBack(piece);
+  }
+  return md5.digest();
+}
+
+/**
+ * Makes one request whose body is streamed, so that a file of any size takes no memory. A body that cannot be read, or has
+ * changed, ends the request before its last byte, and is what is thrown.
+ */
+export async function sendStreamed<T>(
+  body: Body,
+  signal: AbortSignal,
+  send: (stream: Readable, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const unread = new AbortController();
+  let reason: Error | undefined;
+  const stream = Readable.from(pieces(body), { objectMode: false });
+  stream.on('error', (error) => {
+    reason ??= error;
+    unread.abort();
+  });
+  try {
+    return await send(stream, AbortSignal.any([signal, unread.signal]));
+  } catch (error) {
+    throw reason ?? error;
+  } finally {
+    stream.destroy();
+  }
+}
+
+async function* pieces(body: Body): AsyncGenerator<Buffer> {
+  for (let offset = 0; offset < body.size; offset += FINGERPRINT_CHUNK) {
+    const piece = await body.read(offset, Math.min(FINGERPRINT_CHUNK, body.size - offset));
+    if (offset + piece.length === body.size) await body.verify();
+    yield piece;
+  }
+}

@@ -1,0 +1,166 @@
+import { setImmediate as otherWork } from 'node:timers/promises';
+import { cannotAppend } from './append-only.ts';
+import type { OpenBucket } from './bucket.ts';
+import { eachOf } from './core/each-of.ts';
+import { isOwnPath, manifestKey, type Prefix, toKey } from './core/key.ts';
+import type { DeployId } from './core/manifest.ts';
+import type { LocalFile, RemoteObject } from './core/model.ts';
+import { ObjectIndex } from './core/object-index.ts';
+import type { UploadSizes } from './core/parts.ts';
+import { type Candidate, type Digest, type Memory, toDigest } from './core/plan.ts';
+import { count, plain } from './core/text.ts';
+import type { Inputs } from './inputs.ts';
+import type { ManifestFile } from './manifest-file.ts';
+import { log } from './report/log.ts';
+import { digestOf } from './site/digest.ts';
+import type { Source } from './site/scan.ts';
+
+/** What a plan is made of, but for the headers that nobody remembers. */
+export interface Survey extends Memory {
+  readonly objects: ObjectIndex['objects'];
+  /** By path, of the files whose content decides. */
+  readonly digests: ReadonlyMap<string, Digest>;
+}
+
+/** Large files read at once for their digests: the disk is the limit, not the number. */
+const READS_AT_ONCE = 4;
+/** Files are read for so long, in milliseconds, before an answer that has come meanwhile is looked at. */
+const SLICE_MS = 5;
+
+/**
+ * Lists the bucket and reads the manifest, and compares files with objects that are listed already while the rest of the
+ * listing is on its way.
+ */
+export async function survey(
+  inputs: Inputs,
+  source: Source,
+  bucket: OpenBucket,
+  manifest: ManifestFile,
+  by: DeployId,
+): Promise<Survey> {
+  // A deploy that ends between the listing and the manifest would have its changes taken for unchanged.
+  for (;;) {
+    const found = await lookOnce(inputs, source, bucket, manifest, by);
+    if (found !== undefined) return found;
+  }
+}
+
+async function lookOnce(
+  inputs: Inputs,
+  source: Source,
+  { store, mayList, knowledge, sizes }: OpenBucket,
+  manifest: ManifestFile,
+  by: DeployId,
+): Promise<Survey | undefined> {
+  const { bucket, prefix } = inputs.destination;
+  const place = `s3://${plain(`${bucket}/${prefix}`)}`;
+  if (!mayList) {
+    if (knowledge.lacks('conditionalWrites')) throw cannotAppend({ bucket, prefix });
+    log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
+    return { objects: new Map(), manifest: undefined, notes: [], digests: new Map() };
+  }
+  const files = new Map(source.files.map((file) => [toKey(prefix, file.path), file]));
+  const index = new ObjectIndex(prefix, inputs.shard && files);
+  const comparison = new Comparison(inputs, files, sizes);
+  let read: Promise<boolean> | undefined;
+  const pages = store.list(prefix, [...files.keys()])[Symbol.asyncIterator]();
+  for (;;) {
+    const next = pages.next();
+    await comparison.goOnUntil(next);
+    const { done, value: page } = await next;
+    if (done) break;
+    index.add(page);
+    comparison.add(page);
+    if (!inputs.overwrite || read !== undefined || !showsAllOfOurs(page, prefix)) continue;
+    read = manifest.read(index.own, by);
+    read.then(
+      () => comparison.begin(manifest),
+      () => undefined,
+    );
+  }
+  log.line(`${count(index.objects.size, 'object')}${inputs.shard ? ' of the share' : ''} below ${place}`);
+  if (inputs.overwrite && !(await (read ?? manifest.read(index.own, by)))) return undefined;
+  comparison.begin(manifest);
+  await comparison.finish();
+  const { manifest: known, notes } = manifest;
+  return { objects: index.objects, manifest: known, notes, digests: comparison.digests };
+}
+
+/** Whether a page has the manifest, and goes on to keys that are not the action's own: then there are no more of those. */
+function showsAllOfOurs(page: readonly RemoteObject[], prefix: Prefix): boolean {
+  const last = page.at(-1)?.key.slice(prefix.length) ?? '';
+  return !isOwnPath(last) && page.some(({ key }) => key === manifestKey(prefix));
+}
+
+/** Digests the files whose content decides whether their objects are the same. */
+class Comparison {
+  readonly digests = new Map<string, Digest>();
+  readonly #inputs: Inputs;
+  readonly #files: ReadonlyMap<string, LocalFile>;
+  /** As they would be uploaded. */
+  readonly #sizes: UploadSizes;
+  /** Objects that nobody has looked at yet. */
+  #listed: RemoteObject[] = [];
+  #memory: Memory | undefined;
+  readonly #begun = Promise.withResolvers<void>();
+  #work: Candidate[] = [];
+
+  constructor(inputs: Inputs, files: ReadonlyMap<string, LocalFile>, sizes: UploadSizes) {
+    this.#inputs = inputs;
+    this.#sizes = sizes;
+    this.#files = files;
+  }
+
+  add(page: readonly RemoteObject[]): void {
+    // One by one: the arguments of a call lie on the stack, which holds about a hundred thousand.
+    for (const object of page) this.#listed.push(object);
+    this.#plan();
+  }
+
+  /** What is remembered is known: only now can be told what is to be read. */
+  begin({ manifest, notes = [] }: Memory): void {
+    this.#memory ??= { manifest, notes };
+    this.#begun.resolve();
+    this.#plan();
+  }
+
+  #plan(): void {
+    if (this.#memory === undefined) return;
+    const { prefix } = this.#inputs.destination;
+    const objects = new Map(this.#listed.map((object) => [object.key, object]));
+    const files = this.#listed.flatMap(({ key }) => this.#files.get(key) ?? []);
+    const known = { objects, ...this.#memory };
+    for (const one of toDigest(files, known, { ...this.#inputs, prefix })) this.#work.push(one);
+    this.#listed = [];
+  }
+
+  /** Reads small files until something else has come. */
+  async goOnUntil(other: Promise<unknown>): Promise<void> {
+    await Promise.race([other, this.#begun.promise]);
+    let come = false;
+    const hear = () => {
+      come = true;
+    };
+    other.then(hear, hear);
+    for (await otherWork(); !come && this.#work.length > 0; await otherWork()) {
+      for (const end = performance.now() + SLICE_MS; performance.now() < end && this.#work.length > 0; )
+        await this.#readOne();
+    }
+  }
+
+  async finish(): Promise<void> {
+    await eachOf(Array.from({ length: READS_AT_ONCE }), READS_AT_ONCE, async () => {
+      while (this.#work.length > 0) await this.#readOne();
+    });
+  }
+
+  async #readOne(): Promise<void> {
+    const next = this.#work.pop();
+    if (next === undefined) return;
+    const { sourceDir = '.' } = this.#inputs;
+    const { file, like, entry } = next;
+    const found = digestOf(sourceDir, file, like, this.#sizes);
+    const { content, etag } = found instanceof Promise ? await found : found;
+    this.digests.set(file.path, { content, etag, entry });
+  }
+}
