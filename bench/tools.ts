@@ -46,7 +46,6 @@ export function action(name: string, dist: string, env: Record<string, string> =
         workspace,
         dist,
         measure: true,
-        unchecked: true,
         timeoutMs: 600_000,
         env: { ...env, ...(store.authority && { NODE_EXTRA_CA_CERTS: store.authority }) },
         inputs: {

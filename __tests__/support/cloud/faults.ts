@@ -3,12 +3,12 @@ import { appendFileSync } from 'node:fs';
 
 /** What goes wrong. `applied` tells whether the operation was carried out all the same; by default it was not. */
 export type FaultAnswer =
-  /** An error with its code; `message` as S3 has it unless given. */
+  /** An error with its code; `message` as S3 has it unless given, or made of the request's headers and body. */
   | {
       kind: 'error';
       status: number;
       code: string;
-      message?: string;
+      message?: string | ((heard: string) => string);
       headers?: Record<string, string>;
       applied?: boolean;
     }
