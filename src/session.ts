@@ -1,6 +1,5 @@
 import { lstatSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
-import * as core from '@actions/core';
 import type { Caller } from './aws/clients.ts';
 import { openSession, type WebIdentity } from './aws/credentials.ts';
 import type { Session } from './aws/session.ts';
@@ -17,7 +16,7 @@ import type { Report } from './report/report.ts';
 /** Opens the session that the inputs ask for, an assumed role narrowed to what they need. */
 export async function signIn(inputs: Inputs, world: World, caller: Caller, report: Report): Promise<Session> {
   refuseLinkedToken(world.env);
-  if (inputs.maskAccount && inputs.role !== undefined) core.setSecret(accountIn(inputs.role));
+  if (inputs.maskAccount && inputs.role !== undefined) mask(accountIn(inputs.role));
   const session = await openSession(
     {
       ...inputs,
@@ -35,7 +34,7 @@ export async function signIn(inputs: Inputs, world: World, caller: Caller, repor
       warn: log.warn,
     },
   );
-  if (inputs.maskAccount && session.identity !== undefined) core.setSecret(session.identity.account);
+  if (inputs.maskAccount && session.identity !== undefined) mask(session.identity.account);
   const { description, identity } = session;
   log.line(identity === undefined || inputs.role !== undefined ? description : `${description}: ${identity.arn}`);
   if (inputs.keys?.accessKeyId.startsWith('AKIA') && inputs.endpoint === undefined) log.notice(LONG_LIVED);
