@@ -2,6 +2,8 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { eachOf } from '../src/core/each-of.ts';
+import { keyHash } from '../src/core/manifest.ts';
+import { upTo } from './support/chaos.ts';
 import { type LoopbackCloud, startCloud } from './support/cloud/cloud.ts';
 import { OWNER, Stage } from './support/deploys.ts';
 import type { ActionRun } from './support/runner.ts';
@@ -160,6 +162,64 @@ describe('a hostile world', () => {
     expect(run.exitCode).toBe(0);
     expect(run.log.visible).toContain('4 symbolic links not followed');
     expect(await stage.keys()).toEqual([deep, 'index.html', 'loop/a.html'].sort());
+  });
+
+  test('a manifest of 300 MB is not read, and replaced', async () => {
+    const stage = await Stage.withRole(cloud, OWNER);
+    await stage.put('.s3-deploy/manifest', Buffer.alloc(300 * 1024 ** 2));
+    cloud.clearRequests();
+    const run = await stage.run();
+    expect(run.exitCode).toBe(0);
+    const isRead = ({ operation, key }: { operation: string; key: string | undefined }) =>
+      operation === 'GetObject' && key === '.s3-deploy/manifest';
+    expect(cloud.requests.filter(isRead)).toEqual([]);
+    expect((await stage.run()).result.counts).toMatchObject({ uploaded: 0, unchanged: 5 });
+  });
+
+  test('a manifest that calls others’ objects ours makes an owned deletion take them, within max-delete and delete-exclude', async () => {
+    const stage = await Stage.withRole(cloud, OWNER);
+    const theirs = upTo(30).map((n) => `theirs/${n}.html`);
+    for (const key of [...theirs, 'kept/a.html']) await stage.put(key);
+    const { etag = '' } = (await cloud.objects(stage.bucket)).get('theirs/1.html')?.headers ?? {};
+    const lines = [...theirs, 'kept/a.html'].map((key) => `${keyHash(key)} ${etag.replaceAll('"', '')} - - o -\n`);
+    await stage.put('.s3-deploy/manifest', gzipSync(header() + lines.join('')));
+    const many = await stage.run({ delete: 'owned', 'delete-exclude': 'kept/**' });
+    expect([many.exitCode, many.result.error.code]).toEqual([1, 'TOO_MANY_DELETIONS']);
+    expect((await stage.keys()).length).toBe(31);
+  });
+
+  test('what the job and its token say of themselves is shown, and obeyed by nobody', async () => {
+    const env = Object.fromEntries(
+      ['GITHUB_REF', 'GITHUB_HEAD_REF', 'GITHUB_RUN_ID', 'GITHUB_ACTOR', 'GITHUB_REPOSITORY', 'GITHUB_WORKFLOW'].map(
+        (name) => [name, BAIT],
+      ),
+    );
+    const event = { name: 'pull_request', payload: { pull_request: { title: BAIT, head: { ref: BAIT, repo: null } } } };
+    const stage = await Stage.withRole(cloud, OWNER);
+    const run = await stage.run({}, { env, event });
+    expectHarmless(run);
+    expect(run.exitCode).toBe(0);
+    const job = cloud.github.jobEnvironment({ environment: BAIT, actor: BAIT, repository: `acme/${BAIT}` });
+    const denied = await stage.run({}, { env: { ...env, ...job }, event });
+    expectHarmless(denied);
+    expect(denied.result.error.code).toBe('ROLE_DENIED');
+  });
+
+  test('a folder that becomes a link out of the source during the deploy fails it, and nothing from there is sent', async () => {
+    const outside = new Site({ 'passwd.txt': 'root:x:0:0' });
+    const stage = await Stage.withRole(cloud, OWNER);
+    stage.site.write('folder/passwd.txt', 'root:x:0:0');
+    const { promise: until, resolve } = Promise.withResolvers<void>();
+    const onReached = () => {
+      stage.site.remove('folder');
+      symlinkSync(outside.at(''), stage.site.at('folder'));
+      resolve();
+    };
+    cloud.faults.add({ operation: 'ListObjectsV2', after: 1, answer: { kind: 'wait', until, onReached } });
+    const run = await stage.run();
+    expect([run.exitCode, run.result.error.code]).toEqual([1, 'SOURCE_INVALID']);
+    expect(run.result.error.message).toContain('folder/passwd.txt changed');
+    expect(Object.keys(await stage.bodies())).not.toContain('folder/passwd.txt');
   });
 
   test('a file that becomes a link, or a folder, during the deploy fails it by name and is not sent', async () => {
