@@ -186,10 +186,8 @@ describe('credentials', () => {
         `[store]\naws_access_key_id = ${keys.accessKeyId}\naws_secret_access_key = ${keys.secretAccessKey}\n`,
       );
       const inputs = { ...AWS, 'aws-access-key-id': '', 'aws-secret-access-key': '', 'aws-profile': 'store' };
-      const run = await stage.run(inputs, {
-        ...noJob({ HOME: home, AWS_SECRET_ACCESS_KEY: 'leftover-of-another-step' }),
-        secrets: [keys.secretAccessKey],
-      });
+      const env = { HOME: home, AWS_SECRET_ACCESS_KEY: 'leftover-of-another-step' };
+      const run = await stage.run(inputs, noJob(env));
       expect(run.exitCode).toBe(0);
       expect(run.log.masks).toContain(keys.secretAccessKey);
       expect(run.outputs['authenticated-arn']).toContain(`user/profile-${stage.bucket}`);
@@ -349,7 +347,7 @@ describe('credentials', () => {
           expired++;
         }
       }, 1);
-      const run = await stage.run({ ...AWS, concurrency: '4' }, { ...job(), secrets: () => cloud.secrets });
+      const run = await stage.run({ ...AWS, concurrency: '4' }, { ...job() });
       clearInterval(timer);
       expect(expired).toBe(3);
       expect(run.exitCode).toBe(0);
@@ -363,7 +361,7 @@ describe('credentials', () => {
       for (let i = 0; i < 4; i++) stage.site.write(`assets/${i}.txt`, `${i}`);
       cloud.sessionSeconds = 4;
       cloud.faults.add({ operation: 'PutObject', times: Infinity, answer: { kind: 'delay', ms: 600 } });
-      const run = await stage.run({ ...AWS, concurrency: '1' }, { ...job(), secrets: () => cloud.secrets });
+      const run = await stage.run({ ...AWS, concurrency: '1' }, { ...job() });
       expect(run.exitCode).toBe(0);
       expect(cloud.requests.filter(({ code }) => code === 'ExpiredToken')).toEqual([]);
       expect(cloud.count('AssumeRoleWithWebIdentity')).toBeGreaterThan(1);

@@ -102,6 +102,20 @@ describe('when things go wrong', () => {
     expect(Number(again.outputs['uploaded-count'])).toBe(5 - run.result.uploads.length);
   });
 
+  test.each<[string, Fault['answer']]>([
+    ['with another ETag', { kind: 'etag' }],
+    ['with a page of a proxy', { kind: 'html' }],
+    ['with nothing', { kind: 'empty' }],
+  ])('a look at the manifest that is answered %s keeps nobody from deleting', async (_, answer) => {
+    const stage = await Stage.withRole(cloud, OWNER);
+    for (const key of ['stale.html', 'stale.css']) await stage.put(key);
+    const look = { operation: 'HeadObject', key: '.s3-deploy/manifest', answer };
+    cloud.faults.add({ ...look, times: answer.kind === 'etag' ? Infinity : 3 });
+    const run = await stage.run({ delete: 'true' });
+    expect([run.exitCode, run.outputs['deleted-count']]).toEqual([0, '2']);
+    expect((await stage.keys()).filter((key) => key.startsWith('stale'))).toEqual([]);
+  });
+
   test('reads the errors of a batch delete, key by key', async () => {
     const stage = await Stage.withRole(cloud, [
       ...OWNER,

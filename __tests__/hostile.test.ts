@@ -1,9 +1,13 @@
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { eachOf } from '../src/core/each-of.ts';
+import { keyHash } from '../src/core/manifest.ts';
+import { upTo } from './support/chaos.ts';
 import { type LoopbackCloud, startCloud } from './support/cloud/cloud.ts';
 import { OWNER, Stage } from './support/deploys.ts';
 import type { ActionRun } from './support/runner.ts';
+import { formsOf } from './support/secrets.ts';
 import { Site } from './support/site.ts';
 
 /** What a runner, a terminal, a browser or a person would take for something else. */
@@ -50,28 +54,64 @@ describe('a hostile world', () => {
     },
   );
 
-  test('a proxy that answers with the headers it was sent tells nobody the session token', async () => {
+  /** How a server may repeat what it was told; base64 and hex of a longer text hold a secret at any shift. */
+  const ECHOES: [string, (heard: string) => string][] = [
+    ['as it came', (heard) => heard],
+    ['cut off', (heard) => heard.slice(0, heard.search(/security-token|webidentity/i) + 150)],
+    ['in URL encoding', (heard) => encodeURIComponent(heard)],
+    ['in base64', (heard) => [0, 1, 2].map((n) => Buffer.from('x'.repeat(n) + heard).toString('base64')).join(' ')],
+    [
+      'in base64url',
+      (heard) => [0, 1, 2].map((n) => Buffer.from('x'.repeat(n) + heard).toString('base64url')).join(' '),
+    ],
+    ['in hex', (heard) => Buffer.from(heard).toString('hex')],
+    ['in JSON', (heard) => JSON.stringify({ error: heard })],
+  ];
+  /** What is sent with secrets in it, by what sends it; the whole of it would be too long for a line. */
+  const SENT: [string, RegExp][] = [
+    ['PutObject', /x-amz-security-token: .*/],
+    ['ListObjectsV2', /x-amz-security-token: .*/],
+    ['CreateMultipartUpload', /x-amz-security-token: .*/],
+    ['DeleteObjects', /x-amz-security-token: .*/],
+    ['AssumeRoleWithWebIdentity', /WebIdentityToken=.*/],
+  ];
+  test.each(SENT)(
+    'a server or a proxy that answers %s with what it was sent tells nobody a secret',
+    async (operation, part) => {
+      let heardSecrets = 0;
+      await eachOf(ECHOES, 3, async ([how, echo]) => {
+        const stage = await Stage.withRole(cloud, OWNER);
+        await stage.put('stale.html');
+        stage.site.write('movie.mp4', Buffer.alloc(6 * 1024 ** 2));
+        const message = (heard: string) => {
+          heardSecrets++;
+          return echo(part.exec(heard)?.[0] ?? heard);
+        };
+        const answer = { kind: 'error', status: 400, code: 'InvalidRequest', message } as const;
+        const bucket = operation.startsWith('Assume') ? {} : { bucket: stage.bucket };
+        // A probe takes any answer for one: the deploy is to meet this one.
+        const after = operation === 'PutObject' ? 1 : 0;
+        cloud.faults.add({ operation, ...bucket, after, times: Infinity, answer });
+        const run = await stage.run({ delete: 'true', 'part-size': '5MiB' });
+        expectHarmless(run);
+        // Of STS's messages nothing is shown, and a batch that fails is deleted one by one.
+        const isShown = !/Assume|Delete/.test(operation);
+        if (isShown) expect([how, run.exitCode, run.log.visible.includes('***')]).toEqual([how, 1, true]);
+      });
+      expect(heardSecrets).toBeGreaterThanOrEqual(ECHOES.length);
+    },
+  );
+
+  test('a token service that answers with what it was asked with tells nobody that either', async () => {
     const stage = await Stage.withRole(cloud, OWNER);
-    const echo = { operation: 'PutObject', key: 'robots.txt', times: Infinity } as const;
-    cloud.faults.add({ operation: 'ListObjectsV2', after: 1, answer: { kind: 'delay', ms: 500 } });
-    const told = setInterval(() => {
-      const token = cloud.requests.at(-1)?.headers['x-amz-security-token'];
-      if (token === undefined) return;
-      clearInterval(told);
-      const message = `x-amz-security-token: ${token} (${encodeURIComponent(token)})`;
-      cloud.faults.add({ ...echo, answer: { kind: 'error', status: 400, code: 'InvalidRequest', message } });
-    }, 1);
-    const token = () => cloud.requests.map(({ headers }) => headers['x-amz-security-token'] ?? '').filter(Boolean);
-    cloud.clearRequests();
-    const run = await stage.run();
-    clearInterval(told);
-    expect(run.result.failures).toMatchObject([{ message: expect.stringContaining('x-amz-security-token: ***') }]);
-    for (const secret of token()) {
-      for (const place of [run.log.raw.join('\n'), run.summary, JSON.stringify(run.result)]) {
-        // What is cut off in the middle would be no less told.
-        for (let at = 0; at + 24 <= secret.length; at += 8)
-          expect(place.includes(secret.slice(at, at + 24))).toBe(false);
-      }
+    const job = cloud.github.jobEnvironment();
+    const bearer = String(job.ACTIONS_ID_TOKEN_REQUEST_TOKEN);
+    const forms = formsOf(bearer).map(([, written]) => written);
+    for (const status of [400, 401]) {
+      cloud.github.failNext(status, 1, 'token', JSON.stringify({ message: forms.join(' ') }));
+      const run = await stage.run({}, { env: job });
+      expectHarmless(run);
+      expect([run.exitCode, run.result.error.code]).toEqual([1, 'OIDC_UNAVAILABLE']);
     }
   });
 
@@ -122,6 +162,69 @@ describe('a hostile world', () => {
     expect(run.exitCode).toBe(0);
     expect(run.log.visible).toContain('4 symbolic links not followed');
     expect(await stage.keys()).toEqual([deep, 'index.html', 'loop/a.html'].sort());
+  });
+
+  test('a manifest of 300 MB is not read, and replaced', async () => {
+    const stage = await Stage.withRole(cloud, OWNER);
+    await stage.put('.s3-deploy/manifest', Buffer.alloc(300 * 1024 ** 2));
+    cloud.clearRequests();
+    const run = await stage.run();
+    expect(run.exitCode).toBe(0);
+    // A probe looks at one byte of it.
+    const read = cloud.requests.filter(({ operation, headers }) => operation === 'GetObject' && !headers.range);
+    expect(read).toEqual([]);
+    expect((await stage.run()).result.counts).toMatchObject({ uploaded: 0, unchanged: 5 });
+  });
+
+  test('a manifest that calls others’ objects ours makes an owned deletion take them, within max-delete and delete-exclude', async () => {
+    const stage = await Stage.withRole(cloud, OWNER);
+    const theirs = upTo(30).map((n) => `theirs/${n}.html`);
+    for (const key of [...theirs, 'kept/a.html']) await stage.put(key);
+    const { etag = '' } = (await cloud.objects(stage.bucket)).get('theirs/1.html')?.headers ?? {};
+    const lines = [...theirs, 'kept/a.html'].map((key) => `${keyHash(key)} ${etag.replaceAll('"', '')} - - o -\n`);
+    await stage.put('.s3-deploy/manifest', gzipSync(header() + lines.join('')));
+    const many = await stage.run({ delete: 'owned', 'delete-exclude': 'kept/**' });
+    expect([many.exitCode, many.result.error.code]).toEqual([1, 'TOO_MANY_DELETIONS']);
+    expect((await stage.keys()).length).toBe(31);
+    expect((await stage.run({ delete: 'owned', 'delete-exclude': 'kept/**', 'max-delete': '30' })).exitCode).toBe(0);
+    expect((await stage.keys()).filter((key) => key.includes('/a.html') || key.startsWith('theirs'))).toEqual([
+      'kept/a.html',
+    ]);
+  });
+
+  test('what the job and its token say of themselves is shown, and obeyed by nobody', async () => {
+    const env = Object.fromEntries(
+      ['GITHUB_REF', 'GITHUB_HEAD_REF', 'GITHUB_ACTOR', 'GITHUB_REPOSITORY', 'GITHUB_WORKFLOW'].map((name) => [
+        name,
+        BAIT,
+      ]),
+    );
+    const event = { name: 'pull_request', payload: { pull_request: { title: BAIT, head: { ref: BAIT, repo: null } } } };
+    const stage = await Stage.withRole(cloud, OWNER);
+    const run = await stage.run({}, { env, event });
+    expectHarmless(run);
+    expect(run.result.error).toBeNull();
+    const job = cloud.github.jobEnvironment({ environment: BAIT, actor: BAIT, repository: `acme/${BAIT}` });
+    const denied = await stage.run({}, { env: { ...env, ...job }, event });
+    expectHarmless(denied);
+    expect(denied.result.error.code).toBe('ROLE_DENIED');
+  });
+
+  test('a folder that becomes a link out of the source during the deploy fails it, and nothing from there is sent', async () => {
+    const outside = new Site({ 'passwd.txt': 'root:x:0:0' });
+    const stage = await Stage.withRole(cloud, OWNER);
+    stage.site.write('folder/passwd.txt', 'root:x:0:0');
+    const { promise: until, resolve } = Promise.withResolvers<void>();
+    const onReached = () => {
+      stage.site.remove('folder');
+      symlinkSync(outside.at(''), stage.site.at('folder'));
+      resolve();
+    };
+    cloud.faults.add({ operation: 'ListObjectsV2', after: 1, answer: { kind: 'wait', until, onReached } });
+    const run = await stage.run();
+    expect([run.exitCode, run.result.error.code]).toEqual([1, 'SOURCE_INVALID']);
+    expect(run.result.error.message).toContain('folder/passwd.txt changed');
+    expect(Object.keys(await stage.bodies())).not.toContain('folder/passwd.txt');
   });
 
   test('a file that becomes a link, or a folder, during the deploy fails it by name and is not sent', async () => {

@@ -64,7 +64,6 @@ async function cpuMs(run: RunOptions): Promise<number> {
   const { rusage, failed, log } = await runAction({
     ...run,
     measure: true,
-    unchecked: true,
     launcher: onCores(APART.client, []),
   });
   if (rusage === undefined || (run.inputs !== undefined && failed)) throw new Error(`It failed:\n${log.visible}`);

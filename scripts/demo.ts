@@ -120,7 +120,6 @@ function runOnGitHub(cloud: LoopbackCloud, site: Site, inputs: Inputs): Promise<
     inputs,
     workspace: site.workspace,
     env: { ...cloud.awsEnvironment(), ...cloud.github.jobEnvironment() },
-    secrets: () => cloud.secrets,
   });
 }
 

@@ -30,6 +30,8 @@ export class ManifestFile implements Memory {
   readonly #key: string;
   /** The ETag that was listed, or read; undefined when there was none. */
   #etag: string | undefined;
+  /** Whose manifest that is. */
+  #by: DeployId | undefined;
   #saidUnconditional = false;
 
   constructor(store: ObjectStore, prefix: Prefix, shard?: Shard) {
@@ -56,6 +58,7 @@ export class ManifestFile implements Memory {
   async #readManifest(listed: readonly RemoteObject[], ours: DeployId): Promise<boolean> {
     this.manifest = undefined;
     this.#etag = undefined;
+    this.#by = undefined;
     const there = listed.find(({ key }) => key === this.#key);
     if (there === undefined) return true;
     this.#etag = there.etag;
@@ -68,6 +71,7 @@ export class ManifestFile implements Memory {
     if (found.etag !== there.etag) return false;
     const manifest = decodeManifest(found.body);
     if (manifest !== undefined) stopIfNewer(manifest.by, ours);
+    this.#by = manifest?.by;
     if (manifest !== undefined) this.manifest = { ...manifest, lastModified: there.lastModified };
     else {
       log.warn(
@@ -81,7 +85,11 @@ export class ManifestFile implements Memory {
   async isCurrent(): Promise<boolean> {
     const etag = await this.#store.etag(this.#key);
     // Who may not see it cannot tell; the condition on the write still can.
-    return etag === undefined || etag === this.#etag;
+    if (etag === undefined || etag === this.#etag) return true;
+    // An ETag may come wrong; what the manifest says of its writer does not.
+    const found = await this.#get();
+    if (found === undefined) return false;
+    return found.etag === this.#etag || isSame(decodeManifest(found.body)?.by, this.#by);
   }
 
   /** Writes the note of this shard, in the form of a manifest. */
@@ -100,22 +108,23 @@ export class ManifestFile implements Memory {
     const body = bodyOf(encodeManifest(next));
     const condition = this.#etag === undefined ? 'absent' : { etag: this.#etag };
     const put = await this.#store.put(this.#key, body, HEADERS, condition);
-    if (put !== 'precondition failed') {
-      this.#etag = put.etag;
-      return true;
-    }
+    if (put !== 'precondition failed') return this.#wrote(next, put.etag);
     if (await this.isCurrent()) {
       // Nobody wrote it, yet the condition was not met: this store compares in another way.
       this.#sayUnconditional();
       const anyway = await this.#store.put(this.#key, body, HEADERS);
-      if (anyway !== 'precondition failed') this.#etag = anyway.etag;
-      return true;
+      return anyway === 'precondition failed' || this.#wrote(next, anyway.etag);
     }
     // The answer to our own write may have been lost on the way.
     const found = await this.#get();
-    const ours = found !== undefined && decodeManifest(found.body)?.by.run === next.by.run;
-    if (ours) this.#etag = found.etag;
-    return ours;
+    const ours = found !== undefined && isSame(decodeManifest(found.body)?.by, next.by);
+    return ours && this.#wrote(next, found.etag);
+  }
+
+  #wrote(manifest: Manifest, etag: string): true {
+    this.#etag = etag;
+    this.#by = manifest.by;
+    return true;
   }
 
   /**
@@ -147,6 +156,10 @@ export class ManifestFile implements Memory {
     this.#saidUnconditional = true;
     log.line('This store cannot write on a condition: two deploys at once are not noticed.');
   }
+}
+
+function isSame(one: DeployId | undefined, other: DeployId | undefined): boolean {
+  return one !== undefined && one.run === other?.run && one.startedAt === other.startedAt;
 }
 
 function stopIfNewer(theirs: DeployId, ours: DeployId): void {

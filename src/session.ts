@@ -1,6 +1,5 @@
 import { lstatSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
-import * as core from '@actions/core';
 import type { Caller } from './aws/clients.ts';
 import { openSession, type WebIdentity } from './aws/credentials.ts';
 import type { Session } from './aws/session.ts';
@@ -18,7 +17,7 @@ import type { Report } from './report/report.ts';
 export async function signIn(inputs: Inputs, world: World, caller: Caller, report: Report): Promise<Session> {
   refuseLinkedToken(world.env);
   const account = accountOf(inputs.role);
-  if (inputs.maskAccount && account !== undefined) core.setSecret(account);
+  if (inputs.maskAccount && account !== undefined) mask(account);
   const session = await openSession(
     {
       ...inputs,
@@ -36,7 +35,7 @@ export async function signIn(inputs: Inputs, world: World, caller: Caller, repor
       warn: log.warn,
     },
   );
-  if (inputs.maskAccount && session.identity !== undefined) core.setSecret(session.identity.account);
+  if (inputs.maskAccount && session.identity !== undefined) mask(session.identity.account);
   const { description, identity } = session;
   log.line(identity === undefined || inputs.role !== undefined ? description : `${description}: ${identity.arn}`);
   if (inputs.keys?.accessKeyId.startsWith('AKIA') && inputs.endpoint === undefined) log.notice(LONG_LIVED);

@@ -28,8 +28,9 @@ async function begun(stage: Stage): Promise<void> {
 
 test('throttled by the store in the middle, a deploy is slower and complete', async () => {
   const stage = await Stage.withRole(ceph, OWNER, { site });
-  await ceph.throttle(4);
-  const run = await stage.run({ delete: 'true' }, { timeoutMs: 150_000 }).finally(() => ceph.throttle());
+  const throttled = begun(stage).then(() => ceph.throttle(4));
+  const run = await stage.run({ delete: 'true', concurrency: '16' }, { timeoutMs: 150_000 });
+  await throttled.then(() => ceph.throttle());
   expect(run.exitCode).toBe(0);
   expect(run.result.requests.retries).toBeGreaterThan(0);
   expect(await stage.bodies()).toEqual(FILES);

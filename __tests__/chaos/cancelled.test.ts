@@ -29,62 +29,94 @@ const WAYS = {
   'never answered': (onReached: () => void): FaultAnswer => ({ kind: 'silence', onReached }),
 };
 
+interface Scene {
+  inputs: Record<string, string>;
+  /** Behind AWS's own names. */
+  aws?: boolean;
+  /** Requests after which the short form looks. */
+  short: number[];
+}
+
+/** Every kind of run that changes something, a probe that writes an object included. */
+const SCENES: Record<string, Scene> = {
+  'a deploy to a store': { inputs: { delete: 'true' }, short: [3, 6, 9] },
+  'a deploy to AWS': { inputs: { delete: 'true' }, aws: true, short: [3, 6, 9] },
+  'a deploy to AWS with a full probe': { inputs: { delete: 'true', probe: 'full' }, aws: true, short: [4, 5] },
+  'a full probe of a store': { inputs: { mode: 'probe', delete: 'true', probe: 'full' }, short: [3, 4] },
+  'a removal': { inputs: { mode: 'remove', prefix: 'preview', 'max-delete': '100%' }, short: [2] },
+};
+
 test('cancelled at any request, a run is gone within 7 s and leaves no upload, no probe object and no deletion behind', async () => {
   const site = new Site(FILES);
-  const clouds: LoopbackCloud[] = [await startCloud(), await startCloud({ hosts: 'aws' })];
+  const clouds = { store: await startCloud(), aws: await startCloud({ hosts: 'aws' }) };
   let points = 0;
   let longest = 0;
+  /** Probe objects that were there when the signal came: without any, that they are gone would prove nothing. */
+  let probing = 0;
+
+  async function cancel(scene: Scene, nth: number, answer: (onReached: () => void) => FaultAnswer, name: string) {
+    const cloud: LoopbackCloud = scene.aws ? clouds.aws : clouds.store;
+    const signal = nth % 2 === 0 ? 'SIGINT' : 'SIGTERM';
+    const stage = await Stage.withRole(cloud, OWNER, { site });
+    for (const key of ['stale.html', 'preview/index.html', 'preview/app.js']) await stage.put(key);
+    const { promise: reached, resolve } = Promise.withResolvers<void>();
+    let at = 0;
+    const onReached = () => {
+      at = performance.now();
+      if ([...cloud.bucket(stage.bucket).keys()].some(isOfProbe)) probing++;
+      resolve();
+    };
+    cloud.faults.add({ bucket: stage.bucket, after: nth - 1, answer: answer(onReached) });
+    const env = scene.aws ? { ...cloud.awsEnvironment(), ...cloud.github.jobEnvironment() } : {};
+    const run = await stage.run(
+      { 'part-size': '5MiB', ...scene.inputs, ...(scene.aws && { endpoint: '', 'sts-endpoint': '' }) },
+      { env, signalAfter: { at: reached, signal } },
+    );
+    if (at === 0) return false;
+    points++;
+    const took = performance.now() - at;
+    longest = Math.max(longest, took);
+    expect([name, signal, took < 7000]).toEqual([name, signal, true]);
+    expect([name, await cloud.openUploads(stage.bucket)]).toEqual([name, []]);
+    const keys = await stage.keys();
+    expect([name, keys.filter(isOfProbe)]).toEqual([name, []]);
+    // Only a request that was the very last one to come may leave nothing to cancel.
+    if (run.exitCode !== 0) {
+      const { code } = run.result.error;
+      expect([name, run.exitCode, run.signal, code]).toEqual([name, 1, null, 'UPLOAD_FAILED']);
+      expect([name, run.log.visible.includes('cancelled')]).toEqual([name, true]);
+    }
+    // What the report does not call deleted is there, and nothing is deleted before all is up.
+    const gone = ['stale.html', 'preview/index.html', 'preview/app.js'].filter((key) => !keys.includes(key));
+    const told: string[] = run.result.deletions.map(({ key }: { key: string }) => key);
+    expect([name, gone.filter((key) => !told.includes(key))]).toEqual([name, []]);
+    if (gone.length > 0 && scene.inputs.mode === undefined)
+      expect([name, KEYS.filter((key) => !keys.includes(key))]).toEqual([name, []]);
+    cloud.deleteBucket(stage.bucket);
+    return true;
+  }
+
   try {
-    for (const [index, cloud] of clouds.entries()) {
-      const aws = index === 1;
+    // Kinds of run wait for their silences side by side; a fault is of one bucket.
+    await eachOf(Object.entries(SCENES), sized(2, 3), async ([what, scene]) => {
       for (const [way, answer] of Object.entries(WAYS)) {
         let ended = false;
-        await eachOf(upTo(sized(3, 60)), 3, async (step) => {
-          if (ended) return;
-          // The short form looks at requests that make something.
-          const nth = LONG ? step : step * 3;
-          const signal = nth % 2 === 0 ? 'SIGINT' : 'SIGTERM';
-          const name = `${aws ? 'AWS' : 'a store'}, request ${nth} ${way}, ${signal}`;
-          const stage = await Stage.withRole(cloud, OWNER, { site });
-          await stage.put('stale.html');
-          const { promise: reached, resolve } = Promise.withResolvers<void>();
-          let at = 0;
-          const onReached = () => {
-            at = performance.now();
-            resolve();
-          };
-          cloud.faults.add({ bucket: stage.bucket, after: nth - 1, answer: answer(onReached) });
-          const env = aws ? { ...cloud.awsEnvironment(), ...cloud.github.jobEnvironment() } : {};
-          const run = await stage.run(
-            { delete: 'true', 'part-size': '5MiB', ...(aws && { endpoint: '', 'sts-endpoint': '' }) },
-            { env, signalAfter: { at: reached, signal } },
-          );
-          if (at === 0) {
-            ended = true;
-            return;
-          }
-          points++;
-          const took = performance.now() - at;
-          longest = Math.max(longest, took);
-          expect([name, took < 7000]).toEqual([name, true]);
-          expect([name, await cloud.openUploads(stage.bucket)]).toEqual([name, []]);
-          const keys = await stage.keys();
-          expect([name, keys.filter((key) => key.includes('.s3-deploy-probe'))]).toEqual([name, []]);
-          // Only a request that was the very last one to come may leave nothing to cancel.
-          if (run.exitCode !== 0) {
-            expect([name, run.exitCode, run.signal, run.result.error.code]).toEqual([name, 1, null, 'UPLOAD_FAILED']);
-            expect([name, run.log.visible.includes('cancelled')]).toEqual([name, true]);
-          }
-          if (run.result.deletions.length === 0) expect([name, keys.includes('stale.html')]).toEqual([name, true]);
-          cloud.deleteBucket(stage.bucket);
+        await eachOf(sized(scene.short, upTo(60)), 3, async (nth) => {
+          if (!ended && !(await cancel(scene, nth, answer, `${what}, request ${nth} ${way}`))) ended = true;
         });
-        expect([way, ended || !LONG]).toEqual([way, true]);
-        cloud.faults.clear();
+        expect([what, way, ended || !LONG]).toEqual([what, way, true]);
       }
-    }
+    });
   } finally {
-    await Promise.all(clouds.map((cloud) => cloud.close()));
+    await Promise.all(Object.values(clouds).map((cloud) => cloud.close()));
   }
-  expect(points).toBeGreaterThanOrEqual(sized(12, 50));
-  figure(`cancelled: ${points} points by SIGINT and SIGTERM, the longest end ${(longest / 1000).toFixed(1)} s`);
+  expect(points).toBeGreaterThanOrEqual(sized(20, 50));
+  expect(probing).toBeGreaterThanOrEqual(sized(1, 10));
+  figure(
+    `cancelled: ${points} points by SIGINT and SIGTERM, ${probing} with a probe object in place, ` +
+      `the longest end ${(longest / 1000).toFixed(1)} s`,
+  );
 }, 600_000);
+
+const KEYS = Object.keys(FILES).sort();
+const isOfProbe = (key: string) => key.includes('.s3-deploy-probe');

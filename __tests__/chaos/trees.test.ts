@@ -92,7 +92,7 @@ describe('whatever a site is made of', () => {
     figure(`trees: ${trees.length} with ${files.length} files`);
     const stage = await Stage.withRole(cloud, OWNER, { site: new Site(Object.fromEntries(files)) });
     const inputs = { prefix: 'p', include: '**', delete: 'true', 'max-delete': '100%' };
-    const options = { timeoutMs: 600_000, unchecked: true };
+    const options = { timeoutMs: 600_000 };
     const expected = (kept: typeof files) => new Map(kept.map(([path, text]) => [`p/${path}`, text]));
 
     const first = await stage.run(inputs, options);

@@ -1,15 +1,24 @@
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { describe, expect, test } from '@jest/globals';
+import { startCloud } from '../support/cloud/cloud.ts';
 import { JOB_TOKEN, type RunOptions, runAction } from '../support/runner.ts';
+import type { PolicyDocument } from '../support/test-cloud.ts';
 
 const action = path.join(import.meta.dirname, 'fixture');
 const run = (script: string, options: RunOptions = {}) =>
   runAction({ action, ...options, inputs: { script, ...options.inputs } });
-/** A step that prints its environment, tokens and all. */
-const show = async (options: RunOptions = {}) =>
-  JSON.parse((await run('console.log(JSON.stringify(process.env))', { unchecked: true, ...options })).stdout);
+/** A step that prints its environment, tokens and all: backwards, or its log would not pass. */
+async function show(options: RunOptions = {}): Promise<Record<string, string>> {
+  const script = `
+    const backwards = Object.entries(process.env).map(([name, value]) => [name, [...value].reverse().join('')]);
+    console.log(JSON.stringify(backwards));
+  `;
+  const shown: [string, string][] = JSON.parse((await run(script, options)).stdout);
+  return Object.fromEntries(shown.map(([name, value]) => [name, [...value].reverse().join('')]));
+}
 
 const APPEND = 'const { appendFileSync } = await import("node:fs");';
 
@@ -115,27 +124,90 @@ describe('a run that is cancelled', () => {
 });
 
 describe('secrets', () => {
+  const leaks = (script: string, options: RunOptions = {}) =>
+    expect(run(script, options)).rejects.toThrow('The run leaks');
+  const print = (text: string) => `console.log(${JSON.stringify(text)});`;
+
   test('are looked for in every run that names them', async () => {
-    await expect(run('console.log("my s3cr3t")', { secrets: ['s3cr3t'] })).rejects.toThrow('The run leaks');
-    await expect(run('console.log("s3c" + "r3t" + 2)', { secrets: () => ['s3cr3t2'] })).rejects.toThrow('leaks');
+    await leaks('console.log("my s3cr3t")', { secrets: ['s3cr3t'] });
   });
 
-  test('in files below RUNNER_TEMP and the home folder too', async () => {
-    const write = (folder: string) => `${APPEND} appendFileSync(process.env.${folder} + '/x', atob('czNjcjN0'))`;
-    await expect(run(write('HOME'), { secrets: ['s3cr3t'] })).rejects.toThrow('file home/x');
-    await expect(run(write('RUNNER_TEMP'), { secrets: ['s3cr3t'] })).rejects.toThrow('file work/_temp/x');
+  test('are looked for in every place that a step can write to', async () => {
+    const half = JSON.stringify(['an-ambient', '-secret-key']);
+    const say = `const s = ${half}.join(''); const { env } = process;`;
+    const scripts: Record<string, string> = {
+      'the raw output': 'console.log(s)',
+      'the visible log': 'console.error(s)',
+      'an annotation': 'console.log("::warning title=" + s + "::x")',
+      'the visible log, debugged': 'console.log("::debug::" + s)',
+      'outputs.answer': 'appendFileSync(env.GITHUB_OUTPUT, "answer=" + s + "\\n")',
+      'env.A': 'appendFileSync(env.GITHUB_ENV, "A=" + s + "\\n")',
+      'state.A': 'appendFileSync(env.GITHUB_STATE, "A=" + s + "\\n")',
+      GITHUB_PATH: 'appendFileSync(env.GITHUB_PATH, s + "\\n")',
+      'the summary': 'appendFileSync(env.GITHUB_STEP_SUMMARY, s)',
+      'file home/x': 'appendFileSync(env.HOME + "/x", btoa("x" + s))',
+      'file work/_temp/x': 'appendFileSync(env.RUNNER_TEMP + "/x", Buffer.from(s).toString("hex"))',
+    };
+    const env = { AWS_SECRET_ACCESS_KEY: 'an-ambient-secret-key' };
+    for (const [place, script] of Object.entries(scripts))
+      await expect(run(`${APPEND}${say}${script}`, { env })).rejects.toThrow(`in ${place.split(',')[0]}`);
+    await run(`${APPEND}${say}`, { env });
   });
 
-  test('that every step has are looked for without being named', async () => {
-    const env = { ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'a-request-token', AWS_SECRET_ACCESS_KEY: 'an-ambient-secret' };
-    await expect(run('console.log(process.env.INPUT_TOKEN)')).rejects.toThrow('leaks');
-    await expect(run('console.log(process.env.ACTIONS_ID_TOKEN_REQUEST_TOKEN)', { env })).rejects.toThrow('leaks');
-    await expect(run('console.log(process.env.AWS_SECRET_ACCESS_KEY)', { env })).rejects.toThrow('leaks');
+  test('that a step is given are looked for without being named', async () => {
+    for (const name of ['ACTIONS_ID_TOKEN_REQUEST_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'DB_PASSWORD'])
+      await leaks(`console.log(process.env.${name})`, { env: { [name]: 'of-this-very-step' } });
+    await leaks('console.log(process.env.INPUT_TOKEN)', { inputs: { token: 'an-input-that-is-secret' } });
+    await leaks('console.log(process.env.INPUT_TOKEN)');
+  });
+
+  test('that a step has masked are looked for: a mask is no leave to print', async () => {
+    await leaks(`${print('::add-mask::made-in-the-step')}console.log(btoa("x made-in-the-step"))`);
+  });
+
+  test('that the cloud and GitHub hand out are looked for, whoever holds them', async () => {
+    const cloud = await startCloud();
+    const keys = await cloud.createUser('user', {
+      Statement: { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: '*' },
+    });
+    const trust: PolicyDocument = {
+      Statement: { Effect: 'Allow', Principal: { AWS: '*' }, Action: 'sts:AssumeRole' },
+    };
+    const RoleArn = await cloud.createRole('role', { trust });
+    const sts = new STSClient({ endpoint: cloud.stsEndpoint, region: cloud.region, credentials: keys });
+    const { Credentials } = await sts.send(new AssumeRoleCommand({ RoleArn, RoleSessionName: 'session' }));
+    const bearer = String(cloud.github.jobEnvironment().ACTIONS_ID_TOKEN_REQUEST_TOKEN);
+    const made: Record<string, string | undefined> = {
+      'an access key id': keys.accessKeyId,
+      'a secret key': keys.secretAccessKey,
+      'a secret key of a session': Credentials?.SecretAccessKey,
+      'a session token': Credentials?.SessionToken,
+      'an OIDC token': cloud.github.token(),
+      'what OIDC tokens are asked for with': bearer,
+    };
+    await cloud.close();
+    for (const [what, secret = ''] of Object.entries(made))
+      await expect(run(print(`x ${secret}`))).rejects.toThrow(`${what.replace(/ of a .*/, '')} (`);
+  });
+
+  test('are looked for in runs that are cancelled, killed, or out of time', async () => {
+    const script = `${print('ghs_T3stT0kenOfTheJob0123456789abcdefAB')} setInterval(() => {}, 1000);`;
+    await leaks(script, { signalAfter: /ghs/ });
+    await leaks(script, { signalAfter: { at: /ghs/, signal: 'SIGKILL' } });
+    await leaks(script, { timeoutMs: 1000 });
   });
 
   test('come with a check for commands that are not ours', async () => {
     await expect(run('console.log("a##[stop-commands]x")')).rejects.toThrow('not ours');
+    await expect(run('console.error("::set-output name=a::b")')).rejects.toThrow('not ours');
+    const wait = 'console.log("a##[add-path]x"); setInterval(() => {}, 1000)';
+    await expect(run(wait, { signalAfter: { at: /add-path/, signal: 'SIGKILL' } })).rejects.toThrow('not ours');
   });
+});
+
+test('every other run is one that debugs', async () => {
+  const values = [(await show()).RUNNER_DEBUG, (await show()).RUNNER_DEBUG];
+  expect(values.sort()).toEqual(['1', undefined]);
 });
 
 test('measures what the process used when asked to', async () => {

@@ -6,6 +6,7 @@ import { startIssuerProxy } from './ceph/issuer-proxy.ts';
 import { BucketOwner } from './ceph/owner.ts';
 import { SignedClient } from './ceph/signed-request.ts';
 import { type GitHub, startGitHub } from './github.ts';
+import { handedOut } from './secrets.ts';
 import type { AccessKeys, PolicyDocument, TestCloud } from './test-cloud.ts';
 
 const ACCOUNT = '123456789012';
@@ -101,7 +102,8 @@ export async function startCeph(): Promise<Ceph> {
   };
 }
 
-const newKeys = (): AccessKeys => ({
-  accessKeyId: `AKIA${randomBytes(8).toString('hex').toUpperCase()}`,
-  secretAccessKey: randomBytes(30).toString('base64'),
-});
+function newKeys(): AccessKeys {
+  const secretAccessKey = randomBytes(30).toString('base64');
+  handedOut.add('a secret key', secretAccessKey);
+  return { accessKeyId: `AKIA${randomBytes(8).toString('hex').toUpperCase()}`, secretAccessKey };
+}

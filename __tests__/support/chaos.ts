@@ -1,4 +1,6 @@
 import { appendFileSync } from 'node:fs';
+import { MANIFEST } from './deploys.ts';
+import type { TestCloud } from './test-cloud.ts';
 
 /** Whether the tests under `__tests__/chaos` run in their long form: `npm run test:chaos`. */
 export const LONG = process.env.CHAOS === 'long';
@@ -37,4 +39,36 @@ export function missingAssets(bodies: Record<string, string>): string[] {
           .map(([, asset]) => `${page} → ${asset}`)
       : [],
   );
+}
+
+/** A site with pages that name assets, of `count` files in all. */
+export function pages(count: number): Record<string, string | Buffer> {
+  return Object.fromEntries(
+    upTo(count).map((n) => {
+      const path = n % 4 === 0 ? `p/${n}/index.html` : `assets/${n}.js`;
+      return [path, n % 4 === 0 ? `<script src=assets/${n - 1}.js></script>` : `assets/${n}.js ${'x'.repeat(n)}`];
+    }),
+  );
+}
+
+/** The objects of a bucket without the manifest; stale ones too. */
+export async function objectsOf(cloud: TestCloud, bucket: string): Promise<Map<string, Buffer>> {
+  const objects = await cloud.objects(bucket);
+  return new Map([...objects].filter(([key]) => !MANIFEST.test(key)).map(([key, { body }]) => [key, body]));
+}
+
+/** The keys that are not there, not the same, or too many. */
+export function differences(there: Map<string, Buffer>, wanted: Record<string, string | Buffer>): string[] {
+  const keys = new Set([...there.keys(), ...Object.keys(wanted)]);
+  return [...keys].filter((key) => {
+    const [is, should] = [there.get(key), wanted[key]];
+    return is === undefined || should === undefined || !is.equals(Buffer.from(should));
+  });
+}
+
+/** The middle of numbers: what one slow run among ten does not move. */
+export function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? (sorted[half] ?? 0) : ((sorted[half - 1] ?? 0) + (sorted[half] ?? 0)) / 2;
 }

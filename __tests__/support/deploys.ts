@@ -61,7 +61,6 @@ export class Stage {
       ...options,
       inputs: { ...this.#inputs, ...inputs },
       env: { ...this.#env, ...options.env },
-      secrets: () => [...this.cloud.github.issued, ...this.cloud.github.issued.flatMap((token) => token.split('.'))],
     });
   }
 

@@ -9,6 +9,7 @@ import {
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { generate } from 'selfsigned';
+import { handedOut } from './secrets.ts';
 import type { GitHubTokens } from './test-cloud.ts';
 
 /** Where GitHub's tokens come from; `iss` of every one of them. */
@@ -190,6 +191,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<GitHub> 
   const issue = (audience: string | undefined, claims: Claims) => {
     const token = signJwt(self, jobClaims(issuer, audience, claims), {});
     issued.push(token);
+    handedOut.add('an OIDC token', token);
     return token;
   };
 
@@ -231,6 +233,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<GitHub> 
     jobEnvironment(claims = {}) {
       const requestToken = Buffer.from(`request.${randomUUID()}.${randomUUID()}`).toString('base64url');
       jobs.set(requestToken, claims);
+      handedOut.add('what OIDC tokens are asked for with', requestToken);
       return {
         ACTIONS_ID_TOKEN_REQUEST_URL: `${url}/idtoken/${randomUUID()}?api-version=2.0`,
         ACTIONS_ID_TOKEN_REQUEST_TOKEN: requestToken,

@@ -59,7 +59,6 @@ async function setUp(cloud: TestCloud, one: ProbeCase, onAws: boolean) {
         workspace: site.workspace,
         inputs: { ...inputs, ...more },
         env,
-        secrets: () => cloud.github.issued,
       }),
   };
 }

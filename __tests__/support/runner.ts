@@ -7,6 +7,7 @@ import { expectNoLeak, expectOnlyOurCommands, type Traces } from './leaks.ts';
 import { inputEnvironment, readAction } from './runner/action-file.ts';
 import { JOB_TOKEN, prepareStep, type WorkflowEvent } from './runner/step-environment.ts';
 import { RunnerLog } from './runner-log.ts';
+import { handedOut, Secrets } from './secrets.ts';
 
 export { JOB_TOKEN, type WorkflowEvent } from './runner/step-environment.ts';
 
@@ -25,13 +26,8 @@ export interface RunOptions {
   dist?: string;
   /** GITHUB_WORKSPACE and the working directory; a new empty folder if absent. */
   workspace?: string;
-  /**
-   * Values that must appear nowhere (see `expectNoLeak`), besides those that the step has in its environment. A function
-   * is asked after the run, for tokens that are handed out during it.
-   */
-  secrets?: Iterable<string> | (() => Iterable<string>);
-  /** Every run is held to `expectNoLeak` and `expectOnlyOurCommands`; this one is not. */
-  unchecked?: boolean;
+  /** More values that must appear nowhere, besides all that are looked for in every run. */
+  secrets?: Iterable<string>;
   /** Values that the job knows as secrets before the step; the job's token always is one. */
   masks?: Iterable<string>;
   /** Cancels as the runner does (SIGINT, 7.5 s, SIGTERM, 2.5 s, SIGKILL), or sends the one signal that is named. */
@@ -70,44 +66,55 @@ const KILL_AFTER_MS: [NodeJS.Signals, number][] = [
 ];
 const RUSAGE = path.join(import.meta.dirname, 'runner', 'rusage.cjs');
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');
+let runs = 0;
+handedOut.add('the token of the job', JOB_TOKEN);
 
 /**
  * Runs a Node action as GitHub's runner does, in an environment that inherits nothing but PATH, and reads what it leaves.
+ * Every run, killed, cancelled or out of time, is held to `expectNoLeak` and `expectOnlyOurCommands`: nothing that this
+ * process has handed out, that the step was given or that it has masked itself may be told.
  *
  * @throws when the run outlasts `timeoutMs`, leaks a secret, or has a command obeyed that is not ours
  */
 export async function runAction(options: RunOptions = {}): Promise<ActionRun> {
   const root = await mkdtemp(path.join(tmpdir(), 's3-deploy-run-'));
   try {
-    const run = await runIn(root, options);
-    if (!options.unchecked) {
-      const named = typeof options.secrets === 'function' ? options.secrets() : (options.secrets ?? []);
-      expectNoLeak(run, [...named, ...secretsOf(options)]);
-      expectOnlyOurCommands(run);
-    }
+    const { timedOut, ...run } = await runIn(root, options);
+    expectNoLeak(run, handedOut, secretsOf(options, run.log));
+    expectOnlyOurCommands(run);
+    if (timedOut)
+      throw new Error(`The action was still running after ${timeoutOf(options)} ms. Its log:\n${run.log.visible}`);
     return run;
   } finally {
     await rm(root, { recursive: true, force: true });
   }
 }
 
+/** Inputs and variables whose values are secret by their names. */
+const SECRET_NAME = /(secret|token|password|secret[-_]access[-_]key)$/i;
+/** Shorter values are words, which a log may hold by chance; `mask` in src/report leaves them to the runner, too. */
+const SHORTEST = 8;
+
 /** What a step knows and may not tell, whether a test thinks of it or not. */
-function secretsOf({ inputs = {}, env = {} }: RunOptions): string[] {
-  const values = [
-    inputs['aws-secret-access-key'],
-    inputs['aws-session-token'],
-    env.AWS_SECRET_ACCESS_KEY,
-    env.AWS_SESSION_TOKEN,
-    env.ACTIONS_ID_TOKEN_REQUEST_TOKEN,
-  ].map((value) => String(value ?? '').trim());
-  return [JOB_TOKEN, ...values.filter((value) => value.length >= 8)];
+function secretsOf({ inputs = {}, env = {}, secrets = [] }: RunOptions, log: RunnerLog): Secrets {
+  const all = new Secrets();
+  const named = Object.entries({ ...inputs, ...env }).filter(([name]) => SECRET_NAME.test(name));
+  const given = named.map(([name, value]) => [name, String(value ?? '').trim()] as const);
+  const masked = log.masks.map((mask) => ['a mask', mask] as const);
+  for (const [name, value] of [...given, ...masked]) if (value.length >= SHORTEST) all.add(name, value);
+  for (const secret of secrets) all.add('a secret of this run', secret);
+  return all;
 }
 
-async function runIn(root: string, options: RunOptions): Promise<ActionRun> {
+const timeoutOf = ({ timeoutMs = 60_000 }: RunOptions) => timeoutMs;
+
+async function runIn(root: string, options: RunOptions): Promise<ActionRun & { timedOut: boolean }> {
   const action = await readAction(options.action ?? REPOSITORY);
   const step = await prepareStep(root, options.event, options.workspace);
   const inputs = inputEnvironment(action, options.inputs ?? {}, { ...step.env, GITHUB_TOKEN: JOB_TOKEN });
-  const env = { ...step.env, ...inputs, ...options.env };
+  // Every other run is one whose job debugs its steps: more may be printed then, and no secret.
+  const debug = runs++ % 2 === 1 ? { RUNNER_DEBUG: '1' } : {};
+  const env = { ...step.env, ...debug, ...inputs, ...options.env };
   const log = new RunnerLog([JOB_TOKEN, ...(options.masks ?? [])]);
 
   const [file = '', ...args] = [
@@ -126,19 +133,17 @@ async function runIn(root: string, options: RunOptions): Promise<ActionRun> {
   const streams = { stdout: listen(child, 1, log), stderr: listen(child, 2, log), rusage: listen(child, 3) };
   const done = new AbortController();
   const interrupted = interrupt(child, log, options.signalAfter, done.signal);
-  const timeoutMs = options.timeoutMs ?? 60_000;
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
     child.kill('SIGKILL');
-  }, timeoutMs);
+  }, timeoutOf(options));
 
   const [exitCode, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
   const durationMs = performance.now() - started;
   clearTimeout(timer);
   done.abort();
   await interrupted;
-  if (timedOut) throw new Error(`The action was still running after ${timeoutMs} ms. Its log:\n${log.visible}`);
 
   const left = await step.collect();
   const fileAt = (absolutePath: string) => left.files.get(path.relative(root, absolutePath))?.toString('utf8');
@@ -148,6 +153,7 @@ async function runIn(root: string, options: RunOptions): Promise<ActionRun> {
     ...left,
     exitCode,
     signal,
+    timedOut,
     failed: exitCode !== 0 || log.failed,
     stdout: streams.stdout(),
     stderr: streams.stderr(),

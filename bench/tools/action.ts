@@ -39,7 +39,6 @@ async function runStep(name: string, dist: string, how: ActionHow, job: Job): Pr
     workspace,
     dist,
     measure: true,
-    unchecked: true,
     timeoutMs: 900_000,
     launcher: onCores(cores, []),
     nodeOptions: how.profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${how.profiles}`],

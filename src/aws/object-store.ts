@@ -119,7 +119,11 @@ export class S3ObjectStore implements ObjectStore {
   async #head(key: string): Promise<HeadObjectCommandOutput | undefined> {
     const command = new HeadObjectCommand({ Bucket: this.#options.bucket, Key: key });
     try {
-      return await this.#caller.call('HeadObject', (options) => this.#s3.send(command, options));
+      return await this.#caller.call('HeadObject', async (options) => {
+        const answer = await this.#s3.send(command, options);
+        if (answer.ETag === undefined) throw new ServiceError(misbehaved('HeadObject', 'no ETag'));
+        return answer;
+      });
     } catch (error) {
       if (error instanceof ServiceError && ['denied', 'refused'].includes(kindOf(error.failure))) return undefined;
       throw error;

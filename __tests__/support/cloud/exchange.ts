@@ -69,9 +69,16 @@ export async function withFault(
     else if (!request.readableEnded) await readBody(request);
   };
   switch (fault.kind) {
-    case 'error':
-      await either(fault.applied);
-      throw new ServiceError(fault.status, fault.code, fault.message ?? s3Message(fault.code), {}, fault.headers);
+    case 'error': {
+      const { status, code, message = s3Message(fault.code), applied } = fault;
+      if (typeof message === 'string') {
+        await either(applied);
+        throw new ServiceError(status, code, message, {}, fault.headers);
+      }
+      const body = (await readBody(request)).toString('latin1');
+      const lines = Object.entries(requestHeaders(request)).map(([name, value]) => `${name}: ${value}`);
+      throw new ServiceError(status, code, message([...lines, body].join('\n')), {}, fault.headers);
+    }
     case 'reset':
       if (fault.at === 'body') await firstBytes(request);
       if (fault.at === 'response') {

@@ -3,12 +3,12 @@ import { appendFileSync } from 'node:fs';
 
 /** What goes wrong. `applied` tells whether the operation was carried out all the same; by default it was not. */
 export type FaultAnswer =
-  /** An error with its code; `message` as S3 has it unless given. */
+  /** An error with its code; `message` as S3 has it unless given, or made of the request's headers and body. */
   | {
       kind: 'error';
       status: number;
       code: string;
-      message?: string;
+      message?: string | ((heard: string) => string);
       headers?: Record<string, string>;
       applied?: boolean;
     }
@@ -59,6 +59,12 @@ export interface FaultMix {
   answers: readonly (readonly [weight: number, answer: FaultAnswer])[];
 }
 
+/** What a fault is counted as. */
+function kindOf(answer: FaultAnswer): string {
+  if (answer.kind === 'error') return answer.code === 'RequestTimeTooSkewed' ? 'skew' : String(answer.status);
+  return answer.kind === 'reset' ? `reset-${answer.at}` : answer.kind;
+}
+
 /** From 0 to 1, by the text: what is hit must not depend on which of two requests under way comes first. */
 function chance(text: string): number {
   return createHash('md5').update(text).digest().readUInt32LE() / 4_294_967_296;
@@ -76,8 +82,8 @@ function* random(seed: number): Generator<number, never> {
 
 /** The faults that wait for their request. The first that fits is taken. */
 export class Faults {
-  /** How many faults have hit so far, by kind. */
-  readonly injected: Partial<Record<FaultAnswer['kind'], number>> = {};
+  /** How many faults have hit so far, by kind: `503`, `skew`, `reset-body`, `html` … */
+  readonly injected: Record<string, number> = {};
   #waiting: { fault: Fault; left: number; skip: number; sender?: string | undefined }[] = [];
   #random = random(1);
   #mixes: { mix: FaultMix; seen: Map<string, number> }[] = [];
@@ -156,7 +162,8 @@ export class Faults {
   }
 
   #count(answer: FaultAnswer): FaultAnswer {
-    this.injected[answer.kind] = (this.injected[answer.kind] ?? 0) + 1;
+    const kind = kindOf(answer);
+    this.injected[kind] = (this.injected[kind] ?? 0) + 1;
     return answer;
   }
 }

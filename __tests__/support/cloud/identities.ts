@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { handedOut } from '../secrets.ts';
 import type { AccessKeys, PolicyDocument } from '../test-cloud.ts';
 import type { Context } from './patterns.ts';
 import { type Asker, decide, type PolicySet, policyProblem, type Question, type Verdict } from './policies.ts';
@@ -143,7 +144,12 @@ export class Identities {
     const keys = { accessKeyId: prefix + letters(16), secretAccessKey: randomBytes(30).toString('base64') };
     this.#credentials.set(keys.accessKeyId, { ...keys, ...session, principal });
     this.secrets.push(keys.accessKeyId, keys.secretAccessKey);
-    if (session.sessionToken) this.secrets.push(session.sessionToken);
+    handedOut.add('an access key id', keys.accessKeyId);
+    handedOut.add('a secret key', keys.secretAccessKey);
+    if (session.sessionToken) {
+      this.secrets.push(session.sessionToken);
+      handedOut.add('a session token', session.sessionToken);
+    }
     return keys;
   }
 }
