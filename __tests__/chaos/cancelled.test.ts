@@ -41,7 +41,7 @@ interface Scene {
 const SCENES: Record<string, Scene> = {
   'a deploy to a store': { inputs: { delete: 'true' }, short: [3, 6, 9] },
   'a deploy to AWS': { inputs: { delete: 'true' }, aws: true, short: [3, 6, 9] },
-  'a deploy to AWS with a full probe': { inputs: { delete: 'true', probe: 'full' }, aws: true, short: [4, 5] },
+  'a deploy to AWS with a full probe': { inputs: { delete: 'true', probe: 'full' }, aws: true, short: [5, 12, 13] },
   'a full probe of a store': { inputs: { mode: 'probe', delete: 'true', probe: 'full' }, short: [3, 4] },
   'a removal': { inputs: { mode: 'remove', prefix: 'preview', 'max-delete': '100%' }, short: [2] },
 };

@@ -38,7 +38,7 @@ export async function withBody<T>(folder: string, file: LocalFile, use: (body: B
     };
     await verify();
     const digests: Buffer[] = [];
-    const lent = new Map<Buffer, Buffer>();
+    const lent = new WeakMap<Buffer, Buffer>();
     const read = async (offset: number, length: number) => {
       const buffer = buffers.take(length);
       const content = buffer.subarray(0, length);
