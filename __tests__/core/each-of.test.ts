@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { eachOf } from '../../src/core/each-of.ts';
 
 /** Work that begins and ends when the test says so. */
@@ -88,4 +89,72 @@ test('items are taken when their turn comes, so that endless ones take no memory
     eachOf(endless(), 2, (item) => (item === 50 ? Promise.reject(new Error('enough')) : Promise.resolve())),
   ).rejects.toThrow('enough');
   expect(made).toBeLessThan(60);
+});
+
+describe('with a limit that changes', () => {
+  test('more are begun when it has grown, at the next end of one', async () => {
+    const desk = new Desk();
+    const atOnce = { limit: 1 };
+    const all = eachOf([1, 2, 3, 4, 5], atOnce, desk.work);
+    expect(desk.begun).toEqual([1]);
+    atOnce.limit = 3;
+    await desk.finish(1);
+    expect(desk.begun).toEqual([1, 2, 3, 4]);
+    for (const item of [2, 3, 4, 5]) await desk.finish(item);
+    expect(await settled(all)).toBe('done');
+  });
+
+  test('none is begun until fewer are under way than it is now', async () => {
+    const desk = new Desk();
+    const atOnce = { limit: 4 };
+    const all = eachOf([1, 2, 3, 4, 5, 6], atOnce, desk.work);
+    atOnce.limit = 2;
+    await desk.finish(1);
+    await desk.finish(2);
+    expect(desk.begun).toEqual([1, 2, 3, 4]);
+    await desk.finish(3);
+    expect(desk.begun).toEqual([1, 2, 3, 4, 5]);
+    for (const item of [4, 5, 6]) await desk.finish(item);
+    expect(await settled(all)).toBe('done');
+  });
+
+  test.each([0, -1, 0.5, Number.NaN])('of %d everything is done all the same, one by one', async (limit) => {
+    let [underWay, most] = [0, 0];
+    const done: number[] = [];
+    await eachOf([1, 2, 3], { limit }, async (item) => {
+      most = Math.max(most, ++underWay);
+      await turn();
+      underWay--;
+      done.push(item);
+    });
+    expect([done, most]).toEqual([[1, 2, 3], 1]);
+  });
+
+  test('everything is begun once, in order, never with more under way than it was at some time', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(40),
+        fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }),
+        async (count, limits) => {
+          const begun: number[] = [];
+          let [underWay, most, asked] = [0, 0, 0];
+          const atOnce = {
+            get limit() {
+              return limits[asked++ % limits.length] ?? 1;
+            },
+          };
+          const items = Array.from({ length: count }, (_, i) => i);
+          await eachOf(items, atOnce, async (item) => {
+            begun.push(item);
+            most = Math.max(most, ++underWay);
+            for (let i = 0; i < item % 4; i++) await Promise.resolve();
+            underWay--;
+          });
+          expect(begun).toEqual(items);
+          expect(underWay).toBe(0);
+          expect(most).toBeLessThanOrEqual(Math.max(...limits));
+        },
+      ),
+    );
+  });
 });

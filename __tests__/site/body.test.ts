@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   mkdtempSync,
@@ -13,13 +14,16 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { sourceFilter } from '../../src/core/globs.ts';
 import type { Body, LocalFile } from '../../src/core/model.ts';
-import { withBody } from '../../src/site/body.ts';
+import { SMALL, withBody } from '../../src/site/body.ts';
+import { digestOf } from '../../src/site/digest.ts';
 import { scanSource } from '../../src/site/scan.ts';
 
 const CONTENT = 'the content of the page';
+const SIZES = { threshold: 5 * SMALL, part: 5 * SMALL };
 let folder: string;
 let file: LocalFile;
 const place = (name = 'page.html') => join(folder, name);
@@ -202,6 +206,73 @@ describe('while it is read', () => {
     expect(content.equals(Buffer.from(LARGE))).toBe(true);
   });
 });
+
+/** Writes the file again and again, each time with another letter: in place, as long as before or not, or anew. */
+const WRITER = `
+  const { openSync, writeSync, closeSync, renameSync, truncateSync } = require('node:fs');
+  const [path, size] = [process.argv[1], Number(process.argv[2])];
+  const wait = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  const write = (path, how, letter) => {
+    const file = openSync(path, how);
+    // The time of a file is that of the beginning of a write: a long one would go on behind it.
+    for (let at = 0; at < size; at += 65536) writeSync(file, Buffer.alloc(65536, letter), 0, 65536, at);
+    closeSync(file);
+  };
+  for (let i = 0; ; i++) {
+    const letter = 97 + (i % 26);
+    if (i % 4 === 0) write(path, 'w', letter);
+    else if (i % 4 === 1) write(path, 'r+', letter);
+    else if (i % 4 === 2) {
+      write(path + '.new', 'w', letter);
+      renameSync(path + '.new', path);
+    } else truncateSync(path, i % 8 === 3 ? size / 2 : 0);
+    wait(10 + (i % 7) * 10);
+  }`;
+
+test.each([
+  ['read at once', SMALL],
+  ['read in pieces', 3 * SMALL],
+])(
+  'a file that somebody writes all the time, %s, is one that was there as a whole, or is refused',
+  async (_what, size) => {
+    writeFileSync(place(), Buffer.alloc(size, 'a'));
+    const writer = spawn(process.execPath, ['-e', WRITER, place(), String(size)], { stdio: 'inherit' });
+    try {
+      let [whole, refused] = [0, 0];
+      for (const end = performance.now() + 2500; performance.now() < end; ) {
+        const found = scanSource(folder, sourceFilter([], ['*.new']), '').files[0] as LocalFile;
+        // Clocks of files tick in milliseconds: what is written within the tick of the scan looks like what was scanned.
+        await wait(10);
+        const read = async (body: Body) => {
+          const letters = new Set<number>();
+          for (let at = 0; at < body.size; at += SMALL / 2) {
+            const content = await body.read(at, Math.min(SMALL / 2, body.size - at));
+            for (let i = 0; i < content.length; i += 512) letters.add(content[i] ?? 0);
+            body.giveBack(content);
+          }
+          await body.verify();
+          return letters;
+        };
+        const letters = await withBody(folder, found, read).catch((error: { code: string }) => error.code);
+        if (typeof letters === 'string') {
+          expect(letters).toBe('SOURCE_INVALID');
+          refused++;
+        } else {
+          expect(letters.size).toBeLessThanOrEqual(found.size === 0 ? 0 : 1);
+          whole++;
+          const [one = 0] = letters;
+          const etag = async () => (await digestOf(folder, found, '0'.repeat(32), SIZES)).etag;
+          const expected = createHash('md5').update(Buffer.alloc(found.size, one)).digest('hex');
+          expect([expected, undefined]).toContain(await etag().catch(() => undefined));
+        }
+      }
+      expect(whole).toBeGreaterThan(0);
+      expect(refused).toBeGreaterThan(0);
+    } finally {
+      writer.kill('SIGKILL');
+    }
+  },
+);
 
 test('the file is closed, whatever its use did', async () => {
   const open = () => readdirSync('/proc/self/fd').length;

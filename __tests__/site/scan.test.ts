@@ -4,7 +4,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { sourceFilter } from '../../src/core/globs.ts';
+import { compareKeys } from '../../src/core/key.ts';
 import { scanSource, sourceExists } from '../../src/site/scan.ts';
 
 let folder: string;
@@ -91,6 +93,48 @@ describe('a source holds', () => {
   ])('a file called %j under that very name', (name) => {
     write(name);
     expect(paths()).toEqual([name]);
+  });
+});
+
+describe('files come in the order of their keys', () => {
+  const listed = () => scan(['**'], ['**/*.raw']).files.map(({ path }) => `docs/${path}`);
+
+  test('whatever sorts next to a slash', () => {
+    for (const path of ['a/b', 'a.b', 'a-b', 'a b', 'a!b', 'a0', 'aé', 'A/b', 'a/b.c/d', 'a/b-c', 'é/a', 'é.a'])
+      write(path);
+    expect(listed()).toEqual(listed().toSorted(compareKeys));
+    expect(listed().indexOf('docs/a.b')).toBeLessThan(listed().indexOf('docs/a/b'));
+  });
+
+  test('whatever they are called', () => {
+    const letter = fc.constantFrom(
+      ...'ab-./ !0~Z\u007f\u0080é\u07ff\u0800\ud7ff\ue000\uff61\ufffd',
+      '\u{1f600}',
+      '\u{10ffff}',
+      '\x01',
+    );
+    const name = fc
+      .string({ unit: letter, minLength: 1, maxLength: 6 })
+      .filter((one) => one.split('/').every((part) => part !== '' && part !== '.' && part !== '..'));
+    fc.assert(
+      fc.property(fc.array(name, { maxLength: 25 }), (names) => {
+        const paths = names.filter((one) => !names.some((other) => other.startsWith(`${one}/`)));
+        for (const path of paths) write(path);
+        try {
+          expect(listed()).toEqual([...new Set(paths)].map((path) => `docs/${path}`).toSorted(compareKeys));
+        } finally {
+          for (const path of paths) rmSync(join(folder, path.split('/')[0] ?? ''), { recursive: true, force: true });
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test('though what is not UTF-8 and not taken lies between them', () => {
+    for (const path of ['a', 'é', '\uff61', '\u{1f600}']) write(path);
+    for (const byte of [0x80, 0xc3, 0xe9, 0xff]) write(bytes([byte], '.raw'));
+    expect(listed()).toEqual(['docs/a', 'docs/é', 'docs/\uff61', 'docs/\u{1f600}']);
+    expect(scan(['**'], ['**/*.raw']).excluded).toBe(4);
   });
 });
 

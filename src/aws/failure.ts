@@ -71,7 +71,7 @@ function named(code: string | undefined, status: number, message = ''): string {
   // STS words a skewed clock so.
   if (code === 'SignatureDoesNotMatch' && /^Signature (expired|not yet current)/.test(message))
     return 'RequestTimeTooSkewed';
-  if (code !== undefined && !/^(Unknown|UnknownError|Error|SyntaxError|\d+)$/.test(code)) return code;
+  if (code !== undefined && !/^(Unknown|UnknownError|Error|SyntaxError|\d*)$/.test(code)) return code;
   const codes: Record<number, string> = {
     301: 'PermanentRedirect',
     400: 'BadRequest',

@@ -6,8 +6,10 @@ const MOST = 128;
 /** Answers that take longer than this much of the quickest window's say that more at once only wait for each other. */
 const SLOWER = 1.5;
 const MUCH_SLOWER = 2.5;
-/** What is remembered of the quickest fades by this with each window: a path or a store may change. */
+/** What is remembered of the quickest fades by this with each window of few: a path or a store may change. */
 const FADE = 1.02;
+/** With more, it may be their number that makes them slow, and to get used to that would be to grow for ever. */
+const FEW = 32;
 
 /**
  * How many requests to have under way at once. It grows while answers come as quickly as ever, shrinks a little when they
@@ -41,7 +43,7 @@ export class Concurrency {
   }
 
   #look(mean: number): void {
-    this.#quickest = Math.min(mean, this.#quickest * FADE);
+    this.#quickest = Math.min(mean, this.#quickest * (this.#limit <= FEW ? FADE : 1));
     if (!this.#throttled && mean <= this.#quickest * SLOWER) {
       this.#set(this.#limit + (this.#hasBackedOff ? 2 : this.#limit / 4));
     } else if (!this.#throttled && mean > this.#quickest * MUCH_SLOWER) {

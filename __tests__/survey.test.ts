@@ -1,0 +1,218 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { OpenBucket } from '../src/bucket.ts';
+import { sourceFilter } from '../src/core/globs.ts';
+import { contentFingerprint, type Entry, encodeManifest, keyHash } from '../src/core/manifest.ts';
+import type { RemoteObject } from '../src/core/model.ts';
+import type { Inputs } from '../src/inputs.ts';
+import { ManifestFile } from '../src/manifest-file.ts';
+import { type Source, scanSource } from '../src/site/scan.ts';
+import { survey } from '../src/survey.ts';
+
+const KEY = '.s3-deploy/manifest';
+const BY = { startedAt: 2, run: '2-1' };
+const md5 = (text: string) => createHash('md5').update(text).digest('hex');
+const sha256 = (text: string) => createHash('sha256').update(text).digest();
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'site-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function sourceOf(files: Record<string, string>): Source {
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+  return scanSource(folder, sourceFilter([], []), '');
+}
+
+const object = (key: string, content: string, etag = md5(content)): RemoteObject => ({
+  key,
+  size: content.length,
+  etag,
+  lastModified: 1,
+});
+
+/** A bucket whose pages come when and as the test says, and whose manifest is what it says. */
+function look(
+  source: Source,
+  pages: () => AsyncIterable<readonly RemoteObject[]>,
+  manifest: () => Buffer | undefined = () => undefined,
+) {
+  const asked: string[] = [];
+  const store = {
+    list: () => {
+      asked.push('list');
+      return pages();
+    },
+    get: async (key: string) => {
+      asked.push(key);
+      const body = manifest();
+      return body === undefined ? undefined : { body, etag: md5(body.toString('latin1')) };
+    },
+  };
+  const bucket = { store, mayList: true, mayRead: true, capabilities: {}, concurrency: 4 } as unknown as OpenBucket;
+  const inputs = {
+    destination: { bucket: 'site', prefix: '' },
+    sourceDir: folder,
+    overwrite: true,
+    sizes: { threshold: 5 * 1024 ** 2, part: 5 * 1024 ** 2 },
+  } as unknown as Inputs;
+  const found = survey(inputs, source, bucket, new ManifestFile(bucket.store, ''), BY);
+  found.catch(() => undefined);
+  return { found, asked };
+}
+
+const manifestOf = (entries: Record<string, string>) =>
+  encodeManifest({
+    by: { startedAt: 1, run: '1-1' },
+    entries: new Map(
+      Object.entries(entries).map(([key, etag]): [string, Entry] => [
+        keyHash(key),
+        {
+          etag,
+          content: contentFingerprint([sha256('other')]),
+          headers: undefined,
+          owned: true,
+          staleSince: undefined,
+        },
+      ]),
+    ),
+  });
+const ownObject = (body: Buffer): RemoteObject => ({
+  key: KEY,
+  size: body.length,
+  etag: md5(body.toString('latin1')),
+  lastModified: 2,
+});
+
+/** Pages as they come: each a moment after the one before it. */
+async function* paged(...pages: RemoteObject[][]) {
+  for (const page of pages) {
+    await wait(5);
+    yield page;
+  }
+}
+
+describe('what is compared while a listing goes on', () => {
+  const files = { a: 'same', b: 'mine', c: 'as long', d: 'new', e: 'remembered' };
+  const objects = [
+    object('a', 'same'),
+    object('b', 'they'),
+    object('c', 'no'),
+    object('e', 'remembered', 'k'),
+    object('z', 'x'),
+  ];
+  const manifest = manifestOf({ e: 'k' });
+  const own = ownObject(manifest);
+
+  test.each([
+    ['on the first page', [[own, ...objects]]],
+    ['first of many', [[own], ...objects.map((one) => [one])]],
+    ['last of many', [...objects.map((one) => [one]), [own]]],
+    ['between', [objects.slice(0, 2), [own], objects.slice(2)]],
+    [
+      'twice, as every object in a listing that is made again',
+      [
+        [own, ...objects],
+        [own, ...objects],
+      ],
+    ],
+  ])('is the same with the manifest %s', async (_where, pages) => {
+    const { found, asked } = look(
+      sourceOf(files),
+      () => paged(...pages),
+      () => manifest,
+    );
+    const { digests, objects: there, manifest: known } = await found;
+    expect([...there.keys()].sort()).toEqual(['a', 'b', 'c', 'e', 'z']);
+    expect(known?.entries.size).toBe(1);
+    expect(Object.fromEntries(digests)).toEqual({
+      a: { content: contentFingerprint([sha256('same')]), etag: md5('same') },
+      b: { content: contentFingerprint([sha256('mine')]), etag: md5('mine') },
+      e: { content: contentFingerprint([sha256('remembered')]), etag: undefined },
+    });
+    expect(asked).toEqual(['list', KEY]);
+  });
+
+  test('is read while pages are on their way', async () => {
+    const source = sourceOf(files);
+    const last = Promise.withResolvers<void>();
+    async function* pages() {
+      yield [own, ...objects];
+      await last.promise;
+      yield [object('zz', 'x')];
+    }
+    const { found } = look(source, pages, () => manifest);
+    await wait(100);
+    // What was read before does not need the file any more.
+    for (const name of Object.keys(files)) unlinkSync(join(folder, name));
+    last.resolve();
+    expect((await found).digests.size).toBe(3);
+  });
+
+  test('is looked at again when the manifest was written between the listing and its reading', async () => {
+    const newer = manifestOf({ e: 'k', a: 'x' });
+    let round = 0;
+    const pages = () => paged([ownObject(round++ === 0 ? manifest : newer), ...objects]);
+    const { found, asked } = look(sourceOf(files), pages, () => newer);
+    expect((await found).manifest?.entries.size).toBe(2);
+    expect(asked).toEqual(['list', KEY, 'list', KEY]);
+  });
+
+  test('has room for a bucket of 150,000 objects that no manifest remembers', async () => {
+    const source = sourceOf({ a: 'same' });
+    const [file] = source.files;
+    if (file === undefined) throw new Error('nothing was scanned');
+    // Many paths to one file.
+    const many = Array.from({ length: 150_000 }, (_, i) => ({ ...file, path: `${i}/../a` }));
+    const listed = many.map(({ path }) => object(path, 'same'));
+    async function* pages() {
+      for (let at = 0; at < listed.length; at += 1000) yield listed.slice(at, at + 1000);
+    }
+    const { digests } = await look({ ...source, files: many }, pages).found;
+    expect(digests.size).toBe(150_000);
+  }, 60_000);
+});
+
+describe('a survey ends', () => {
+  const files = { a: 'same' };
+
+  test('with a file that cannot be read, though the listing goes on', async () => {
+    const source = sourceOf(files);
+    unlinkSync(join(folder, 'a'));
+    const manifest = manifestOf({});
+    async function* pages() {
+      yield [ownObject(manifest), object('a', 'same')];
+      await wait(200);
+      throw new Error('nobody hears this');
+    }
+    await expect(look(source, pages, () => manifest).found).rejects.toMatchObject({ code: 'SOURCE_INVALID' });
+    await wait(250);
+  });
+
+  test('with a listing that breaks off, though files are being read', async () => {
+    const manifest = manifestOf({});
+    async function* pages() {
+      yield [ownObject(manifest), object('a', 'same')];
+      await wait(20);
+      throw new Error('broken off');
+    }
+    await expect(look(sourceOf(files), pages, () => manifest).found).rejects.toThrow('broken off');
+  });
+
+  test('with a manifest of a deploy that began later, once all is listed', async () => {
+    const later = encodeManifest({ by: { startedAt: 3, run: '3-1' }, entries: new Map() });
+    const { found } = look(
+      sourceOf(files),
+      () => paged([ownObject(later)], [object('a', 'same')], []),
+      () => later,
+    );
+    await expect(found).rejects.toMatchObject({ code: 'SUPERSEDED' });
+  });
+});
