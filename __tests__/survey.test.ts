@@ -56,12 +56,12 @@ function look(
       return body === undefined ? undefined : { body, etag: md5(body.toString('latin1')) };
     },
   };
-  const bucket = { store, mayList: true, mayRead: true, capabilities: {}, concurrency: 4 } as unknown as OpenBucket;
+  const sizes = { threshold: 5 * 1024 ** 2, part: 5 * 1024 ** 2, mostParts: 10_000 };
+  const bucket = { store, mayList: true, mayRead: true, sizes, concurrency: 4 } as unknown as OpenBucket;
   const inputs = {
     destination: { bucket: 'site', prefix: '' },
     sourceDir: folder,
     overwrite: true,
-    sizes: { threshold: 5 * 1024 ** 2, part: 5 * 1024 ** 2 },
   } as unknown as Inputs;
   const found = survey(inputs, source, bucket, new ManifestFile(bucket.store, ''), BY);
   found.catch(() => undefined);

@@ -213,15 +213,20 @@ describe('a request fails', () => {
   });
 });
 
+/** Waits for something that a busy machine may take a while for; what was waited for is held against after it. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; !isSo() && tries < 200; tries++) await wait(50);
+}
+
 describe('the buffer of a body', () => {
   const SUCCESS = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
   const REFUSAL = 'HTTP/1.1 412 Precondition Failed\r\nContent-Length: 2\r\n\r\nno';
 
   /** Answers at once, and reads after a while. */
-  async function answerFirst(answer: string, heard: Heard[]) {
+  async function answerFirst(answer: string, heard: Heard[], afterMs = 200) {
     return serveRaw(async (socket) => {
       socket.write(answer);
-      await wait(200);
+      await wait(afterMs);
       heard.push(hear(socket));
     });
   }
@@ -238,13 +243,13 @@ describe('the buffer of a body', () => {
 
   test('is not waited for by a refusal that comes before it is read, and nothing more of it is sent', async () => {
     const heard: Heard[] = [];
-    const port = await answerFirst(REFUSAL, heard);
+    const port = await answerFirst(REFUSAL, heard, 2000);
     const body = Buffer.alloc(LARGE, '~');
-    const begun = performance.now();
     expect(await send(port, body).answer).toMatchObject({ status: 412, text: 'no' });
     body.fill('^');
-    expect(performance.now() - begun).toBeLessThan(200);
-    await wait(400);
+    expect(heard).toEqual([]);
+    await until(() => heard[0] !== undefined);
+    await wait(300);
     expect(heard[0]?.bytes).toBeLessThan(LARGE);
     expect(heard[0]?.letters).not.toContain('^');
   });
@@ -256,17 +261,23 @@ describe('the buffer of a body', () => {
     end: string,
   ) {
     const heard: Heard[] = [];
+    const connected = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
     const port = await listening(async (socket) => {
-      await wait(350);
+      connected.resolve();
+      await ended.promise;
       heard.push(hear(socket));
     });
     const body = Buffer.alloc(LARGE, '~');
-    const call = send(port, body, { tls, requestTimeout: end === 'too late' ? 200 : 60_000 });
+    const call = send(port, body, { tls, requestTimeout: end === 'too late' ? 2000 : 60_000 });
+    await connected.promise;
     await wait(200);
     if (end === 'given up') call.giveUp();
     await expect(call.answer).rejects.toThrow();
     body.fill('^');
-    await wait(400);
+    ended.resolve();
+    await until(() => heard[0]?.letters.has('~') ?? false);
+    await wait(300);
     expect(heard[0]?.letters).toContain('~');
     expect(heard[0]?.bytes).toBeLessThan(LARGE);
     expect(heard[0]?.letters).not.toContain('^');

@@ -11,7 +11,8 @@ import { FastPut, type Kind, MOST_BYTES, type Whole } from '../../src/aws/fast-p
 import { objectHeaders, S3ObjectStore } from '../../src/aws/object-store.ts';
 import type { Pace } from '../../src/aws/retry.ts';
 import type { Credentials } from '../../src/aws/session.ts';
-import { UNKNOWN } from '../../src/core/capabilities.ts';
+import { StoreKnowledge } from '../../src/aws/store-knowledge.ts';
+import { profileOf } from '../../src/core/capabilities.ts';
 import { eachOf } from '../../src/core/each-of.ts';
 import type { ObjectHeaders, StorageOptions } from '../../src/core/model.ts';
 import { withBody } from '../../src/site/body.ts';
@@ -342,9 +343,9 @@ const STORE: ConstructorParameters<typeof S3ObjectStore>[2] = {
   bucket: BUCKET,
   credentials: async () => keys,
   isAws: false,
-  sizes: { threshold: 8 * MOST_BYTES, part: 8 * MOST_BYTES },
+  sizes: { threshold: 8 * MOST_BYTES, part: 8 * MOST_BYTES, mostParts: 10_000 },
   storage: {},
-  capabilities: UNKNOWN,
+  knowledge: new StoreKnowledge(profileOf('https://s3.example.org'), () => undefined),
 };
 const bodyOf = (text: string) => {
   const content = Buffer.from(text);

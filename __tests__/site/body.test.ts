@@ -23,7 +23,7 @@ import { digestOf } from '../../src/site/digest.ts';
 import { scanSource } from '../../src/site/scan.ts';
 
 const CONTENT = 'the content of the page';
-const SIZES = { threshold: 5 * SMALL, part: 5 * SMALL };
+const SIZES = { threshold: 5 * SMALL, part: 5 * SMALL, mostParts: 10_000 };
 let folder: string;
 let file: LocalFile;
 const place = (name = 'page.html') => join(folder, name);
