@@ -135,7 +135,7 @@ describe('what is compared while a listing goes on', () => {
     expect(Object.fromEntries(digests)).toEqual({
       a: { content: contentFingerprint([sha256('same')]), etag: md5('same') },
       b: { content: contentFingerprint([sha256('mine')]), etag: md5('mine') },
-      e: { content: contentFingerprint([sha256('remembered')]), etag: undefined },
+      e: { content: contentFingerprint([sha256('remembered')]), entry: known?.entries.get(keyHash('e')) },
     });
     expect(asked).toEqual(['list', KEY]);
   });
