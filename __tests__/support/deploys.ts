@@ -16,6 +16,8 @@ let number = 0;
 
 /** One deploy's surroundings: a bucket, a site on disk, and the inputs that every run of it shares. */
 export class Stage {
+  /** What the environment of every run of this file has besides. */
+  static environment: Record<string, string> = {};
   readonly bucket = `site-${++number}`;
   readonly site: Site;
   readonly cloud: TestCloud;
@@ -26,7 +28,7 @@ export class Stage {
     this.cloud = cloud;
     this.site = site;
     this.#inputs = { bucket: this.bucket, 'source-dir': 'public', ...inputs };
-    this.#env = env;
+    this.#env = { ...Stage.environment, ...env };
   }
 
   /** A stage whose runs assume a role through OIDC. The role's statements are about `BUCKET`. */
