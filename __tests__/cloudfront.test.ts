@@ -92,6 +92,28 @@ describe('behind CloudFront', () => {
     );
   });
 
+  test('hears from the last run what shards have put, and from no shard', async () => {
+    const scene = await Scene.open(cloud);
+    const { stage } = scene;
+    expect((await scene.run()).exitCode).toBe(0);
+    await scene.isFresh(await stage.keys());
+    stage.site.write('robots.txt', 'changed');
+    stage.site.write('data/tides.json', '[1]');
+    const inputs = { 'cloudfront-wait': 'true', delete: 'true' };
+    for (const shard of ['1/2', '2/2']) {
+      const run = await scene.run({ ...inputs, shard });
+      expect([run.exitCode, run.result.invalidations]).toEqual([0, []]);
+      expect(run.fileAt(run.outputs['suggested-policy-file'] ?? '')).not.toMatch(/cloudfront|DeleteObject/);
+    }
+    expect((await scene.run({ ...inputs, shard: '1/2', mode: 'plan' })).result.invalidations).toEqual([]);
+    expect(scene.invalidated.length).toBe(1);
+    const last = await scene.run(inputs);
+    expect([last.exitCode, last.result.counts.unchanged]).toEqual([0, 5]);
+    expect(scene.invalidated.slice(1)).toEqual([['/data/tides.json', '/robots.txt']]);
+    expect(await scene.isFresh(await stage.keys())).toBe(true);
+    expect((await scene.run(inputs)).result.invalidations).toEqual([]);
+  });
+
   test('invalidates what it deletes once it is gone, so that nobody fetches it again', async () => {
     const scene = await Scene.open(cloud);
     const { stage, edge } = scene;

@@ -95,7 +95,6 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
   const endpoint = url('endpoint', env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL);
   const asked = choice('mode', ['deploy', 'plan', 'probe', 'remove'] as const);
   const dryRun = flag('dry-run', false);
-  const shard = shardInput();
   const mode = dryRun && asked === 'deploy' ? 'plan' : asked;
   const role = matching(
     'role-to-assume',
@@ -144,8 +143,8 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     sourceDir:
       mode === 'probe' || mode === 'remove' ? undefined : resolve(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
     filter: sourceFilter(lines('include'), lines('exclude')),
-    shard,
-    delete: deleteMode(shard),
+    shard: shardInput(),
+    delete: deleteMode(),
     deleteExclude: protectingGlobs('delete-exclude', lines('delete-exclude')),
     deleteGrace: seconds('delete-grace'),
     maxDelete: deleteLimit(),
@@ -175,7 +174,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
   });
 }
 
-/** Refuses inputs that contradict each other. */
+/** Refuses inputs that contradict each other, and takes away what does not concern this run. */
 function checked(inputs: Inputs): Inputs {
   const { keys, profile, role, roleChaining, roleExternalId, mode, showPolicies, probe } = inputs;
   const refuse = (name: string, problem: string, hint: string) => {
@@ -214,7 +213,7 @@ function checked(inputs: Inputs): Inputs {
     refuse('show-policies', 'is for mode: probe', 'Set mode: probe, or leave it out.');
   if (probe === 'off' && mode === 'probe')
     refuse('probe', 'is off in mode: probe', 'Leave it out, or choose full or no-residue.');
-  return inputs;
+  return forShard(inputs);
 }
 
 /** Refuses inputs about CloudFront that come to nothing. */
@@ -370,10 +369,14 @@ function sessionPolicy(): string {
   );
 }
 
-/** A shard deletes nothing; as it shares its inputs with the last run, they may say so. */
-function deleteMode(shard: Shard | undefined): DeleteMode {
-  const asked = text('delete') === 'owned' ? 'owned' : flag('delete', false) ? 'all' : 'off';
-  return shard === undefined ? asked : 'off';
+function deleteMode(): DeleteMode {
+  if (text('delete') === 'owned') return 'owned';
+  return flag('delete', false) ? 'all' : 'off';
+}
+
+/** Without what a shard leaves to the last run, though it shares its inputs: deletions, and the invalidation. */
+function forShard(inputs: Inputs): Inputs {
+  return inputs.shard === undefined ? inputs : { ...inputs, delete: 'off', distribution: undefined };
 }
 
 function distribution(): string | undefined {

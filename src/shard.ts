@@ -1,3 +1,4 @@
+import { proveAppendOnly } from './append-only.ts';
 import { uploadAll } from './apply.ts';
 import { applyOptions } from './apply-options.ts';
 import type { Plan } from './core/model.ts';
@@ -17,6 +18,7 @@ export async function uploadShare(
   report: Report,
 ): Promise<void> {
   const options = applyOptions(inputs, bucket, report, signal);
+  await proveAppendOnly(inputs, bucket);
   const outcome = await report.upload(plan, () => uploadAll(plan, bucket.store, options));
   // Who only appends compares nothing. What is up beside a file that failed need not go up again.
   const remembers = inputs.overwrite && outcome.stopped === undefined;

@@ -758,6 +758,16 @@ describe('what shards have noted', () => {
     expect(plan([], scene, { delete: 'owned', deleteGrace: 10 }).stale).toMatchObject([{ since: NOW }]);
   });
 
+  test('is what a CDN is to hear of, but for what the manifest says of the very object', () => {
+    const scene = { objects: there(), notes: [note()], digests };
+    const { adopted } = plan([file('a')], scene);
+    expect(adopted).toEqual(['site/a']);
+    expect(plan([file('a')], { ...scene, manifest: note(OTHER_HEADERS) }).adopted).toEqual(['site/a']);
+    expect(plan([file('a')], { ...scene, manifest: note({}, WRITTEN - 1) }).adopted).toEqual(['site/a']);
+    expect(plan([file('a')], { ...scene, manifest: note() }).adopted).toEqual([]);
+    expect(plan([file('a')], { ...scene, manifest: note(), notes: [] }).adopted).toEqual([]);
+  });
+
   const noted = (planned: Plan, before: Memory, uploads: ReturnType<typeof stored>[] = []) =>
     noteAfter(planned, uploads, before, BY, { ...OPTIONS, delete: 'off' });
   const stored = (path: string, etag = 'opaque') => ({

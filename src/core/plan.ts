@@ -135,9 +135,16 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
     unchanged,
     stale,
     revived: revivedAmong(unchanged, known.manifest),
-    adopted: unchanged.filter(({ key }) => known.headers.has(key)).map(({ key }) => key),
+    adopted: unchanged.filter((one) => known.headers.has(one.key) || isNoted(one, known)).map(({ key }) => key),
     verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
   };
+}
+
+/** Whether shards have put what is unchanged by now, since the manifest was written. */
+function isNoted({ key, headers }: Unchanged, { objects, manifest, notes = [] }: Known): boolean {
+  const object = objects.get(key);
+  if (notes.length === 0 || object === undefined) return false;
+  return manifest === undefined || entryOf(object, keyHash(key), manifest)?.headers !== headers;
 }
 
 /** The unchanged keys that the last deploy held for stale. */
