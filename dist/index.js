@@ -65399,7 +65399,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6412);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6654);
 
 
 const cancelled = new AbortController();
@@ -65426,7 +65426,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 6412:
+/***/ 6654:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -65435,16 +65435,70 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-// EXTERNAL MODULE: external "node:http"
-var external_node_http_ = __nccwpck_require__(7067);
-// EXTERNAL MODULE: external "node:https"
-var external_node_https_ = __nccwpck_require__(4708);
 // EXTERNAL MODULE: ./node_modules/@aws-sdk/client-s3/dist-cjs/index.js
 var dist_cjs = __nccwpck_require__(3711);
 // EXTERNAL MODULE: ./node_modules/@aws-sdk/client-sts/dist-cjs/index.js
 var client_sts_dist_cjs = __nccwpck_require__(1695);
-// EXTERNAL MODULE: ./node_modules/@smithy/node-http-handler/dist-cjs/index.js
-var node_http_handler_dist_cjs = __nccwpck_require__(1279);
+;// CONCATENATED MODULE: ./build/core/concurrency.js
+/** Begins boldly: no store has trouble with so many, and a site of a few thousand files is up before anything is learned. */
+const FIRST = 64;
+const LEAST = 8;
+/** Beyond it a single process is the limit, and each connection costs memory on both sides. */
+const MOST = 128;
+/** Answers that take longer than this much of the quickest window's say that more at once only wait for each other. */
+const SLOWER = 1.5;
+const MUCH_SLOWER = 2.5;
+/** What is remembered of the quickest fades by this with each window of few: a path or a store may change. */
+const FADE = 1.02;
+/** With more, it may be their number that makes them slow, and to get used to that would be to grow for ever. */
+const FEW = 32;
+/**
+ * How many requests to have under way at once. It grows while answers come as quickly as ever, shrinks a little when they
+ * do not, and is halved when the store says that it is too much. Looked at once for as many answers as are under way.
+ */
+class Concurrency {
+    #limit = FIRST;
+    #quickest = Number.POSITIVE_INFINITY;
+    #answers = 0;
+    #sum = 0;
+    #throttled = false;
+    #hasBackedOff = false;
+    get limit() {
+        return this.#limit;
+    }
+    /** Learns how many milliseconds an answer to a small request took. */
+    heard(ms) {
+        this.#answers++;
+        this.#sum += ms;
+        if (this.#answers >= this.#limit)
+            this.#look(this.#sum / this.#answers);
+    }
+    /** The store has said that it is too much. */
+    throttled() {
+        // Once: those under way at the same time say the same.
+        if (!this.#throttled)
+            this.#set(this.#limit / 2);
+        this.#throttled = true;
+        this.#hasBackedOff = true;
+    }
+    #look(mean) {
+        this.#quickest = Math.min(mean, this.#quickest * (this.#limit <= FEW ? FADE : 1));
+        if (!this.#throttled && mean <= this.#quickest * SLOWER) {
+            this.#set(this.#limit + (this.#hasBackedOff ? 2 : this.#limit / 4));
+        }
+        else if (!this.#throttled && mean > this.#quickest * MUCH_SLOWER) {
+            this.#set(this.#limit * 0.9);
+            this.#hasBackedOff = true;
+        }
+        this.#throttled = false;
+        this.#answers = 0;
+        this.#sum = 0;
+    }
+    #set(limit) {
+        this.#limit = Math.min(MOST, Math.max(LEAST, Math.round(limit)));
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/errors.js
 /** Every code a failed step can carry. The set is closed: each has a row in the README's troubleshooting table. */
 const ERROR_CODES = (/* unused pure expression or super */ null && ([
@@ -65564,6 +65618,8 @@ const THROTTLED = new Set([
     'TooManyRequests',
     'RequestLimitExceeded',
     'ServiceUnavailable',
+    // Of a CloudFront distribution: others' are under way.
+    'TooManyInvalidationsInProgress',
     '503 SlowDown',
 ]);
 /** Passing conditions that come with a status of 400 or 409, beside every 5xx. */
@@ -65678,6 +65734,28 @@ const HOST_HINTS = {
     CertificateRefused: 'The certificate is not for this host or not trusted. Check the host in endpoint; for a private authority set NODE_EXTRA_CA_CERTS in env of the step.',
 };
 const CLOCK_HINT = 'Signatures are good for 15 minutes. Set the clock of the self-hosted runner (timedatectl shows it), or ask the store for its own.';
+/** Whether an operation is one of CloudFront's. */
+function isOfCloudFront(operation) {
+    return /^(Create|Get)Invalidation$/.test(operation);
+}
+/** The same for CloudFront, which has words of its own for some of it. */
+function explainInvalidation(failure) {
+    const told = describe(failure);
+    const error = (code, message, hint) => new DeployError(code, message, { hint, cause: failure });
+    if (failure.code === 'NoSuchDistribution') {
+        return error('INPUT_INVALID', `cloudfront-distribution-id: the account of these credentials has no such distribution: ${told}.`, 'Copy the id from the console of CloudFront, and check that the role is of the same account.');
+    }
+    switch (kindOf(failure)) {
+        case 'denied':
+            return error('PERMISSION_DENIED', `The invalidation was denied: ${told}.`);
+        case 'refused':
+            return error(failure.code === 'InvalidArgument' ? 'INPUT_INVALID' : 'STORE_MISBEHAVED', `CloudFront refused the invalidation: ${told}.`, "Set invalidation-paths to what it takes, such as '/*'.");
+        case 'misbehaved':
+            return error('STORE_MISBEHAVED', `The answer is not CloudFront's: ${told}.`, 'No proxy may change the answers of CloudFront.');
+        default:
+            return error('STORE_UNREACHABLE', `No answer to rely on from CloudFront: ${told}.`, 'Retries were made for more than a minute.');
+    }
+}
 /** The error that stops a run: what failed, on what, and what to change. */
 function explain(failure, destination) {
     const { bucket } = destination;
@@ -65686,6 +65764,8 @@ function explain(failure, destination) {
     if (failure.code === 'RequestTimeTooSkewed') {
         return error('CREDENTIALS_INVALID', `The clocks of this runner and of the store differ too much: ${told}.`, CLOCK_HINT);
     }
+    if (isOfCloudFront(failure.operation) && kindOf(failure) !== 'credentials')
+        return explainInvalidation(failure);
     switch (kindOf(failure)) {
         case 'credentials':
             return error('CREDENTIALS_INVALID', `The credentials were refused: ${told}.`, CREDENTIAL_HINTS[failure.code] ?? 'Check the access keys.');
@@ -65706,6 +65786,94 @@ function explain(failure, destination) {
                 return error('STORE_UNREACHABLE', `The store cannot be reached: ${told}.`, HOST_HINTS[failure.code] ?? '');
             }
             return error('STORE_UNREACHABLE', `No answer to rely on from ${bucket}: ${told}.`, 'Retries were made for more than a minute. Check endpoint and the network, or run the job again later.');
+    }
+}
+
+// EXTERNAL MODULE: external "node:http"
+var external_node_http_ = __nccwpck_require__(7067);
+// EXTERNAL MODULE: external "node:https"
+var external_node_https_ = __nccwpck_require__(4708);
+// EXTERNAL MODULE: ./node_modules/@smithy/node-http-handler/dist-cjs/index.js
+var node_http_handler_dist_cjs = __nccwpck_require__(1279);
+;// CONCATENATED MODULE: ./build/aws/connections.js
+
+
+
+const CONNECT_MS = 5_000;
+/** A socket on which nothing moves for so long is dead: the call is made again on another. */
+const SILENCE_MS = 15_000;
+/** A call that is given no time of its own. */
+const ANSWER_MS = 30_000;
+/**
+ * The connections of a run, kept alive. All clients share them: a session of TLS that one of them has negotiated is
+ * resumed by the others, which saves half of what a handshake costs.
+ */
+class Connections {
+    #http = new external_node_http_.Agent({ keepAlive: true });
+    #https = new external_node_https_.Agent({ keepAlive: true });
+    #silenceMs;
+    constructor(silenceMs = SILENCE_MS) {
+        this.#silenceMs = silenceMs;
+    }
+    /** How the SDK's clients send. */
+    handler() {
+        return new node_http_handler_dist_cjs.NodeHttpHandler({
+            connectionTimeout: CONNECT_MS,
+            socketTimeout: this.#silenceMs,
+            requestTimeout: ANSWER_MS,
+            throwOnRequestTimeout: true,
+            httpAgent: this.#http,
+            httpsAgent: this.#https,
+        });
+    }
+    /** Sends one small request, and reads the whole answer. */
+    send(request, { requestTimeout, onEnd }) {
+        const { tls, hostname, port, method, path, headers, body } = request;
+        return new Promise((resolve, reject) => {
+            let answered = false;
+            // A URL has brackets around an address of IPv6; what looks up names knows none.
+            const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+            const agent = tls ? this.#https : this.#http;
+            const options = { host, port, method, path, headers, agent, timeout: this.#silenceMs };
+            const sent = (tls ? external_node_https_.request : external_node_http_.request)(options, (response) => {
+                clearTimeout(timer);
+                let text = '';
+                response.setEncoding('utf8');
+                response.on('data', (chunk) => {
+                    text += chunk;
+                });
+                response.on('end', () => {
+                    const status = response.statusCode ?? 0;
+                    const done = () => {
+                        answered = true;
+                        resolve({ status, headers: response.headers, text });
+                    };
+                    // The body may lie in a buffer that is used again after this: nothing of it must be left to send.
+                    if (sent.writableFinished)
+                        return done();
+                    if (status < 300)
+                        return sent.once('finish', done);
+                    // Refused before it was sent: whoever answers so may never read the rest.
+                    done();
+                    sent.destroy();
+                });
+                response.on('error', fail);
+            });
+            const fail = (error) => {
+                clearTimeout(timer);
+                reject(error);
+            };
+            const giveUp = () => sent.destroy(Object.assign(new Error('no answer in time'), { name: 'TimeoutError' }));
+            const timer = setTimeout(giveUp, requestTimeout);
+            sent.on('timeout', giveUp);
+            onEnd(() => sent.destroy(Object.assign(new Error('aborted'), { name: 'AbortError' })));
+            sent.on('error', fail);
+            sent.on('close', () => {
+                if (!answered)
+                    fail(Object.assign(new Error('closed before the end'), { code: 'ECONNRESET' }));
+            });
+            sent.end(body);
+        });
     }
 }
 
@@ -65745,7 +65913,7 @@ function toServiceError(operation, error) {
     return new ServiceError({
         operation,
         code: plain(String(code ?? 'Unknown'), 100),
-        message: plain(answered ? knownMessage(String(thrown.message ?? '')) : networkMessage(systemCode, thrown.message), 600),
+        message: plain(answered ? knownMessage(String(thrown.message ?? ''), thrown.Header) : networkMessage(systemCode, thrown.message), 600),
         status: answered ? status : undefined,
         requestId: requestId === undefined ? undefined : plain(requestId, 100),
         region: region(headers['x-amz-bucket-region'] ?? thrown.Region),
@@ -65762,7 +65930,7 @@ function named(code, status, message = '') {
     // STS words a skewed clock so.
     if (code === 'SignatureDoesNotMatch' && /^Signature (expired|not yet current)/.test(message))
         return 'RequestTimeTooSkewed';
-    if (code !== undefined && !/^(Unknown|UnknownError|Error|SyntaxError|\d+)$/.test(code))
+    if (code !== undefined && !/^(Unknown|UnknownError|Error|SyntaxError|\d*)$/.test(code))
         return code;
     const codes = {
         301: 'PermanentRedirect',
@@ -65774,9 +65942,11 @@ function named(code, status, message = '') {
     };
     return codes[status] ?? (status < 400 ? 'StoreMisbehaved' : `Http${status}`);
 }
-function knownMessage(message = '') {
-    return /^(UnknownError|Unknown)$/.test(message) ? '' : (message.split('\n')[0] ?? '');
+function knownMessage(message, header) {
+    const known = /^(UnknownError|Unknown)$/.test(message) ? '' : (message.split('\n')[0] ?? '');
+    return typeof header === 'string' && HEADER.test(header) ? `${known} (${header})` : known;
 }
+const HEADER = /^[\w-]{1,60}$/;
 /** What the network said: some of it does not pass by waiting. */
 function networkCode(code) {
     if (code === 'ENOTFOUND')
@@ -65851,15 +66021,16 @@ const LONGEST_ASKED_MS = 15_000;
 async function withRetry(operation, call, pace, options = {}) {
     let deadline;
     let hurriedAt;
-    const seen = new Map();
+    let seen;
     const count = (what) => {
+        seen ??= new Map();
         const nth = (seen.get(what) ?? 0) + 1;
         seen.set(what, nth);
         return nth;
     };
     for (;;) {
         try {
-            return await call(seen.get('unreachable') ?? 0);
+            return await call(seen?.get('unreachable') ?? 0);
         }
         catch (error) {
             options.signal?.throwIfAborted();
@@ -65933,10 +66104,6 @@ function isOurs(error) {
 
 
 
-
-const CONNECT_MS = 5_000;
-/** A socket on which nothing moves for so long is dead: the call is made again on another. */
-const SILENCE_MS = 15_000;
 /** The slowest line that a whole call is waited for, in bytes per millisecond, above a fixed allowance. */
 const SLOWEST_BYTES_PER_MS = 32;
 const CALL_MS = 30_000;
@@ -65944,22 +66111,11 @@ const CALL_MS = 30_000;
 const SMALL_BYTES = 128 * 1024;
 /** What a call that must be finished gets after the job was cancelled, before it is given up. */
 const GRACE_MS = 2_000;
-function handler(sockets) {
-    const agent = { keepAlive: true, maxSockets: sockets };
-    return new node_http_handler_dist_cjs.NodeHttpHandler({
-        connectionTimeout: CONNECT_MS,
-        socketTimeout: SILENCE_MS,
-        requestTimeout: CALL_MS,
-        throwOnRequestTimeout: true,
-        httpAgent: new external_node_http_.Agent(agent),
-        httpsAgent: new external_node_https_.Agent(agent),
-    });
-}
 /**
  * A client for the store. Retries are ours (`retry.ts`), and so is the digest: every body carries its Content-MD5, which
  * all stores check, so the SDK adds checksums only where S3 demands one. It must never get a `logger`: that prints keys.
  */
-function createS3(address, credentials, sockets, clock) {
+function createS3(address, credentials, connections, clock) {
     const s3 = new dist_cjs/* S3Client */.YxF({
         region: address.region,
         credentials,
@@ -65968,23 +66124,26 @@ function createS3(address, credentials, sockets, clock) {
         maxAttempts: 1,
         requestChecksumCalculation: 'WHEN_REQUIRED',
         responseChecksumValidation: 'WHEN_REQUIRED',
-        requestHandler: handler(sockets),
+        requestHandler: connections.handler(),
     });
     s3.middlewareStack.add((next, { commandName }) => async (args) => {
         const result = await next(args);
-        refuseForeign(String(commandName), args.request, result.response);
+        const { method } = args.request;
+        inspectAnswer(String(commandName).replace(/Command$/, ''), method, result.response, clock);
         return result;
-    }, { step: 'deserialize', name: 'refuseForeign' });
-    if (clock !== undefined) {
-        s3.middlewareStack.add((next) => async (args) => {
-            const result = await next(args);
-            clock.read(result.response.headers?.date);
-            return result;
-        }, { step: 'deserialize', name: 'readClock' });
-    }
+    }, { step: 'deserialize', name: 'inspectAnswer' });
     if (address.expectedBucketOwner !== undefined)
         expectOwner(s3, address.expectedBucketOwner);
+    if (address.endpoint !== undefined)
+        announceNoChecksum(s3);
     return s3;
+}
+/** Content-MD5 is known everywhere; the header with which the SDK announces it is one too many for some stores. */
+function announceNoChecksum(s3) {
+    s3.middlewareStack.add((next) => (args) => {
+        delete args.request.headers['x-amz-sdk-checksum-algorithm'];
+        return next(args);
+    }, { step: 'build', name: 'announceNoChecksum', priority: 'low' });
 }
 function expectOwner(s3, account) {
     s3.middlewareStack.add((next) => (args) => {
@@ -65993,7 +66152,7 @@ function expectOwner(s3, account) {
     }, { step: 'build', name: 'expectBucketOwner' });
 }
 /** A client for what anybody may ask: nothing is signed. */
-function createAnonymousS3(address) {
+function createAnonymousS3(address, connections) {
     return new dist_cjs/* S3Client */.YxF({
         region: address.region,
         forcePathStyle: address.forcePathStyle,
@@ -66001,23 +66160,24 @@ function createAnonymousS3(address) {
         credentials: { accessKeyId: '', secretAccessKey: '' },
         signer: { sign: async (request) => request },
         maxAttempts: 1,
-        requestHandler: handler(2),
+        requestHandler: connections.handler(),
     });
 }
 /**
- * A proxy's answer with 200 must not pass for success: to the SDK one without members is one where nothing went wrong.
- * Web pages are none of S3's answers, but objects that are read may be some; a deletion is answered with 204.
+ * Learns from an answer what the store's clock says, and refuses a proxy's page: it must not pass for success, and to the
+ * SDK an answer without members is one where nothing went wrong. Web pages are none of S3's answers, but objects that are
+ * read may be some; a deletion is answered with 204.
  * @throws ServiceError
  */
-function refuseForeign(command, { method }, { statusCode = 0, headers = {}, body }) {
-    if (statusCode >= 300 || method === 'GET' || method === 'HEAD')
-        return;
+function inspectAnswer(operation, method, { statusCode, headers, body }, clock) {
     const isPage = /^text\/html\b/i.test(headers['content-type'] ?? '');
-    if (!isPage && (method !== 'DELETE' || statusCode === 204))
-        return;
-    body?.resume?.();
-    const what = isPage ? 'a web page instead of an answer' : `${statusCode} in place of 204`;
-    throw new ServiceError(misbehaved(command.replace(/Command$/, ''), what));
+    const reads = method === 'GET' || method === 'HEAD';
+    if (statusCode < 300 && !reads && (isPage || (method === 'DELETE' && statusCode !== 204))) {
+        body?.resume?.();
+        const what = isPage ? 'a web page instead of an answer' : `${statusCode} in place of 204`;
+        throw new ServiceError(misbehaved(operation, what));
+    }
+    clock?.read(headers.date);
 }
 /** The clock of the store, as far as its answers tell: what two runners' clocks say cannot be compared. */
 class StoreClock {
@@ -66036,21 +66196,21 @@ class StoreClock {
 /** A Date header has whole seconds, and has been on the way. */
 const NOISE_MS = 5_000;
 /** A client for STS; without credentials only for calls that are not signed. */
-function createSts(region, endpoint, credentials) {
+function createSts(region, endpoint, connections, credentials) {
     return new client_sts_dist_cjs/* STSClient */.iM({
         region,
         ...(endpoint === undefined ? {} : { endpoint }),
         // Calls that are not signed must not go looking for ambient credentials.
         credentials: credentials ?? (() => Promise.reject(new Error('this call is not signed'))),
         maxAttempts: 1,
-        requestHandler: handler(4),
+        requestHandler: connections.handler(),
     });
 }
 /** How many calls were made, by operation, and how often one was made again. */
 class Tally {
     calls = new Map();
     retries = 0;
-    /** Services that have answered: the store, or STS. */
+    /** Services that have answered: the store, STS, or CloudFront. */
     answered = new Set();
     count(operation) {
         this.calls.set(operation, (this.calls.get(operation) ?? 0) + 1);
@@ -66062,38 +66222,100 @@ const RENEWALS = 3;
 /** The service does not know the credentials, or not yet. */
 const UNKNOWN = new Set(['InvalidAccessKeyId', 'InvalidClientTokenId', 'InvalidToken', 'InvalidSecurity']);
 const UNKNOWN_DELAY_MS = 500;
+/** The end of a call that comes from outside: its time is over, or the job is cancelled. */
+class Ending {
+    hasEnded = false;
+    #controller;
+    #hear;
+    end = () => {
+        this.hasEnded = true;
+        this.#controller?.abort();
+        this.#hear?.();
+    };
+    options(requestTimeout) {
+        const controllerOf = () => {
+            this.#controller ??= new AbortController();
+            if (this.hasEnded)
+                this.#controller.abort();
+            return this.#controller;
+        };
+        return {
+            requestTimeout,
+            // Only made for the SDK: it is a fifth of the memory that a call takes.
+            get abortSignal() {
+                return controllerOf().signal;
+            },
+            onEnd: (hear) => {
+                this.#hear = hear;
+                if (this.hasEnded)
+                    hear();
+            },
+        };
+    }
+}
+function newShared(signal) {
+    const underWay = new Set();
+    signal?.addEventListener('abort', () => {
+        for (const cancel of underWay)
+            cancel();
+    });
+    return {
+        tally: new Tally(),
+        clock: new StoreClock(),
+        connections: new Connections(),
+        concurrency: new Concurrency(),
+        patience: new Patience(),
+        underWay,
+    };
+}
+function serviceOf(operation) {
+    if (isOfCloudFront(operation))
+        return 'cloudfront';
+    return /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
+}
 /** Makes calls: counted, retried by kind, ended when the run is, and as a session with credentials that are good. */
 class Caller {
     tally;
     clock;
+    connections;
+    /** How many puts the store is seen to take at once. */
+    concurrency;
+    #shared;
     #pace;
     #signal;
     #session;
-    #patience;
-    constructor(pace, signal, session, tally = new Tally(), clock = new StoreClock(), patience = new Patience()) {
+    constructor(pace, signal, session, shared = newShared(signal)) {
         this.#pace = pace;
         this.#signal = signal;
         this.#session = session;
-        this.tally = tally;
-        this.clock = clock;
-        this.#patience = patience;
+        this.#shared = shared;
+        this.tally = shared.tally;
+        this.clock = shared.clock;
+        this.connections = shared.connections;
+        this.concurrency = shared.concurrency;
     }
     /** A caller for calls with the credentials of a session, which it renews when they have expired. */
     as(session) {
-        return new Caller(this.#pace, this.#signal, session, this.tally, this.clock, this.#patience);
+        return new Caller(this.#pace, this.#signal, session, this.#shared);
+    }
+    /** Waits, unless the run ends meanwhile. */
+    pause(ms) {
+        return this.#pace.sleep(ms, this.#signal);
     }
     /**
      * Makes one call with retries.
      * @throws ServiceError the last failure.
      */
     call(operation, send, how = {}) {
-        const service = /^(Assume|GetCaller|GetIdToken)/.test(operation) ? 'sts' : 's3';
+        const service = serviceOf(operation);
         let begunAt = 0;
         const once = async (unanswered) => {
             begunAt = this.#pace.now();
             this.tally.count(operation);
             const answer = await this.#once(send, how, unanswered);
             this.tally.answered.add(service);
+            if (operation === 'PutObject' && (how.bytes ?? 0) <= SMALL_BYTES)
+                this.concurrency.heard(this.#pace.now() - begunAt);
             return answer;
         };
         return withRetry(operation, once, this.#pace, {
@@ -66103,47 +66325,51 @@ class Caller {
             expect: how.expect,
             budgetMs: how.budgetMs,
             again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt)),
-            onRetry: () => {
+            onRetry: (failure) => {
                 this.tally.retries++;
+                if (service === 's3' && kindOf(failure) === 'throttled')
+                    this.concurrency.throttled();
             },
         });
     }
     /** Sends one request, and gives it up when it takes too long, whether in silence or drop by drop. */
     async #once(send, { bytes = 0, slow, uncancelled }, unanswered) {
+        const { patience, underWay } = this.#shared;
         const whole = CALL_MS + bytes / SLOWEST_BYTES_PER_MS;
         const small = !slow && bytes <= SMALL_BYTES;
-        const requestTimeout = small ? Math.min(whole, this.#patience.waitFor(bytes, unanswered)) : whole;
+        const requestTimeout = small ? Math.min(whole, patience.waitFor(bytes, unanswered)) : whole;
         const begunAt = this.#pace.now();
-        const ended = new AbortController();
-        const timers = new Set();
-        const endAfter = (ms) => timers.add(setTimeout(() => ended.abort(), ms));
-        const cancel = () => (uncancelled ? endAfter(GRACE_MS) : ended.abort());
-        const signal = this.#signal;
-        const deadline = setTimeout(() => ended.abort(), whole);
-        timers.add(deadline);
-        if (signal?.aborted)
+        const ending = new Ending();
+        let deadline = setTimeout(ending.end, whole);
+        let grace;
+        const cancel = () => {
+            if (!uncancelled)
+                ending.end();
+            else
+                grace ??= setTimeout(ending.end, GRACE_MS);
+        };
+        if (this.#signal?.aborted)
             cancel();
-        else
-            signal?.addEventListener('abort', cancel, { once: true });
+        underWay.add(cancel);
         try {
-            const answer = await send({ abortSignal: ended.signal, requestTimeout }, (size) => {
+            const answer = await send(ending.options(requestTimeout), (size) => {
                 clearTimeout(deadline);
-                endAfter(CALL_MS + size / SLOWEST_BYTES_PER_MS);
+                deadline = setTimeout(ending.end, CALL_MS + size / SLOWEST_BYTES_PER_MS);
             });
             if (small)
-                this.#patience.heard(this.#pace.now() - begunAt);
+                patience.heard(this.#pace.now() - begunAt);
             return answer;
         }
         catch (error) {
             // An aborted request looks like one that we did not want; this one did not come to its end.
-            if (ended.signal.aborted)
+            if (ending.hasEnded)
                 throw Object.assign(new Error('no answer in time'), { name: 'TimeoutError', cause: error });
             throw error;
         }
         finally {
-            signal?.removeEventListener('abort', cancel);
-            for (const timer of timers)
-                clearTimeout(timer);
+            underWay.delete(cancel);
+            clearTimeout(deadline);
+            clearTimeout(grace);
         }
     }
     async #mend({ code }, nth, begunAt) {
@@ -66156,6 +66382,143 @@ class Caller {
     }
 }
 
+// EXTERNAL MODULE: ./node_modules/@smithy/core/dist-cjs/submodules/checksum/index.js
+var checksum = __nccwpck_require__(9542);
+// EXTERNAL MODULE: ./node_modules/@smithy/signature-v4/dist-cjs/index.js
+var signature_v4_dist_cjs = __nccwpck_require__(5118);
+;// CONCATENATED MODULE: ./build/aws/cloudfront.js
+
+
+
+
+
+/** Where CloudFront is asked, and for which region its requests are signed, by partition; other partitions have none. */
+const HOMES = {
+    aws: { url: 'https://cloudfront.amazonaws.com', region: 'us-east-1' },
+    'aws-cn': { url: 'https://cloudfront.cn-northwest-1.amazonaws.com.cn', region: 'cn-northwest-1' },
+};
+const VERSION = '2020-05-31';
+const NAMESPACE = `http://cloudfront.amazonaws.com/doc/${VERSION}/`;
+/** Answers of these two calls have a few KiB: each path is sent back. */
+const MOST_BYTES = 16 * 1024 ** 2;
+/** Others' invalidations, which may be all that a distribution takes at once, are done in a minute or two. */
+const cloudfront_BUDGET_MS = 180_000;
+/**
+ * The two calls of CloudFront that a deploy makes. Its SDK client knows 150 more, which is 400 KB to bundle and 60 ms to
+ * load; so these are signed, sent and read here, with the signer and the handler that the client for S3 has as well.
+ */
+class CloudFront {
+    distribution;
+    #url;
+    #signer;
+    #handler;
+    #caller;
+    /**
+     * @param endpoint another CloudFront, of the environment.
+     * @throws DeployError INPUT_INVALID in a partition without CloudFront.
+     */
+    constructor(distribution, { partition, endpoint }, credentials, caller) {
+        const home = HOMES[partition] ?? (endpoint === undefined ? undefined : HOMES.aws);
+        if (home === undefined) {
+            throw new DeployError('INPUT_INVALID', `cloudfront-distribution-id: CloudFront is no part of the partition ${partition}.`, { hint: 'Leave it out; a distribution in another partition is invalidated with credentials of that one.' });
+        }
+        this.distribution = distribution;
+        this.#url = new URL(endpoint ?? home.url);
+        this.#signer = new signature_v4_dist_cjs.SignatureV4({ service: 'cloudfront', region: home.region, credentials, sha256: checksum.Sha256 });
+        this.#handler = caller.connections.handler();
+        this.#caller = caller;
+    }
+    /**
+     * Invalidates paths, which are percent-encoded. The same batch again is the same invalidation.
+     * @throws ServiceError
+     */
+    invalidate(batch, expect) {
+        return this.#create(bodyOf(batch, batch.paths.length), expect);
+    }
+    /** Asks for an invalidation that CloudFront must refuse: its batch says that it has more paths than it has. */
+    invalidateNothing(batch, expect) {
+        return this.#create(bodyOf(batch, batch.paths.length + 1), expect);
+    }
+    /** How an invalidation is getting on. @throws ServiceError */
+    async look(id, expect) {
+        const operation = 'GetInvalidation';
+        return this.#caller.call(operation, (options) => this.#send(operation, 'GET', `/${id}`, undefined, options), {
+            ...(expect && { expect }),
+        });
+    }
+    #create(body, expect = []) {
+        const operation = 'CreateInvalidation';
+        const how = { bytes: body.length, slow: true, budgetMs: cloudfront_BUDGET_MS, expect };
+        return this.#caller.call(operation, (options) => this.#send(operation, 'POST', '', body, options), how);
+    }
+    async #send(operation, method, path, body, { abortSignal, requestTimeout }) {
+        const { protocol, hostname, port, host, pathname } = this.#url;
+        const request = {
+            method,
+            protocol,
+            hostname,
+            ...(port !== '' && { port: Number(port) }),
+            path: `${pathname.replace(/\/$/, '')}/${VERSION}/distribution/${this.distribution}/invalidation${path}`,
+            query: {},
+            headers: {
+                host,
+                ...(body !== undefined && {
+                    'content-type': 'application/xml',
+                    'content-length': String(Buffer.byteLength(body)),
+                }),
+            },
+            body,
+        };
+        const signingDate = new Date(this.#caller.clock.atStore(Date.now()));
+        const signed = await this.#signer.sign(request, { signingDate });
+        const { response } = await this.#handler.handle(signed, { abortSignal, requestTimeout });
+        const { statusCode, headers } = response;
+        const text = await read(response.body);
+        const requestId = headers['x-amzn-requestid'];
+        if (statusCode >= 300)
+            throw refusalOf(text, statusCode, headers);
+        const [id, status] = [elementOf(text, 'Id'), elementOf(text, 'Status')];
+        if (id === undefined || !/^\w{1,100}$/.test(id) || status === undefined)
+            throw new ServiceError(misbehaved(operation, 'an answer without an invalidation'));
+        return { id, isComplete: status === 'Completed', $metadata: { httpStatusCode: statusCode, requestId } };
+    }
+}
+function bodyOf({ reference, paths }, quantity) {
+    const items = paths.map((path) => `<Path>${escapeXml(path)}</Path>`).join('');
+    return (`<?xml version="1.0" encoding="UTF-8"?>\n<InvalidationBatch xmlns="${NAMESPACE}"><Paths>` +
+        `<Quantity>${quantity}</Quantity><Items>${items}</Items></Paths>` +
+        `<CallerReference>${escapeXml(reference)}</CallerReference></InvalidationBatch>`);
+}
+async function read(body) {
+    const chunks = [];
+    let size = 0;
+    for await (const chunk of body) {
+        size += chunk.length;
+        if (size > MOST_BYTES)
+            break;
+        chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).toString();
+}
+/** A refusal in the form of the SDK's errors, which `toServiceError` reads. */
+function refusalOf(text, statusCode, headers) {
+    const message = elementOf(text, 'Message') ?? '';
+    return Object.assign(new Error(message), {
+        name: elementOf(text, 'Code') ?? 'Unknown',
+        $metadata: { httpStatusCode: statusCode, requestId: headers['x-amzn-requestid'] },
+        $response: { statusCode, headers },
+    });
+}
+const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+/** The text of the first element of a name: those that are asked for hold nothing but text. */
+function elementOf(text, name) {
+    const content = new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
+    return content?.replace(/&(amp|lt|gt|quot|apos);/g, (_, entity) => ENTITIES[entity] ?? '');
+}
+function escapeXml(text) {
+    return text.replace(/[&<>]/g, (character) => `&${{ '&': 'amp', '<': 'lt', '>': 'gt' }[character]};`);
+}
+
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./build/core/each-of.js
@@ -66166,17 +66529,35 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 async function eachOf(items, atOnce, work) {
     const rest = items[Symbol.iterator]();
     let failed;
-    const worker = async () => {
-        for (let next = rest.next(); !next.done && failed === undefined; next = rest.next()) {
-            try {
-                await work(next.value);
-            }
-            catch (error) {
-                failed ??= { error };
+    let [underWay, over] = [0, false];
+    const { promise: ended, resolve: end } = Promise.withResolvers();
+    const one = async (item) => {
+        try {
+            await work(item);
+        }
+        catch (error) {
+            failed ??= { error };
+        }
+        underWay--;
+        begin();
+    };
+    const begin = () => {
+        const most = typeof atOnce === 'number' ? atOnce : atOnce.limit;
+        // With nothing under way one is begun whatever the limit: nobody else would begin what is left.
+        while (!over && failed === undefined && (underWay < most || underWay === 0)) {
+            const next = rest.next();
+            if (next.done)
+                over = true;
+            else {
+                underWay++;
+                one(next.value);
             }
         }
+        if (underWay === 0)
+            end();
     };
-    await Promise.all(Array.from({ length: atOnce }, worker));
+    begin();
+    await ended;
     if (failed !== undefined)
         throw failed.error;
 }
@@ -66187,19 +66568,26 @@ const MIB = 1024 ** 2;
 /** S3's limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 const SMALLEST_PART = 5 * MIB;
 const LARGEST_PART = 5 * 1024 * MIB;
-const MOST_PARTS = 10_000;
+/** The largest object that one request puts, or copies. */
+const LARGEST_WHOLE = 5 * 1024 * MIB;
 /** The part size of other tools' defaults too, so that what they uploaded in parts is recognised. */
-const DEFAULT_SIZES = { threshold: 8 * MIB, part: 8 * MIB };
-/** The size of this file's parts: as set, or the next MiB with which 10,000 suffice. */
-function partSizeFor(size, sizes) {
-    const needed = Math.ceil(size / MOST_PARTS / MIB) * MIB;
-    return Math.max(sizes.part, needed);
+const DEFAULT_PART = 8 * MIB;
+/** The size of this file's parts: as set, or the next MiB with which as many suffice as the store allows. */
+function partSizeFor(size, { part, mostParts }) {
+    const needed = Math.ceil(size / mostParts / MIB) * MIB;
+    return Math.max(part, needed);
 }
-/** Parts of one file that are under way at once. */
+/** Most parts of one file that are under way at once. */
 const PARTS_AT_ONCE = 4;
+/** Bytes of parts of one file that are under way at once, unless one part alone is larger. */
+const PARTS_MEMORY = 64 * MIB;
+/** Parts of this file that are under way at once. */
+function partsAtOnce(size, sizes) {
+    return Math.max(1, Math.min(PARTS_AT_ONCE, Math.floor(PARTS_MEMORY / partSizeFor(size, sizes))));
+}
 /** Bytes that an upload of a file holds in memory. */
 function memoryFor(size, sizes) {
-    return size <= sizes.threshold ? size : Math.min(size, PARTS_AT_ONCE * partSizeFor(size, sizes));
+    return size <= sizes.threshold ? size : Math.min(size, partsAtOnce(size, sizes) * partSizeFor(size, sizes));
 }
 /** The ETag that S3 gives an object of these parts: the MD5 of their MD5s, and their number. */
 function multipartEtag(md5s) {
@@ -66209,489 +66597,277 @@ function multipartEtag(md5s) {
     return `${hash.digest('hex')}-${md5s.length}`;
 }
 
-;// CONCATENATED MODULE: ./build/aws/object-store.js
+;// CONCATENATED MODULE: ./build/core/storable.js
 
 
-
-
-
-
-/** The largest object that one request copies. */
-const LARGEST_COPY = 5 * 1024 ** 3;
-const BATCH = 1000;
-/** A batch is sent again for the keys that the store was too busy to delete. */
-const DELETE_ROUNDS = 4;
-/** An upload that the store has forgotten is begun again so often. */
-const UPLOAD_STARTS = 3;
-/** Characters that XML 1.0 cannot carry, or that its parsers change: such a key goes alone, in the URL. */
+/** Characters that XML 1.0 cannot carry, or that its parsers change. */
 const NOT_FOR_XML = /[\u0000-\u001f\ufffe\uffff]/;
-/** The bucket of a deploy, through the SDK. Every failure that it throws is a ServiceError. */
-class S3ObjectStore {
-    #s3;
-    #caller;
-    #options;
-    /** An ETag of this store was seen to be an MD5, so that another one is a defect. */
-    #etagsAreMd5 = false;
-    constructor(s3, caller, options) {
-        this.#s3 = s3;
-        this.#caller = caller;
-        this.#options = options;
-    }
-    async *list(prefix) {
-        const operation = 'ListObjectsV2';
-        let token;
-        do {
-            const page = await this.#caller.call(operation, async (options) => {
-                const command = new dist_cjs/* ListObjectsV2Command */.u6x({
-                    Bucket: this.#options.bucket,
-                    Prefix: prefix,
-                    ...(this.#options.capabilities.urlEncodedListing === false ? {} : { EncodingType: 'url' }),
-                    ...(token === undefined ? {} : { ContinuationToken: token }),
-                });
-                const answer = await this.#s3.send(command, options);
-                if (answer.Name === undefined)
-                    throw new ServiceError(misbehaved(operation, 'a listing without a bucket name'));
-                if (answer.IsTruncated && !answer.NextContinuationToken) {
-                    throw new ServiceError(misbehaved(operation, 'a listing that goes on, without a token to go on with'));
-                }
-                // An object that a listing loses would be uploaded again, or be kept for ever.
-                const whole = (answer.Contents ?? []).every(({ Key, ETag, Size }) => Key && ETag !== undefined && Size !== undefined);
-                if (!whole || (answer.KeyCount ?? 0) > (answer.Contents ?? []).length) {
-                    throw new ServiceError(misbehaved(operation, 'a listing that is cut short'));
-                }
-                return answer;
-            });
-            for (const { Key, Size, ETag, LastModified } of page.Contents ?? []) {
-                const key = page.EncodingType === 'url' ? decodeKey(Key) : Key;
-                if (key === undefined || !key.startsWith(prefix)) {
-                    throw new ServiceError(misbehaved(operation, `a key that is not below ${prefix}`));
-                }
-                yield { key, size: Size ?? 0, etag: unquote(ETag), lastModified: LastModified?.getTime() ?? 0 };
-            }
-            token = page.IsTruncated ? page.NextContinuationToken : undefined;
-        } while (token !== undefined);
-    }
-    async get(key) {
-        const command = new dist_cjs/* GetObjectCommand */.jLs({ Bucket: this.#options.bucket, Key: key });
-        try {
-            return await this.#caller.call('GetObject', async (options, expectBytes) => {
-                const answer = await this.#s3.send(command, options);
-                expectBytes(answer.ContentLength ?? 0);
-                if (answer.ETag === undefined || answer.Body === undefined) {
-                    throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
-                }
-                const body = await answer.Body.transformToByteArray();
-                if (answer.ContentLength !== undefined && body.length !== answer.ContentLength) {
-                    throw new ServiceError(misbehaved('GetObject', 'content that is cut short'));
-                }
-                return { body, etag: unquote(answer.ETag) };
-            });
-        }
-        catch (error) {
-            if (error instanceof ServiceError && error.failure.status === 404)
-                return undefined;
-            throw error;
-        }
-    }
-    async etag(key) {
-        return unquote((await this.#head(key))?.ETag) || undefined;
-    }
-    async head(key) {
-        const answer = await this.#head(key);
-        return answer === undefined ? undefined : headersOf(answer);
-    }
-    async #head(key) {
-        const command = new dist_cjs/* HeadObjectCommand */.l81({ Bucket: this.#options.bucket, Key: key });
-        try {
-            return await this.#caller.call('HeadObject', (options) => this.#s3.send(command, options));
-        }
-        catch (error) {
-            if (error instanceof ServiceError && ['denied', 'refused'].includes(kindOf(error.failure)))
-                return undefined;
-            throw error;
-        }
-    }
-    async put(key, body, headers, condition) {
-        const target = { Bucket: this.#options.bucket, Key: key };
-        try {
-            if (body.size <= this.#options.sizes.threshold)
-                return await this.#putWhole(target, body, headers, condition);
-            for (let start = 1;; start++) {
-                try {
-                    return await this.#putInParts(target, body, headers, condition);
-                }
-                catch (error) {
-                    // After an answer that was lost on the way, the store may have completed or dropped the upload.
-                    const forgotten = error instanceof ServiceError && error.failure.code === 'NoSuchUpload';
-                    if (!forgotten || start === UPLOAD_STARTS)
-                        throw error;
-                }
-            }
-        }
-        catch (error) {
-            if (condition === undefined || !(error instanceof ServiceError) || !isUnmet(error.failure, condition))
-                throw error;
-            return (condition === 'absent' ? undefined : await this.#isThere(key, body)) ?? 'precondition failed';
-        }
-    }
-    /** The object, when it is this body: the answer to a put may be lost, and the next try is told that something is there. */
-    async #isThere(key, body) {
-        const command = new dist_cjs/* HeadObjectCommand */.l81({ Bucket: this.#options.bucket, Key: key });
-        const found = await this.#caller
-            .call('HeadObject', (options) => this.#s3.send(command, options))
-            .catch(() => undefined);
-        const etag = unquote(found?.ETag);
-        if (found?.ContentLength !== body.size || !/^[0-9a-f]{32}$/.test(etag) || body.size > this.#options.sizes.threshold)
-            return undefined;
-        const md5 = (0,external_node_crypto_.createHash)('md5')
-            .update(await body.read(0, body.size))
-            .digest('hex');
-        return md5 === etag ? { etag } : undefined;
-    }
-    async copyHeaders({ key, etag, size }, headers) {
-        if (size > LARGEST_COPY)
-            return undefined;
-        const { bucket, storage } = this.#options;
-        const command = new dist_cjs/* CopyObjectCommand */.s9Z({
-            Bucket: bucket,
-            Key: key,
-            CopySource: `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`,
-            CopySourceIfMatch: `"${etag}"`,
-            MetadataDirective: 'REPLACE',
-            ...(storage.tags !== undefined && { TaggingDirective: 'REPLACE' }),
-            ...objectHeaders(headers, storage),
-        });
-        try {
-            const answer = await this.#caller.call('CopyObject', (options) => this.#s3.send(command, options), {
-                slow: true,
-            });
-            return unquote(answer.CopyObjectResult?.ETag) || undefined;
-        }
-        catch (error) {
-            // The right to copy is more than the right to put (tags, KMS), and not every store copies onto itself.
-            if (error instanceof ServiceError && ['denied', 'refused', 'misbehaved'].includes(kindOf(error.failure)))
-                return undefined;
-            throw error;
-        }
-    }
-    async deleteMany(keys) {
-        const batches = this.#options.capabilities.batchDelete !== false;
-        const alone = keys.filter((key) => !batches || NOT_FOR_XML.test(key));
-        const together = keys.filter((key) => batches && !NOT_FOR_XML.test(key));
-        const failures = await this.#deleteOneByOne(alone);
-        for (let i = 0; i < together.length; i += BATCH) {
-            failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH))));
-        }
-        return failures;
-    }
-    async #putWhole(target, body, headers, condition) {
-        const operation = 'PutObject';
-        const content = await body.read(0, body.size);
-        const md5 = (0,external_node_crypto_.createHash)('md5').update(content).digest();
-        await body.verify();
-        return this.#caller.call(operation, async (options) => {
-            const command = new dist_cjs/* PutObjectCommand */.wKZ({
-                ...target,
-                ...conditionHeaders(condition),
-                Body: content,
-                ContentLength: content.length,
-                ContentMD5: md5.toString('base64'),
-                ...objectHeaders(headers, this.#options.storage),
-            });
-            const answer = await this.#s3.send(command, options);
-            this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
-            return { etag: unquote(answer.ETag) };
-        }, { bytes: content.length });
-    }
-    async #putInParts(target, body, headers, condition) {
-        const { UploadId } = await this.#caller.call('CreateMultipartUpload', async (options) => {
-            const answer = await this.#s3.send(new dist_cjs/* CreateMultipartUploadCommand */.nG4({ ...target, ...objectHeaders(headers, this.#options.storage) }), options);
-            if (!answer.UploadId)
-                throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
-            return answer;
-        }, { uncancelled: true });
-        try {
-            const parts = await this.#uploadParts({ ...target, UploadId }, body);
-            await body.verify();
-            return { etag: await this.#complete({ ...target, UploadId }, parts, condition) };
-        }
-        catch (error) {
-            // An open upload is kept, and billed, for ever. Gone already is as good as aborted.
-            await this.#caller
-                .call('AbortMultipartUpload', (options) => this.#s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId }), options), { uncancelled: true })
-                .catch(() => undefined);
-            throw error;
-        }
-    }
-    async #uploadParts(target, body) {
-        const operation = 'UploadPart';
-        const size = partSizeFor(body.size, this.#options.sizes);
-        const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
-        const parts = new Array(numbers.length);
-        await eachOf(numbers, PARTS_AT_ONCE, async (number) => {
-            const offset = (number - 1) * size;
-            const content = await body.read(offset, Math.min(size, body.size - offset));
-            const md5 = (0,external_node_crypto_.createHash)('md5').update(content).digest();
-            const etag = await this.#caller.call(operation, async (options) => {
-                const command = new dist_cjs/* UploadPartCommand */.iVK({
-                    ...target,
-                    PartNumber: number,
-                    Body: content,
-                    ContentLength: content.length,
-                    ContentMD5: md5.toString('base64'),
-                });
-                const answer = await this.#s3.send(command, options);
-                this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
-                return answer.ETag ?? '';
-            }, { bytes: content.length });
-            parts[number - 1] = { number, etag, md5 };
-        });
-        return parts;
-    }
-    async #complete(target, parts, condition) {
-        const operation = 'CompleteMultipartUpload';
-        const expected = multipartEtag(parts.map(({ md5 }) => md5));
-        return this.#caller.call(operation, async (options) => {
-            const command = new dist_cjs/* CompleteMultipartUploadCommand */.Gym({
-                ...target,
-                ...conditionHeaders(condition),
-                MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
-            });
-            const answer = await this.#s3.send(command, options);
-            // Ceph answers an empty ETag here; its parts were confirmed one by one.
-            if (!answer.ETag && (this.#options.isAws || answer.ETag === undefined)) {
-                throw new ServiceError(misbehaved(operation, 'no ETag'));
-            }
-            if (!answer.ETag)
-                return expected;
-            this.#checkEtag(operation, answer.ETag, expected, answer.ServerSideEncryption);
-            return unquote(answer.ETag);
-        }, { slow: true });
-    }
-    /** Holds an answer against what was sent. Encrypted with KMS, and in some stores, an ETag says nothing of the content. */
-    #checkEtag(operation, answered, expected, encryption) {
-        const etag = unquote(answered);
-        if (etag === '')
-            throw new ServiceError(misbehaved(operation, 'no ETag: nothing says that the bytes were stored'));
-        if (etag === expected)
-            this.#etagsAreMd5 = true;
-        else if ((this.#options.isAws || this.#etagsAreMd5) &&
-            !encryption?.startsWith('aws:kms') &&
-            /^[0-9a-f]{32}$/.test(etag)) {
-            throw new ServiceError(misbehaved(operation, `the ETag is ${etag}, the content's ${expected}`));
-        }
-    }
-    async #deleteBatch(keys) {
-        const operation = 'DeleteObjects';
-        const failed = new Map();
-        let left = keys;
-        for (let round = 1; round <= DELETE_ROUNDS && left.length > 0; round++) {
-            failed.clear();
-            try {
-                for (const { Key, Code, Message } of await this.#sendBatch(left)) {
-                    const error = { name: Code ?? 'Unknown', message: Message ?? '', $metadata: { httpStatusCode: 200 } };
-                    failed.set(Key ?? '', toServiceError(operation, error).failure);
-                }
-            }
-            catch (error) {
-                // Stores without batches say 400, 403 or 501; Ceph wants the permission on the bucket for them.
-                if (error instanceof ServiceError && ['refused', 'denied'].includes(kindOf(error.failure)))
-                    return this.#deleteOneByOne(left);
-                throw error;
-            }
-            left = [...failed]
-                .filter(([, failure]) => ['throttled', 'transient'].includes(kindOf(failure)))
-                .map(([key]) => key);
-            if (left.length < failed.size)
-                break;
-        }
-        return [...failed].map(([key, failure]) => toFailure(key, failure));
-    }
-    async #sendBatch(keys) {
-        const operation = 'DeleteObjects';
-        return this.#caller.call(operation, async (options) => {
-            const command = new dist_cjs/* DeleteObjectsCommand */.xvx({
-                Bucket: this.#options.bucket,
-                // Not quiet: an answer that was cut short, or is not S3's, must not look like one without errors.
-                Delete: { Quiet: false, Objects: keys.map((Key) => ({ Key })) },
-                // Content-MD5 instead of CRC32: older stores know nothing else.
-                ChecksumAlgorithm: 'MD5',
-            });
-            const { Deleted = [], Errors = [] } = await this.#s3.send(command, options);
-            if (Deleted.length + Errors.length < keys.length) {
-                throw new ServiceError(misbehaved(operation, 'an answer that does not name every key'));
-            }
-            return Errors;
-        }, { slow: true });
-    }
-    async #deleteOneByOne(keys) {
-        const failures = [];
-        await eachOf(keys, 16, async (Key) => {
-            try {
-                const command = new dist_cjs/* DeleteObjectCommand */.k4j({ Bucket: this.#options.bucket, Key });
-                await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options));
-            }
-            catch (error) {
-                if (!(error instanceof ServiceError))
-                    throw error;
-                failures.push(toFailure(Key, error.failure));
-            }
-        });
-        return failures;
-    }
+/** Whether a key can stand in XML as it is. */
+function fitsXml(key) {
+    return !NOT_FOR_XML.test(key);
 }
-/** The parameters of the SDK for an object's headers and storage; what is absent is not sent. */
-function objectHeaders(headers, storage) {
-    const { acl, storageClass, encryption, kmsKeyId, tags } = storage;
-    return {
-        ContentType: headers.contentType,
-        ...(headers.cacheControl !== undefined && { CacheControl: headers.cacheControl }),
-        ...(headers.contentDisposition !== undefined && { ContentDisposition: headers.contentDisposition }),
-        ...(headers.contentEncoding !== undefined && { ContentEncoding: headers.contentEncoding }),
-        ...(headers.contentLanguage !== undefined && { ContentLanguage: headers.contentLanguage }),
-        ...(headers.expires !== undefined && { Expires: new Date(headers.expires) }),
-        ...(headers.metadata !== undefined && { Metadata: { ...headers.metadata } }),
-        ...(acl !== undefined && { ACL: acl }),
-        ...(storageClass !== undefined && { StorageClass: storageClass }),
-        ...(encryption !== undefined && { ServerSideEncryption: encryption }),
-        ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
-        ...(tags !== undefined && { Tagging: tags.map((pair) => pair.map(encodeURIComponent).join('=')).join('&') }),
-    };
-}
-/** The headers of an object as a HEAD answers them. */
-function headersOf(answer) {
-    const { ContentType, CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, ExpiresString, Metadata } = answer;
-    return {
-        contentType: ContentType ?? '',
-        ...(CacheControl && { cacheControl: CacheControl }),
-        ...(ContentDisposition && { contentDisposition: ContentDisposition }),
-        ...(ContentEncoding && { contentEncoding: ContentEncoding }),
-        ...(ContentLanguage && { contentLanguage: ContentLanguage }),
-        ...(ExpiresString && { expires: ExpiresString }),
-        ...(Metadata && Object.keys(Metadata).length > 0 && { metadata: Metadata }),
-    };
-}
-function conditionHeaders(condition) {
-    if (condition === undefined)
-        return {};
-    return typeof condition === 'object' ? { IfMatch: `"${condition.etag}"` } : { IfNoneMatch: '*' };
-}
-/** 412 says that the condition is not met; so does 404, when what should be overwritten is gone. */
-function isUnmet({ status, code }, condition) {
-    return status === 412 || code === 'PreconditionFailed' || (typeof condition === 'object' && code === 'NoSuchKey');
-}
-function toFailure(key, failure) {
-    return { key, operation: failure.operation, code: failure.code, message: describe(failure) };
-}
-function unquote(etag) {
-    return (etag ?? '').replace(/^"|"$/g, '');
-}
-/** Listings are asked for url-encoded, since XML cannot carry every key; `+` is a space there. */
-function decodeKey(key) {
-    try {
-        return key === undefined ? undefined : decodeURIComponent(key.replaceAll('+', ' '));
-    }
-    catch {
+/** Why a store cannot hold an object, or could not list it again; undefined where it can, or where nobody knows. */
+function storeProblem({ key, size }, { multipart, urlEncodedListing }, { mostParts }) {
+    if (urlEncodedListing === false && !fitsXml(key))
+        return 'this store has no url-encoded listings, and would not tell its control characters';
+    const largest = multipart === false ? LARGEST_WHOLE : mostParts * LARGEST_PART;
+    if (size <= largest)
         return undefined;
+    const why = multipart === false ? ', since it has no multipart uploads' : '';
+    return `it has ${count(size, 'byte')}, and this store takes ${bytes(largest)} at most${why}`;
+}
+
+;// CONCATENATED MODULE: ./build/aws/signature.js
+
+/** Signs with Signature Version 4; keeps the key of the day, which is a third of the work. */
+class SignatureV4 {
+    #made = '';
+    /** As an object: an HMAC with the bare bytes takes 22 µs, with this 3. */
+    #key;
+    /** The value of the Authorization header. https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html */
+    authorization({ method, path, query, headers }, signer) {
+        const names = Object.keys(headers).sort();
+        let canonical = `${method}\n${path}\n${query}\n`;
+        for (const name of names)
+            canonical += `${name}:${(headers[name] ?? '').trim().replace(/\s+/g, ' ')}\n`;
+        const signed = names.join(';');
+        canonical += `\n${signed}\n${headers['x-amz-content-sha256']}`;
+        const time = headers['x-amz-date'] ?? '';
+        const scope = `${time.slice(0, 8)}/${signer.region}/${signer.service}/aws4_request`;
+        const text = `AWS4-HMAC-SHA256\n${time}\n${scope}\n${(0,external_node_crypto_.hash)('sha256', canonical)}`;
+        const signature = (0,external_node_crypto_.createHmac)('sha256', this.#keyFor(scope, signer)).update(text).digest('hex');
+        return `AWS4-HMAC-SHA256 Credential=${signer.accessKeyId}/${scope}, SignedHeaders=${signed}, Signature=${signature}`;
+    }
+    #keyFor(scope, { secretAccessKey }) {
+        const made = `${scope}/${secretAccessKey}`;
+        if (this.#key === undefined || this.#made !== made) {
+            const hmac = (key, part) => (0,external_node_crypto_.createHmac)('sha256', key).update(part).digest();
+            this.#key = (0,external_node_crypto_.createSecretKey)(scope.split('/').reduce(hmac, Buffer.from(`AWS4${secretAccessKey}`)));
+            this.#made = made;
+        }
+        return this.#key;
     }
 }
+/** A time as `x-amz-date` has it: `20261121T232413Z`. */
+function amzDate(time) {
+    return `${new Date(time).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`;
+}
+const NEEDS_ENCODING = /[^A-Za-z0-9_.~/-]/;
+/** A key in the path of a request: every byte but the unreserved ones and the slash as `%XX`. */
+function encodeKey(key) {
+    if (!NEEDS_ENCODING.test(key))
+        return key;
+    return encodeURIComponent(key)
+        .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+        .replaceAll('%2F', '/');
+}
 
-;// CONCATENATED MODULE: ./build/core/capabilities.js
-/** https://docs.aws.amazon.com/AmazonS3/latest/API/Welcome.html; conditional writes since 2024. */
-const AWS = {
-    conditionalWrites: true,
-    batchDelete: true,
-    contentMd5: true,
-    crcChecksums: true,
-    multipart: true,
-    urlEncodedListing: true,
-    websiteRedirects: true,
-};
-const capabilities_UNKNOWN = {
-    conditionalWrites: undefined,
-    batchDelete: undefined,
-    contentMd5: undefined,
-    crcChecksums: undefined,
-    multipart: undefined,
-    urlEncodedListing: undefined,
-    websiteRedirects: undefined,
-};
+;// CONCATENATED MODULE: ./build/aws/xml.js
+const NAMED = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
+/** Text of XML as it is meant, or undefined when it holds a reference that XML does not define, or half a character. */
+function unescapeXml(text) {
+    if (!text.includes('&'))
+        return text;
+    let known = true;
+    const plain = text.replace(/&(?:(lt|gt|quot|apos|amp)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}))?;?/g, (all, named, decimal, hex) => {
+        const point = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal);
+        if (all.endsWith(';') && named !== undefined)
+            return NAMED[named] ?? '';
+        if (all.endsWith(';') && point <= 0x10ffff)
+            return String.fromCodePoint(point);
+        known = false;
+        return all;
+    });
+    return known && plain.isWellFormed() ? plain : undefined;
+}
+/** The text of the first element of this name, in an answer of the service's that is no more than a few elements. */
+function xml_elementOf(xml, name) {
+    const text = new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1];
+    return text === undefined ? undefined : (unescapeXml(text) ?? text);
+}
+
+;// CONCATENATED MODULE: ./build/aws/fast-put.js
+
+
+
+
+/** Above this the SDK's own way costs little beside the content, and it waits for the store's `100 Continue`. */
+const fast_put_MOST_BYTES = 1024 ** 2;
+/** Kinds that are learned: a site has about twenty. One that cannot be learned counts each time it is tried. */
+const LESSONS = 100;
+/** Has every kind of character that is encoded in a way of its own. */
+const SAMPLE_KEY = "a!'()*~ +%2F&=?#:@$,;\u00e9\u{1f600}//.b";
+const SAMPLE = Buffer.from('sample');
+const SAMPLE_MD5 = (0,external_node_crypto_.hash)('md5', SAMPLE, 'base64');
+const SAMPLE_SHA256 = (0,external_node_crypto_.hash)('sha256', SAMPLE);
+/** Of the SDK's own bookkeeping: different each time, and nothing that a store needs. */
+const NOT_SENT = new Set(['amz-sdk-invocation-id', 'amz-sdk-request']);
+/** Of one request alone; set anew for each. */
+const OF_ONE = new Set([
+    'authorization',
+    'content-length',
+    'content-md5',
+    'x-amz-content-sha256',
+    'x-amz-date',
+    'x-amz-security-token',
+]);
+/** Of the content too, in forms that are not made here. */
+const OF_CONTENT = /^x-amz-(checksum|sdk-checksum|trailer|decoded)/;
 /**
- * Stores by the hosts of their endpoints, with what was measured or is documented of them; what is not said is unknown,
- * and found out by a probe. After rclone's table, `backend/s3/provider/*.yaml`.
+ * Puts small objects with a fifth of the processor time that the SDK's commands take. Nothing is known here of how S3
+ * wants a request: for each kind of object the SDK makes one that is not sent, and the others follow its pattern, over
+ * the same connections and with the same credentials and clock. A pattern is used only if the signature made here of the
+ * SDK's request is the SDK's, so whatever a later SDK, a bucket or a region does otherwise is left to the plain command.
  */
-const STORES = [
-    { hosts: /\.amazonaws\.com(\.cn)?$/, has: AWS },
-    { hosts: /\.r2\.cloudflarestorage\.com$/, has: { conditionalWrites: true, batchDelete: true, multipart: true } },
-    { hosts: /(^|\.)storage\.googleapis\.com$/, has: { conditionalWrites: false, batchDelete: false } },
-    { hosts: /\.backblazeb2\.com$/, has: { conditionalWrites: true, multipart: true } },
-    { hosts: /\.digitaloceanspaces\.com$/, has: { urlEncodedListing: false, multipart: true } },
-    { hosts: /\.(ionoscloud\.com|storage\.selcloud\.ru)$/, has: { urlEncodedListing: false } },
-    { hosts: /\.object\.fastlystorage\.app$/, has: { multipart: false } },
-];
-/** What is known of the store at an endpoint before it is asked anything; of AWS everything. */
-function knownCapabilities(endpoint) {
-    if (endpoint === undefined)
-        return AWS;
-    const host = URL.canParse(endpoint) ? new URL(endpoint).hostname : '';
-    return { ...capabilities_UNKNOWN, ...STORES.find(({ hosts }) => hosts.test(host))?.has };
+class FastPut {
+    #means;
+    #signature = new SignatureV4();
+    #patterns = new Map();
+    #lessons;
+    /** @param plain leaves all to the SDK's commands. */
+    constructor(means, plain = process.env.S3_DEPLOY_PLAIN_COMMANDS === 'true') {
+        this.#means = means;
+        this.#lessons = plain ? 0 : LESSONS;
+    }
+    /**
+     * Makes one try.
+     * @param sha256 of the body, in hex, where it is known already.
+     * @throws what the SDK's command throws, or an error of the same form.
+     */
+    async put(whole, kind, sha256, options) {
+        const { s3, bucket, connections, inspect } = this.#means;
+        const pattern = whole.Body.length > fast_put_MOST_BYTES ? undefined : await this.#patternFor(kind);
+        if (pattern === undefined) {
+            const input = { ...whole, ...kind, Bucket: bucket, ContentLength: whole.Body.length };
+            return s3.send(new dist_cjs/* PutObjectCommand */.wKZ(input), options);
+        }
+        const request = await this.#requestOf(whole, pattern, sha256 ?? (0,external_node_crypto_.hash)('sha256', whole.Body));
+        const { status, headers, text } = await connections.send(request, options);
+        inspect('PutObject', request.method, { statusCode: status, headers: headers });
+        if (status >= 300)
+            throw this.#errorOf(status, headers, text);
+        const { etag: ETag, 'x-amz-server-side-encryption': encryption } = headers;
+        return { ETag, ServerSideEncryption: encryption };
+    }
+    #patternFor(kind) {
+        const name = JSON.stringify(kind);
+        const known = this.#patterns.get(name);
+        if (known !== undefined || this.#lessons === 0)
+            return known;
+        this.#lessons--;
+        const learned = this.#learn(kind).catch(() => undefined);
+        this.#patterns.set(name, learned);
+        learned.then((pattern) => {
+            // Credentials that were renewed meanwhile, say: the next object may do.
+            if (pattern === undefined)
+                this.#patterns.delete(name);
+            else
+                this.#patterns.set(name, pattern);
+        });
+        return learned;
+    }
+    async #learn(kind) {
+        const request = await this.#sample(kind);
+        const { accessKeyId, secretAccessKey } = await this.#means.credentials();
+        const { authorization = '', ...headers } = request.headers;
+        const [, region = '', service = '', names = ''] = /^AWS4-HMAC-SHA256 Credential=[^/]+\/\d+\/([^/]+)\/([^/]+)\/aws4_request, SignedHeaders=([^,]+), /.exec(authorization) ?? [];
+        const signed = Object.fromEntries(names.split(';').map((name) => [name, headers[name] ?? '']));
+        const query = canonicalQuery(request);
+        const own = this.#signature.authorization({ method: request.method, path: request.path, query, headers: signed }, { accessKeyId, secretAccessKey, region, service });
+        const key = encodeKey(SAMPLE_KEY);
+        const asExpected = own === authorization &&
+            request.body === SAMPLE &&
+            !Object.keys(headers).some((name) => OF_CONTENT.test(name)) &&
+            request.path.endsWith(`/${key}`) &&
+            headers['content-md5'] === SAMPLE_MD5 &&
+            headers['content-length'] === String(SAMPLE.length) &&
+            headers['x-amz-content-sha256'] === SAMPLE_SHA256;
+        if (!asExpected)
+            return undefined;
+        const kept = Object.entries(headers).filter(([name]) => !OF_ONE.has(name) && !NOT_SENT.has(name));
+        const { protocol, hostname, port, method } = request;
+        return {
+            to: { tls: protocol === 'https:', hostname, port, method },
+            base: request.path.slice(0, -key.length),
+            query,
+            signed: Object.fromEntries(kept.filter(([name]) => name in signed)),
+            unsigned: kept.filter(([name]) => !(name in signed)).flat(),
+            region,
+            service,
+        };
+    }
+    /** The SDK's request for a sample of this kind, signed and not sent. */
+    async #sample(kind) {
+        const command = new dist_cjs/* PutObjectCommand */.wKZ({
+            ...kind,
+            Bucket: this.#means.bucket,
+            Key: SAMPLE_KEY,
+            Body: SAMPLE,
+            ContentLength: SAMPLE.length,
+            ContentMD5: SAMPLE_MD5,
+        });
+        let request;
+        const caught = new Error('not sent');
+        command.middlewareStack.add(() => async (args) => {
+            request = args.request;
+            throw caught;
+        }, 
+        // Next to the handler, behind everything that makes a request.
+        { step: 'deserialize', priority: 'low', name: 'notSent' });
+        await this.#means.s3.send(command).catch((error) => {
+            if (error !== caught)
+                throw error;
+        });
+        if (request === undefined)
+            throw caught;
+        return request;
+    }
+    async #requestOf({ Key, Body, ContentMD5, ...conditions }, pattern, sha256) {
+        const { accessKeyId, secretAccessKey, sessionToken } = await this.#means.credentials();
+        const { region, service, query, to } = pattern;
+        const headers = {
+            ...pattern.signed,
+            'content-length': String(Body.length),
+            'content-md5': ContentMD5,
+            'x-amz-content-sha256': sha256,
+            'x-amz-date': amzDate(Date.now() + (this.#means.s3.config.systemClockOffset ?? 0)),
+        };
+        if (conditions.IfMatch !== undefined)
+            headers['if-match'] = conditions.IfMatch;
+        if (conditions.IfNoneMatch !== undefined)
+            headers['if-none-match'] = conditions.IfNoneMatch;
+        if (sessionToken !== undefined)
+            headers['x-amz-security-token'] = sessionToken;
+        const path = `${pattern.base}${encodeKey(Key)}`;
+        const signer = { accessKeyId, secretAccessKey, region, service };
+        const authorization = this.#signature.authorization({ method: to.method, path, query, headers }, signer);
+        const flat = [...pattern.unsigned, 'authorization', authorization];
+        for (const name in headers)
+            flat.push(name, headers[name] ?? '');
+        return { ...to, path: query === '' ? path : `${path}?${query}`, headers: flat, body: Body };
+    }
+    /** An error in the form of the SDK's, for what is read of one. */
+    #errorOf(status, headers, text) {
+        const { config } = this.#means.s3;
+        const code = xml_elementOf(text, 'Code') ?? 'UnknownError';
+        const date = Date.parse(headers.date ?? '');
+        // As the SDK does: the next try is signed with the store's clock.
+        if (code === 'RequestTimeTooSkewed' && !Number.isNaN(date))
+            config.systemClockOffset = date - Date.now();
+        return Object.assign(new Error(xml_elementOf(text, 'Message') ?? 'UnknownError'), {
+            name: code,
+            Region: xml_elementOf(text, 'Region'),
+            $metadata: { httpStatusCode: status, requestId: headers['x-amz-request-id'] ?? xml_elementOf(text, 'RequestId') },
+            $response: { statusCode: status, headers },
+        });
+    }
 }
-/** How each is called, and what a deploy does where it is missing. */
-const TELLING = {
-    conditionalWrites: [
-        'conditional writes',
-        'two deploys at the same time are not noticed, and overwrite: false trusts the listing',
-    ],
-    batchDelete: ['batch delete', 'objects are deleted one by one'],
-    contentMd5: ['Content-MD5', 'what arrives is held against the ETag of the answer alone'],
-    crcChecksums: ['CRC checksums', 'Content-MD5 is sent, which older stores know'],
-    multipart: ['multipart uploads', 'files larger than part-size cannot be uploaded: raise part-size'],
-    urlEncodedListing: ['url-encoded listings', 'keys with control characters cannot be listed'],
-    websiteRedirects: ['website redirects', 'redirects are not kept with the object'],
-};
-const CAPABILITIES = Object.keys(TELLING);
-/** A line for each capability that is missing: what a deploy does without it. */
-function missingCapabilities(capabilities) {
-    return CAPABILITIES.filter((one) => capabilities[one] === false).map((one) => TELLING[one].join(': '));
-}
-
-;// CONCATENATED MODULE: ./build/core/findings.js
-function info(code, message, hint) {
-    return { level: 'info', code, message, ...(hint !== undefined && { hint }) };
-}
-function warning(code, message, hint) {
-    return { level: 'warning', code, message, ...(hint !== undefined && { hint }) };
-}
-/** What credentials that can look further than the prefix should lose. */
-function breadthFindings({ outsidePrefix, buckets, listed }, prefix) {
-    const findings = [];
-    const hint = 'Give them the policy in suggested-policy-file instead.';
-    if (listed !== undefined)
-        findings.push(warning('lists-other-buckets', `The credentials can list other buckets, ${listed} for one.`, hint));
-    if (buckets !== undefined && buckets.length > 0)
-        findings.push(warning('lists-account', `The credentials see every bucket of the account (${buckets.length} more).`, hint));
-    if (outsidePrefix)
-        findings.push(warning('lists-outside-prefix', `The credentials can list the bucket outside ${prefix}.`, hint));
-    return findings;
-}
-/** Says whether the site, and the manifest, can be read by anybody. */
-function exposureFindings(object, manifest, manifestPattern) {
-    const objects = {
-        public: 'Objects below the prefix can be read by anybody, straight from the store.',
-        private: 'Objects below the prefix cannot be read anonymously from the store.',
-        missing: 'Nothing is below the prefix yet that could be read anonymously.',
-        unknown: 'Nothing tells whether objects below the prefix can be read anonymously.',
-    }[object];
-    const manifests = {
-        public: 'The manifest can be read by anybody; it names keys by hash only.',
-        private: 'The manifest cannot be read anonymously.',
-        missing: 'There is no manifest yet.',
-        unknown: 'Nothing tells whether the manifest can be read anonymously.',
-    }[manifest];
-    const hint = manifest === 'public'
-        ? `To hide it, leave ${manifestPattern} out of what the bucket policy lets anybody read.`
-        : undefined;
-    return [info('object-exposure', objects), info('manifest-exposure', manifests, hint)];
+/** Only what needs no encoding is signed here. */
+function canonicalQuery({ query = {} }) {
+    return Object.entries(query)
+        .map(([name, value]) => `${name}=${value}`)
+        .sort()
+        .join('&');
 }
 
 ;// CONCATENATED MODULE: ./build/core/key.js
@@ -66763,6 +66939,14 @@ function probeFolder(prefix) {
 function manifestKey(prefix) {
     return `${prefix}${OWN_SEGMENT}/manifest`;
 }
+/** The folder of the notes in which shards tell what they have put. */
+function shardFolder(prefix) {
+    return `${prefix}${OWN_SEGMENT}/shards/`;
+}
+/** The key of the object that shows whether the store refuses to write over what is there. */
+function appendKey(prefix) {
+    return `${prefix}${OWN_SEGMENT}/append-only`;
+}
 /** The key of a file: its path, `/`-separated and relative to the source, below the prefix. */
 function toKey(prefix, path) {
     return `${prefix}${path}`;
@@ -66780,9 +66964,905 @@ function keyProblem(key) {
         return "S3 refuses the key 'soap'";
     return undefined;
 }
+/** UTF-16 puts characters beyond its 65,536 before some that UTF-8 puts them behind. */
+const ORDERED_OTHERWISE = /[\ud800-\uffff]/;
 /** Orders keys as S3 does: by UTF-8 bytes. */
 function compareKeys(a, b) {
-    return Buffer.compare(Buffer.from(a), Buffer.from(b));
+    if (ORDERED_OTHERWISE.test(a) && ORDERED_OTHERWISE.test(b))
+        return Buffer.compare(Buffer.from(a), Buffer.from(b));
+    return a < b ? -1 : a > b ? 1 : 0;
+}
+/** Whether every key comes before or after this one in UTF-16 as it does in UTF-8. */
+function ordersAlike(key) {
+    return !ORDERED_OTHERWISE.test(key);
+}
+
+;// CONCATENATED MODULE: ./build/core/ranges.js
+
+/** Keys on a page. https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html */
+const PAGE = 1000;
+/** With more at once, reading the pages is what takes the time: 4 ms of processor time each. */
+const MOST_RANGES = 32;
+/**
+ * Cuts what is left of a listing into ranges that can be listed at once, each of as many whole pages as the expected keys
+ * say, so that ranges cost no further requests. Together they are everything after `after`, whatever is there: a wrong
+ * guess costs time only.
+ * @param expected in the order of keys.
+ */
+function cutRanges(expected, after) {
+    const first = firstAfter(expected, after);
+    const pages = Math.ceil((expected.length - first) / PAGE);
+    const size = Math.ceil(pages / MOST_RANGES) * PAGE;
+    const ranges = [];
+    let from = after;
+    for (let end = first + size - 1; end < expected.length - 1 && size > 0; end += size) {
+        const until = expected[end] ?? from;
+        // Some stores count in UTF-16: a cut must not part what they have in another order.
+        if (!ordersAlike(until))
+            continue;
+        ranges.push({ after: from, until });
+        from = until;
+    }
+    return [...ranges, { after: from, until: undefined }];
+}
+/** The index of the first key that comes after another. */
+function firstAfter(keys, after) {
+    let [low, high] = [0, keys.length];
+    while (low < high) {
+        const middle = (low + high) >> 1;
+        if (compareKeys(keys[middle] ?? '', after) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+;// CONCATENATED MODULE: ./build/aws/list-page.js
+
+const OPEN = '<Contents>';
+const CLOSE = '</Contents>';
+const END = '</ListBucketResult>';
+/** What comes before the first object: elements with text, all of them members of the listing as the objects are. */
+const HEAD = /^(?:<\?xml[^<>]*\?>\s*)?<ListBucketResult(?: [^<>]*)?>(?:<(\w+)>[^<]*<\/\1>|<\w+ ?\/>)*$/;
+/** One element with text, or one with such elements in it, which says nothing that is wanted. */
+const ELEMENT = /<(\w+)>(?:([^<]*)|(?:<(\w+)>[^<]*<\/\3>)*)<\/\1>/y;
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/;
+/**
+ * Reads the objects of a page out of its XML, and leaves the rest of it to the SDK: its parser takes 18 to 41 ms of
+ * processor time for a page of 1,000, this takes 2.
+ * @returns undefined for a page that holds anything but what S3 sends; the SDK is to read it, or to refuse it.
+ */
+function scanPage(xml) {
+    const first = xml.indexOf(OPEN);
+    if (first < 0 || !HEAD.test(xml.slice(0, first)) || !xml.trimEnd().endsWith(END))
+        return undefined;
+    if (xml.includes('<!') || xml.includes('\r'))
+        return undefined;
+    const objects = [];
+    let at = first;
+    while (xml.startsWith(OPEN, at)) {
+        const close = xml.indexOf(CLOSE, at);
+        const object = close < 0 ? undefined : scanObject(xml, at + OPEN.length, close);
+        if (object === undefined)
+            return undefined;
+        objects.push(object);
+        at = close + CLOSE.length;
+    }
+    const rest = xml.slice(0, first) + xml.slice(at);
+    // Not all in one row, or written in another way, with a namespace say.
+    return /<[^>]*Contents/.test(rest) ? undefined : { objects, rest };
+}
+function scanObject(xml, start, end) {
+    const texts = {};
+    for (ELEMENT.lastIndex = start; ELEMENT.lastIndex < end;) {
+        const [, name = '', text] = ELEMENT.exec(xml) ?? [];
+        if (name === '')
+            return undefined;
+        if (name !== 'Key' && name !== 'Size' && name !== 'ETag' && name !== 'LastModified')
+            continue;
+        const value = text === undefined ? undefined : ofItsOwn(unescapeXml(text));
+        if (value === undefined || texts[name] !== undefined)
+            return undefined;
+        texts[name] = value;
+    }
+    const { Key, Size, ETag, LastModified } = texts;
+    if (ELEMENT.lastIndex !== end || Key === undefined)
+        return undefined;
+    if (Size !== undefined && !/^\d{1,15}$/.test(Size))
+        return undefined;
+    const time = LastModified !== undefined && TIME.test(LastModified) ? new Date(LastModified) : undefined;
+    if (LastModified !== undefined && Number.isNaN(time?.getTime() ?? Number.NaN))
+        return undefined;
+    return { Key, ETag, Size: Size === undefined ? undefined : Number(Size), LastModified: time };
+}
+/** A copy: a piece of a string keeps the whole of it in memory, here the page. */
+function ofItsOwn(text) {
+    return text === undefined ? undefined : Buffer.from(text).toString();
+}
+/** Makes a command answer what `scanPage` reads; `objectsOf` its answer. */
+function readFast(command, plain = process.env.S3_DEPLOY_PLAIN_COMMANDS === 'true') {
+    let scanned;
+    if (!plain) {
+        command.middlewareStack.add((next) => async (args) => {
+            const result = await next(args);
+            const response = result.response;
+            if (response.statusCode !== 200)
+                return result;
+            const chunks = [];
+            for await (const chunk of response.body)
+                chunks.push(chunk);
+            const whole = Buffer.concat(chunks);
+            const page = scanPage(whole.toString());
+            scanned = page?.objects;
+            response.body = page === undefined ? whole : Buffer.from(page.rest);
+            return result;
+        }, 
+        // Between the handler and what parses its answer.
+        { step: 'deserialize', priority: 'low', name: 'scanPage' });
+    }
+    return { objectsOf: (answer) => scanned ?? answer.Contents ?? [] };
+}
+
+;// CONCATENATED MODULE: ./build/aws/listing.js
+
+
+
+
+
+
+const OPERATION = 'ListObjectsV2';
+/** Thrown for a store whose pages are not in the order of keys, or that begins elsewhere than it is asked to. */
+const DISORDERED = new Error('the listing is not in order');
+/** Lists what is below a prefix. */
+class Listing {
+    #s3;
+    #caller;
+    #bucket;
+    #knowledge;
+    constructor(s3, caller, bucket, knowledge) {
+        this.#s3 = s3;
+        this.#caller = caller;
+        this.#bucket = bucket;
+        this.#knowledge = knowledge;
+    }
+    /**
+     * Every object below the prefix, page by page. What is expected there, in the order of keys, tells how to cut a long
+     * listing into ranges that are listed at once, with no more requests than one after the other. A store that does not
+     * keep the order is listed from page to page; objects may come twice then.
+     * @throws ServiceError, also for a listing that is not whole.
+     */
+    async *pages(prefix, expected) {
+        const first = await this.#page(prefix, undefined);
+        yield first.objects;
+        const last = first.objects.at(-1)?.key;
+        if (first.token === undefined)
+            return;
+        const ranges = last === undefined || !isInOrder(first) ? [] : cutRanges(expected, last);
+        if (ranges.length > 1) {
+            try {
+                const ends = ranges.map(() => ({}));
+                yield* together(ranges.map((range, i) => this.#range(prefix, range, ends[i])));
+                if (!joinUp(ends))
+                    throw DISORDERED;
+                return;
+            }
+            catch (error) {
+                if (error !== DISORDERED)
+                    throw error;
+            }
+        }
+        for (let page = first; page.token !== undefined;) {
+            page = await this.#page(prefix, { token: page.token });
+            yield page.objects;
+        }
+    }
+    async *#range(prefix, { after, until }, ends) {
+        let last = after;
+        for (let from = { after }; from !== undefined;) {
+            const { objects, token } = await this.#page(prefix, from);
+            for (const { key } of objects) {
+                if (compareKeys(key, last) <= 0)
+                    throw DISORDERED;
+                last = key;
+            }
+            const over = until === undefined ? -1 : objects.findIndex(({ key }) => compareKeys(key, until) > 0);
+            ends.first ??= objects[0]?.key;
+            if (over >= 0)
+                ends.next = objects[over]?.key;
+            else if (token === undefined)
+                ends.next = listing_END;
+            yield over < 0 ? objects : objects.slice(0, over);
+            const isOver = token === undefined || (until !== undefined && compareKeys(last, until) >= 0);
+            from = isOver ? undefined : { token };
+        }
+    }
+    #page(prefix, from) {
+        const { urlEncodedListing } = this.#knowledge.capabilities;
+        return this.#caller.call(OPERATION, async (options) => {
+            const command = new dist_cjs/* ListObjectsV2Command */.u6x({
+                Bucket: this.#bucket,
+                Prefix: prefix,
+                ...(urlEncodedListing === false ? {} : { EncodingType: 'url' }),
+                ...(from !== undefined && ('token' in from ? { ContinuationToken: from.token } : { StartAfter: from.after })),
+            });
+            const { objectsOf } = readFast(command);
+            const answer = await this.#s3.send(command, options);
+            if (answer.Name === undefined)
+                throw new ServiceError(misbehaved(OPERATION, 'a listing without a bucket name'));
+            if (answer.IsTruncated && !answer.NextContinuationToken) {
+                throw new ServiceError(misbehaved(OPERATION, 'a listing that goes on, without a token to go on with'));
+            }
+            if (answer.IsTruncated && from !== undefined && 'token' in from && answer.NextContinuationToken === from.token) {
+                throw new ServiceError(misbehaved(OPERATION, 'a listing that goes round in a circle'));
+            }
+            const listed = objectsOf(answer);
+            // An object that a listing loses would be uploaded again, or be kept for ever.
+            const whole = listed.every(({ Key, ETag, Size }) => Key && ETag !== undefined && Size !== undefined);
+            if (!whole || (answer.KeyCount ?? 0) > listed.length) {
+                throw new ServiceError(misbehaved(OPERATION, 'a listing that is cut short'));
+            }
+            const encoded = answer.EncodingType === 'url';
+            const objects = listed.map(({ Key = '', Size = 0, ETag = '', LastModified }) => {
+                const key = encoded ? decodeKey(Key) : Key;
+                if (key === undefined || !key.startsWith(prefix)) {
+                    throw new ServiceError(misbehaved(OPERATION, `a key that is not below ${prefix}`));
+                }
+                return { key, size: Size, etag: ETag.replace(/^"|"$/g, ''), lastModified: LastModified?.getTime() ?? 0 };
+            });
+            return { objects, token: answer.IsTruncated ? answer.NextContinuationToken : undefined };
+        });
+    }
+}
+/** The end of a listing, in place of a key. */
+const listing_END = Symbol('end');
+/**
+ * Whether ranges are pieces of one listing: each begins with the key at which the one before it ended. A store with an
+ * order of its own (UTF-16, say, or folders before files) would leave out keys between two of them.
+ */
+function joinUp(ranges) {
+    return ranges.every(({ next }, i) => {
+        const following = ranges[i + 1];
+        return following === undefined || next === undefined || (following.first ?? listing_END) === next;
+    });
+}
+function isInOrder({ objects }) {
+    return objects.every(({ key }, i) => compareKeys(objects[i - 1]?.key ?? '', key) < 0);
+}
+/** What several sources yield, as it comes; the first that throws ends it. */
+async function* together(sources) {
+    const next = (source) => {
+        const result = source.next().then((one) => ({ source, one }));
+        // Of several that fail one is thrown, and the others have nobody to hear them.
+        result.catch(() => undefined);
+        return result;
+    };
+    const under = new Map(sources.map((source) => [source, next(source)]));
+    while (under.size > 0) {
+        const { source, one } = await Promise.race(under.values());
+        if (one.done)
+            under.delete(source);
+        else {
+            under.set(source, next(source));
+            yield one.value;
+        }
+    }
+}
+/** Listings are asked for url-encoded, since XML cannot carry every key; `+` is a space there. */
+function decodeKey(key) {
+    if (!/[%+]/.test(key))
+        return key;
+    try {
+        return decodeURIComponent(key.replaceAll('+', ' '));
+    }
+    catch {
+        return undefined;
+    }
+}
+
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
+// EXTERNAL MODULE: external "node:zlib"
+var external_node_zlib_ = __nccwpck_require__(8522);
+;// CONCATENATED MODULE: ./build/core/manifest.js
+
+
+const FORMAT = 's3-deploy manifest 1';
+/** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
+const manifest_MOST_BYTES = 512 * 1024 ** 2;
+const NOTHING = '-';
+/** The name of a key in a manifest: 96 bits of its hash. */
+function keyHash(key) {
+    return hash(key, 12);
+}
+/** What decides whether two objects are served alike: headers and storage options as they are sent. */
+function headersFingerprint(headers, storage) {
+    return hash(JSON.stringify(sorted({ ...headers, storage: sorted({ ...storage }) })), 9);
+}
+/** The size of the pieces that a content's fingerprint is made of, so that parts can be digested in any order. */
+const FINGERPRINT_CHUNK = 1024 ** 2;
+/** The fingerprint of a content, from the SHA-256 of each of its pieces of 1 MiB, in order. */
+function contentFingerprint(digests) {
+    return hash(Buffer.concat(digests), 12);
+}
+/**
+ * The manifest as bytes: a line on who wrote it, then a line per object, compressed. An object whose ETag fits no line, an
+ * empty one say, is not remembered, so that it makes nothing else forgotten.
+ */
+function encodeManifest({ by, entries, uninvalidated }) {
+    const lines = [...entries]
+        .map(([name, { etag, content, headers, owned, staleSince }]) => [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING].join(' '))
+        .filter((line) => LINE.test(line));
+    const first = `${FORMAT} ${by.startedAt} ${by.run}${uninvalidated ? UNINVALIDATED : ''}`;
+    return (0,external_node_zlib_.gzipSync)([first, ...lines.sort(), ''].join('\n'), { level: 1 });
+}
+/** Reads what `encodeManifest` wrote; undefined for anything else, a manifest of a later version included. */
+function decodeManifest(bytes) {
+    let text;
+    try {
+        text = (0,external_node_zlib_.gunzipSync)(bytes, { maxOutputLength: manifest_MOST_BYTES }).toString('latin1');
+    }
+    catch {
+        return undefined;
+    }
+    const [first = '', startedAt, run, uninvalidated] = FIRST_LINE.exec(text) ?? [];
+    if (startedAt === undefined || run === undefined)
+        return undefined;
+    const entries = new Map();
+    // One line at a time: the first that is none ends it, and nobody makes a hundred million of them.
+    for (let start = first.length, end = start; start < text.length; start = end + 1) {
+        end = text.indexOf('\n', start);
+        const parts = end === -1 ? null : LINE.exec(text.slice(start, end));
+        if (parts === null)
+            return undefined;
+        const [, name = '', etag = '', content, headers, owner, stale] = parts;
+        entries.set(name, {
+            etag,
+            content: content === NOTHING ? undefined : content,
+            headers: headers === NOTHING ? undefined : headers,
+            owned: owner === 'o',
+            staleSince: stale === NOTHING ? undefined : Number(stale),
+        });
+    }
+    return { by: { startedAt: Number(startedAt), run }, entries, ...(uninvalidated && { uninvalidated: true }) };
+}
+const UNINVALIDATED = ' uninvalidated';
+const FIRST_LINE = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})(${UNINVALIDATED})?\n`);
+const LINE = /^([\w-]{16}) ([\x21-\x7e]{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of]) (\d{1,12}|-)$/;
+/** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
+function saysMore(next, before) {
+    if ((next.uninvalidated ?? false) !== (before?.uninvalidated ?? false))
+        return true;
+    if (next.entries === before?.entries)
+        return false;
+    for (const [name, entry] of next.entries)
+        if (!sameEntry(entry, before?.entries.get(name)))
+            return true;
+    return false;
+}
+/** Whether two entries say the same. */
+function sameEntry(entry, other) {
+    return (other !== undefined &&
+        entry.etag === other.etag &&
+        entry.content === other.content &&
+        entry.headers === other.headers &&
+        entry.owned === other.owned &&
+        entry.staleSince === other.staleSince);
+}
+function hash(data, bytes) {
+    return (0,external_node_crypto_.hash)('sha256', data, 'buffer').toString('base64url', 0, bytes);
+}
+function sorted(record) {
+    return Object.entries(record)
+        .filter(([, value]) => value !== undefined)
+        .map(([name, value]) => [name, isRecord(value) ? sorted(value) : value])
+        .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+function isRecord(value) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+;// CONCATENATED MODULE: ./build/aws/streamed-body.js
+
+
+
+/** The MD5 of a body of any size, read in pieces. */
+async function digestOfWhole(body) {
+    const md5 = (0,external_node_crypto_.createHash)('md5');
+    for await (const piece of pieces(body)) {
+        md5.update(piece);
+        body.giveBack(piece);
+    }
+    return md5.digest();
+}
+/**
+ * Makes one request whose body is streamed, so that a file of any size takes no memory. A body that cannot be read, or has
+ * changed, ends the request before its last byte, and is what is thrown.
+ */
+async function sendStreamed(body, signal, send) {
+    const unread = new AbortController();
+    let reason;
+    const stream = external_node_stream_.Readable.from(pieces(body), { objectMode: false });
+    stream.on('error', (error) => {
+        reason ??= error;
+        unread.abort();
+    });
+    try {
+        return await send(stream, AbortSignal.any([signal, unread.signal]));
+    }
+    catch (error) {
+        throw reason ?? error;
+    }
+    finally {
+        stream.destroy();
+    }
+}
+async function* pieces(body) {
+    for (let offset = 0; offset < body.size; offset += FINGERPRINT_CHUNK) {
+        const piece = await body.read(offset, Math.min(FINGERPRINT_CHUNK, body.size - offset));
+        if (offset + piece.length === body.size)
+            await body.verify();
+        yield piece;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/aws/object-store.js
+
+
+
+
+
+
+
+
+
+
+
+const BATCH = 1000;
+/** A batch is sent again for the keys that the store was too busy to delete. */
+const DELETE_ROUNDS = 4;
+/** An upload that the store has forgotten is begun again so often. */
+const UPLOAD_STARTS = 3;
+/** The bucket of a deploy, through the SDK. Every failure that it throws is a ServiceError. */
+class S3ObjectStore {
+    #s3;
+    #caller;
+    #options;
+    #listing;
+    #fastPut;
+    /** An ETag of this store was seen to be an MD5, so that another one is a defect. */
+    #etagsAreMd5 = false;
+    /** False after a batch of deletions was refused as a whole. */
+    #mayBatch = true;
+    constructor(s3, caller, options) {
+        this.#s3 = s3;
+        this.#caller = caller;
+        this.#options = options;
+        const { bucket, credentials, knowledge } = options;
+        this.#listing = new Listing(s3, caller, bucket, knowledge);
+        const { connections, clock } = caller;
+        this.#fastPut = new FastPut({
+            s3,
+            bucket,
+            credentials,
+            connections,
+            inspect: (operation, method, answer) => inspectAnswer(operation, method, answer, clock),
+        });
+    }
+    list(prefix, expected = []) {
+        return this.#listing.pages(prefix, expected);
+    }
+    async get(key) {
+        const command = new dist_cjs/* GetObjectCommand */.jLs({ Bucket: this.#options.bucket, Key: key });
+        try {
+            return await this.#caller.call('GetObject', async (options, expectBytes) => {
+                const answer = await this.#s3.send(command, options);
+                expectBytes(answer.ContentLength ?? 0);
+                if (answer.ETag === undefined || answer.Body === undefined) {
+                    throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
+                }
+                const body = await answer.Body.transformToByteArray();
+                if (answer.ContentLength !== undefined && body.length !== answer.ContentLength) {
+                    throw new ServiceError(misbehaved('GetObject', 'content that is cut short'));
+                }
+                return { body, etag: unquote(answer.ETag) };
+            });
+        }
+        catch (error) {
+            if (error instanceof ServiceError && error.failure.status === 404)
+                return undefined;
+            throw error;
+        }
+    }
+    async etag(key) {
+        return unquote((await this.#head(key))?.ETag) || undefined;
+    }
+    async head(key) {
+        const answer = await this.#head(key);
+        return answer === undefined ? undefined : headersOf(answer);
+    }
+    async #head(key) {
+        const command = new dist_cjs/* HeadObjectCommand */.l81({ Bucket: this.#options.bucket, Key: key });
+        try {
+            return await this.#caller.call('HeadObject', async (options) => {
+                const answer = await this.#s3.send(command, options);
+                if (answer.ETag === undefined)
+                    throw new ServiceError(misbehaved('HeadObject', 'no ETag'));
+                return answer;
+            });
+        }
+        catch (error) {
+            if (error instanceof ServiceError && ['denied', 'refused'].includes(kindOf(error.failure)))
+                return undefined;
+            throw error;
+        }
+    }
+    async put(key, body, headers, wanted) {
+        const target = { Bucket: this.#options.bucket, Key: key };
+        const condition = wanted !== undefined && this.#options.knowledge.lacks('conditionalWrites') ? undefined : wanted;
+        try {
+            if (body.size <= this.#options.sizes.threshold)
+                return await this.#putWhole(target, body, headers, condition);
+            if (this.#goesWhole(body.size, condition))
+                return await this.#putStreamed(target, body, headers, condition);
+            for (let start = 1;; start++) {
+                try {
+                    return await this.#putInParts(target, body, headers, condition);
+                }
+                catch (error) {
+                    // After an answer that was lost on the way, the store may have completed or dropped the upload.
+                    const forgotten = error instanceof ServiceError && error.failure.code === 'NoSuchUpload';
+                    if (!forgotten && this.#lacksMultipart(error, body.size))
+                        return await this.#putStreamed(target, body, headers, condition);
+                    if (!forgotten || start === UPLOAD_STARTS)
+                        throw error;
+                }
+            }
+        }
+        catch (error) {
+            if (condition === undefined || !(error instanceof ServiceError))
+                throw error;
+            const { knowledge } = this.#options;
+            if (isNotImplemented(error.failure) && knowledge.capabilities.conditionalWrites !== true) {
+                knowledge.learn({ conditionalWrites: false });
+                return this.put(key, body, headers, condition);
+            }
+            if (!isUnmet(error.failure, condition))
+                throw error;
+            return (condition === 'absent' ? undefined : await this.#isThere(key, body)) ?? 'precondition failed';
+        }
+    }
+    /** The object, when it is this body: the answer to a put may be lost, and the next try is told that something is there. */
+    async #isThere(key, body) {
+        const command = new dist_cjs/* HeadObjectCommand */.l81({ Bucket: this.#options.bucket, Key: key });
+        const found = await this.#caller
+            .call('HeadObject', (options) => this.#s3.send(command, options))
+            .catch(() => undefined);
+        const etag = unquote(found?.ETag);
+        if (found?.ContentLength !== body.size || !/^[0-9a-f]{32}$/.test(etag))
+            return undefined;
+        return (await digestOfWhole(body)).toString('hex') === etag ? { etag } : undefined;
+    }
+    async copyHeaders({ key, etag, size }, headers) {
+        if (size > LARGEST_WHOLE)
+            return undefined;
+        const { bucket, storage } = this.#options;
+        const command = new dist_cjs/* CopyObjectCommand */.s9Z({
+            Bucket: bucket,
+            Key: key,
+            CopySource: `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`,
+            CopySourceIfMatch: `"${etag}"`,
+            MetadataDirective: 'REPLACE',
+            ...(storage.tags !== undefined && { TaggingDirective: 'REPLACE' }),
+            ...objectHeaders(headers, storage),
+        });
+        try {
+            const answer = await this.#caller.call('CopyObject', (options) => this.#s3.send(command, options), {
+                slow: true,
+            });
+            return unquote(answer.CopyObjectResult?.ETag) || undefined;
+        }
+        catch (error) {
+            // The right to copy is more than the right to put (tags, KMS), and not every store copies onto itself.
+            if (error instanceof ServiceError && ['denied', 'refused', 'misbehaved'].includes(kindOf(error.failure)))
+                return undefined;
+            throw error;
+        }
+    }
+    async deleteMany(keys) {
+        // A key that XML cannot carry goes alone, in the URL.
+        const together = this.#mayBatch && !this.#options.knowledge.lacks('batchDelete') ? keys.filter(fitsXml) : [];
+        const failures = await this.#deleteOneByOne(together.length === 0 ? keys : keys.filter((key) => !fitsXml(key)));
+        for (let i = 0; i < together.length; i += BATCH) {
+            failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH))));
+        }
+        return failures;
+    }
+    async #putWhole(target, body, headers, condition) {
+        const operation = 'PutObject';
+        const content = await body.read(0, body.size);
+        const md5 = (0,external_node_crypto_.hash)('md5', content, 'buffer');
+        const whole = { ...target, ...conditionHeaders(condition), Body: content, ContentMD5: md5.toString('base64') };
+        const kind = objectHeaders(headers, this.#options.storage);
+        await body.verify();
+        return this.#caller.call(operation, async (options) => {
+            const answer = await this.#fastPut.put(whole, kind, body.sha256()?.toString('hex'), options);
+            this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+            return { etag: unquote(answer.ETag) };
+        }, { bytes: content.length });
+    }
+    /**
+     * Whether a large file goes up in one request all the same: where a store has no other, and where it is to look at a
+     * condition, which Ceph does for PutObject alone.
+     */
+    #goesWhole(size, condition) {
+        if (this.#options.knowledge.lacks('multipart'))
+            return true;
+        return condition !== undefined && !this.#options.isAws && size <= LARGEST_WHOLE;
+    }
+    /** Whether an upload in parts failed because the store has none; what is too large for a single request fails with it. */
+    #lacksMultipart(error, size) {
+        if (!(error instanceof ServiceError) || error.failure.operation !== 'CreateMultipartUpload')
+            return false;
+        if (!isNotImplemented(error.failure) || size > LARGEST_WHOLE)
+            return false;
+        this.#options.knowledge.learn({ multipart: false });
+        return this.#options.knowledge.lacks('multipart');
+    }
+    /** Puts a large file with one request, in the memory of a piece of it. */
+    async #putStreamed(target, body, headers, condition) {
+        const operation = 'PutObject';
+        const md5 = await digestOfWhole(body);
+        return this.#caller.call(operation, (options) => sendStreamed(body, options.abortSignal, async (stream, abortSignal) => {
+            const command = new dist_cjs/* PutObjectCommand */.wKZ({
+                ...target,
+                ...conditionHeaders(condition),
+                Body: stream,
+                ContentLength: body.size,
+                ContentMD5: md5.toString('base64'),
+                ...objectHeaders(headers, this.#options.storage),
+            });
+            const answer = await this.#s3.send(command, { ...options, abortSignal });
+            this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+            return { etag: unquote(answer.ETag) };
+        }), { bytes: body.size });
+    }
+    async #putInParts(target, body, headers, condition) {
+        const { UploadId } = await this.#caller.call('CreateMultipartUpload', async (options) => {
+            const answer = await this.#s3.send(new dist_cjs/* CreateMultipartUploadCommand */.nG4({ ...target, ...objectHeaders(headers, this.#options.storage) }), options);
+            if (!answer.UploadId)
+                throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
+            return answer;
+        }, { uncancelled: true });
+        try {
+            const parts = await this.#uploadParts({ ...target, UploadId }, body);
+            await body.verify();
+            return { etag: await this.#complete({ ...target, UploadId }, parts, condition) };
+        }
+        catch (error) {
+            // An open upload is kept, and billed, for ever. Gone already is as good as aborted.
+            await this.#caller
+                .call('AbortMultipartUpload', (options) => this.#s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId }), options), { uncancelled: true })
+                .catch(() => undefined);
+            throw error;
+        }
+    }
+    async #uploadParts(target, body) {
+        const operation = 'UploadPart';
+        const size = partSizeFor(body.size, this.#options.sizes);
+        const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
+        const parts = new Array(numbers.length);
+        await eachOf(numbers, partsAtOnce(body.size, this.#options.sizes), async (number) => {
+            const offset = (number - 1) * size;
+            const content = await body.read(offset, Math.min(size, body.size - offset));
+            const md5 = (0,external_node_crypto_.hash)('md5', content, 'buffer');
+            const etag = await this.#caller.call(operation, async (options) => {
+                const command = new dist_cjs/* UploadPartCommand */.iVK({
+                    ...target,
+                    PartNumber: number,
+                    Body: content,
+                    ContentLength: content.length,
+                    ContentMD5: md5.toString('base64'),
+                });
+                if (this.#options.knowledge.capabilities.contentMd5 !== false)
+                    signByMd5(command);
+                const answer = await this.#s3.send(command, options);
+                this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+                return answer.ETag ?? '';
+            }, { bytes: content.length });
+            body.giveBack(content);
+            parts[number - 1] = { number, etag, md5 };
+        });
+        return parts;
+    }
+    async #complete(target, parts, condition) {
+        const operation = 'CompleteMultipartUpload';
+        const expected = multipartEtag(parts.map(({ md5 }) => md5));
+        const etag = await this.#caller.call(operation, async (options) => {
+            const command = new dist_cjs/* CompleteMultipartUploadCommand */.Gym({
+                ...target,
+                ...conditionHeaders(condition),
+                MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
+            });
+            const answer = await this.#s3.send(command, options);
+            // Ceph answers an empty ETag here, and the right one to a HEAD; its parts were confirmed one by one.
+            if (!answer.ETag && (this.#options.isAws || answer.ETag === undefined)) {
+                throw new ServiceError(misbehaved(operation, 'no ETag'));
+            }
+            if (answer.ETag)
+                this.#checkEtag(operation, answer.ETag, expected, answer.ServerSideEncryption);
+            return unquote(answer.ETag);
+        }, { slow: true });
+        return etag || ((await this.etag(target.Key).catch(() => undefined)) ?? expected);
+    }
+    /** Holds an answer against what was sent. Encrypted with KMS, and in some stores, an ETag says nothing of the content. */
+    #checkEtag(operation, answered, expected, encryption) {
+        const etag = unquote(answered);
+        if (etag === '')
+            throw new ServiceError(misbehaved(operation, 'no ETag: nothing says that the bytes were stored'));
+        if (etag === expected)
+            this.#etagsAreMd5 = true;
+        else if ((this.#options.isAws || this.#etagsAreMd5) &&
+            !encryption?.startsWith('aws:kms') &&
+            /^[0-9a-f]{32}$/.test(etag)) {
+            throw new ServiceError(misbehaved(operation, `the ETag is ${etag}, the content's ${expected}`));
+        }
+    }
+    async #deleteBatch(keys) {
+        const operation = 'DeleteObjects';
+        if (!this.#mayBatch)
+            return this.#deleteOneByOne(keys);
+        const failed = new Map();
+        let left = keys;
+        for (let round = 1; round <= DELETE_ROUNDS && left.length > 0; round++) {
+            failed.clear();
+            try {
+                for (const { Key, Code, Message } of await this.#sendBatch(left)) {
+                    const error = { name: Code ?? 'Unknown', message: Message ?? '', $metadata: { httpStatusCode: 200 } };
+                    failed.set(Key ?? '', toServiceError(operation, error).failure);
+                }
+            }
+            catch (error) {
+                // Stores without batches say 400, 403 or 501; Ceph wants the permission on the bucket for them.
+                if (!(error instanceof ServiceError) || !['refused', 'denied'].includes(kindOf(error.failure)))
+                    throw error;
+                this.#mayBatch = false;
+                if (kindOf(error.failure) === 'refused') {
+                    this.#options.knowledge.learn({ batchDelete: false });
+                    this.#options.knowledge.lacks('batchDelete');
+                }
+                return this.#deleteOneByOne(left);
+            }
+            left = [...failed]
+                .filter(([, failure]) => ['throttled', 'transient'].includes(kindOf(failure)))
+                .map(([key]) => key);
+            if (left.length < failed.size)
+                break;
+        }
+        return [...failed].map(([key, failure]) => toFailure(key, failure));
+    }
+    async #sendBatch(keys) {
+        const operation = 'DeleteObjects';
+        return this.#caller.call(operation, async (options) => {
+            const command = new dist_cjs/* DeleteObjectsCommand */.xvx({
+                Bucket: this.#options.bucket,
+                // Not quiet: an answer that was cut short, or is not S3's, must not look like one without errors.
+                Delete: { Quiet: false, Objects: keys.map((Key) => ({ Key })) },
+                // Content-MD5 instead of CRC32: older stores know nothing else.
+                ChecksumAlgorithm: 'MD5',
+            });
+            const { Deleted = [], Errors = [] } = await this.#s3.send(command, options);
+            if (Deleted.length + Errors.length < keys.length) {
+                throw new ServiceError(misbehaved(operation, 'an answer that does not name every key'));
+            }
+            return Errors;
+        }, { slow: true });
+    }
+    async #deleteOneByOne(keys) {
+        const failures = [];
+        await eachOf(keys, 16, async (Key) => {
+            try {
+                const command = new dist_cjs/* DeleteObjectCommand */.k4j({ Bucket: this.#options.bucket, Key });
+                await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options));
+            }
+            catch (error) {
+                if (!(error instanceof ServiceError))
+                    throw error;
+                failures.push(toFailure(Key, error.failure));
+            }
+        });
+        return failures;
+    }
+}
+/**
+ * Has the signature cover a part by its Content-MD5 alone, one of the headers that are signed, as the AWS CLI does over
+ * TLS: a SHA-256 besides would be a third of what a large file costs.
+ */
+function signByMd5(command) {
+    command.middlewareStack.add((next) => (args) => {
+        args.request.headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
+        return next(args);
+    }, { step: 'build', name: 'signByMd5' });
+}
+/** The parameters of the SDK for an object's headers and storage; what is absent is not sent. */
+function objectHeaders(headers, storage) {
+    const { acl, storageClass, encryption, kmsKeyId, tags } = storage;
+    return {
+        ContentType: headers.contentType,
+        ...(headers.cacheControl !== undefined && { CacheControl: headers.cacheControl }),
+        ...(headers.contentDisposition !== undefined && { ContentDisposition: headers.contentDisposition }),
+        ...(headers.contentEncoding !== undefined && { ContentEncoding: headers.contentEncoding }),
+        ...(headers.contentLanguage !== undefined && { ContentLanguage: headers.contentLanguage }),
+        ...(headers.expires !== undefined && { Expires: new Date(headers.expires) }),
+        ...(headers.metadata !== undefined && { Metadata: { ...headers.metadata } }),
+        ...(acl !== undefined && { ACL: acl }),
+        ...(storageClass !== undefined && { StorageClass: storageClass }),
+        ...(encryption !== undefined && { ServerSideEncryption: encryption }),
+        ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
+        ...(tags !== undefined && { Tagging: tags.map((pair) => pair.map(encodeURIComponent).join('=')).join('&') }),
+    };
+}
+/** The headers of an object as a HEAD answers them. */
+function headersOf(answer) {
+    const { ContentType, CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, ExpiresString, Metadata } = answer;
+    return {
+        contentType: ContentType ?? '',
+        ...(CacheControl && { cacheControl: CacheControl }),
+        ...(ContentDisposition && { contentDisposition: ContentDisposition }),
+        ...(ContentEncoding && { contentEncoding: ContentEncoding }),
+        ...(ContentLanguage && { contentLanguage: ContentLanguage }),
+        ...(ExpiresString && { expires: ExpiresString }),
+        ...(Metadata && Object.keys(Metadata).length > 0 && { metadata: Metadata }),
+    };
+}
+function conditionHeaders(condition) {
+    if (condition === undefined)
+        return {};
+    return typeof condition === 'object' ? { IfMatch: `"${condition.etag}"` } : { IfNoneMatch: '*' };
+}
+/** The store does not know what it was asked, rather than refusing it. */
+function isNotImplemented({ status, code }) {
+    return status === 501 || status === 405 || /^(NotImplemented|MethodNotAllowed|UnsupportedOperation)$/.test(code);
+}
+/** 412 says that the condition is not met; so does 404, when what should be overwritten is gone. */
+function isUnmet({ status, code }, condition) {
+    return status === 412 || code === 'PreconditionFailed' || (typeof condition === 'object' && code === 'NoSuchKey');
+}
+function toFailure(key, failure) {
+    return { key, operation: failure.operation, code: failure.code, message: describe(failure) };
+}
+function unquote(etag) {
+    return (etag ?? '').replace(/^"|"$/g, '');
+}
+
+;// CONCATENATED MODULE: ./build/core/probe-form.js
+/**
+ * How a probe proves that it can write. `auto` writes only where all traces go with the object: not under Object Lock, not
+ * where something listens, not without the right to delete, and of a bucket that keeps versions, or does not say, not
+ * without the right to delete those. `full` insists, but for Object Lock, which would keep the object for years, and for
+ * a right to delete that is known to be missing.
+ */
+function probeForm(asked, facts) {
+    const none = (why) => ({ form: 'no-residue', why });
+    if (asked === 'no-residue')
+        return none('as asked');
+    if (!facts.mayPut)
+        return none('nothing can be written');
+    if (facts.objectLock)
+        return none('Object Lock would keep the object');
+    if (!facts.mayDelete)
+        return none('the object could not be deleted again');
+    if (asked === 'full')
+        return { form: 'full', why: 'as asked' };
+    if (facts.isPullRequest)
+        return none('the run is of a pull request');
+    if (facts.notifies)
+        return none('something listens to the events of the bucket');
+    if (facts.mayDeleteVersions || facts.versioned === false)
+        return { form: 'full', why: 'nothing of it stays' };
+    return none(facts.versioned
+        ? 'the bucket keeps versions, which could not be deleted'
+        : 'nothing tells whether the bucket keeps versions (s3:GetBucketVersioning would)');
 }
 
 ;// CONCATENATED MODULE: ./build/core/needs.js
@@ -66797,6 +67877,8 @@ function compareKeys(a, b) {
  * | abort multipart         |                                    | with put             |
  * | KMS                     | with `sse-kms-key-id`, on AWS      |                      |
  * | delete                  | with `delete`                      |                      |
+ * | create invalidation     | with `cloudfront-distribution-id`  |                      |
+ * | get invalidation        | with `cloudfront-wait` besides     |                      |
  *
  * Who only appends (`overwrite: false` without `delete`) puts on the condition that nothing is there, and need not see
  * what is. S3 lets the initiator of an upload abort it; some stores do not, and all a deploy loses there is tidiness.
@@ -66804,8 +67886,13 @@ function compareKeys(a, b) {
 function needsOf(purpose) {
     const { storage = {}, mode, dryRun } = purpose;
     const deletes = purpose.delete !== false && purpose.delete !== 'off';
-    if (mode === 'remove')
-        return { required: ['s3:ListBucket', ...(dryRun ? [] : ['s3:DeleteObject'])], wanted: [] };
+    const invalidating = purpose.distribution === undefined ? [] : ['cloudfront:CreateInvalidation'];
+    if (invalidating.length > 0 && purpose.cloudfrontWait)
+        invalidating.push('cloudfront:GetInvalidation');
+    if (mode === 'remove') {
+        const removing = dryRun ? [] : ['s3:DeleteObject', ...invalidating];
+        return { required: ['s3:ListBucket', ...removing], wanted: [] };
+    }
     const reading = ['s3:ListBucket', 's3:GetObject'];
     const appends = purpose.overwrite === false && !deletes;
     const required = appends ? [] : [...reading];
@@ -66822,6 +67909,7 @@ function needsOf(purpose) {
     }
     if (deletes)
         required.push('s3:DeleteObject');
+    required.push(...invalidating);
     return { required, wanted: [...wanted, 's3:AbortMultipartUpload'] };
 }
 /** The actions without which a run with these inputs fails. */
@@ -66856,11 +67944,12 @@ const LOOKS = [
  * The smallest policy for these actions at this destination. Uploads in parts are aborted after a failure, which some
  * stores allow only to those who hold s3:AbortMultipartUpload, so it comes with s3:PutObject.
  */
-function permissionPolicy(actions, destination, partition, { within = keyPattern(destination.prefix), key, probeObjects, looks } = {}) {
+function permissionPolicy(actions, destination, partition, { within = keyPattern(destination.prefix), key, distribution, probeObjects, looks } = {}) {
     const bucket = bucketArn(destination, partition);
     const all = actions.includes('s3:PutObject') ? [...actions, 's3:AbortMultipartUpload'] : actions;
     const objects = ORDER.filter((action) => all.includes(action));
     const keys = ['kms:GenerateDataKey', 'kms:Decrypt'].filter((action) => actions.includes(action));
+    const invalidating = actions.filter((action) => action.startsWith('cloudfront:'));
     const statements = [];
     const allow = (Sid, Action, Resource, Condition) => {
         if (Action.length > 0)
@@ -66872,6 +67961,7 @@ function permissionPolicy(actions, destination, partition, { within = keyPattern
     }
     allow('DeploySite', objects, `${bucket}/${within}`);
     allow('EncryptSite', keys, key?.arn ?? '*', key?.condition);
+    allow('InvalidateSite', invalidating, distribution ?? '*');
     allow('ProbeSite', probeObjects ?? [], `${bucket}/${probePattern(destination, within)}`);
     if (looks)
         allow('LookAround', LOOKS, '*');
@@ -66916,15 +68006,22 @@ function sessionPolicy(actions, destination, partition, scope = {}) {
         const within = keyPattern(prefix.replace(/\ufffd$/, ''));
         const policy = permissionPolicy(actions, destination, partition, { ...scope, within });
         const text = JSON.stringify(policy).replace(/[^\x20-\x7e]/g, escapeUnicode);
-        if (text.length <= SESSION_POLICY_CHARACTERS)
+        // What is too long without any prefix is STS's to refuse.
+        if (text.length <= SESSION_POLICY_CHARACTERS || prefix === '')
             return text;
     }
 }
 function escapeUnicode(unit) {
     return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
+/** A CloudFront distribution as a policy names it: they are of an account, and of no region. */
+function distributionArn(id, { partition, account = '*' }) {
+    return `arn:${partition}:cloudfront::${account}:distribution/${id}`;
+}
 /** The ARN that a policy must name to allow an action at this destination. */
-function resourceFor(action, destination, partition, key) {
+function resourceFor(action, destination, partition, { key, distribution } = {}) {
+    if (action.startsWith('cloudfront:'))
+        return distribution ?? '*';
     if (action.startsWith('kms:'))
         return key?.arn ?? `arn:${partition}:kms:*:*:key/*`;
     return action === 's3:ListBucket' ? bucketArn(destination, partition) : objectsArn(destination, partition);
@@ -66948,6 +68045,10 @@ function escapeWildcards(text) {
 function escapeVariables(text) {
     return text.replace(/\$/g, '$${$&}');
 }
+/** The account that an ARN belongs to. */
+function accountOf(arn) {
+    return arn?.split(':')[4] || undefined;
+}
 /** The partition that a region or an ARN belongs to. */
 function partitionOf(regionOrArn) {
     if (regionOrArn === undefined)
@@ -66958,36 +68059,6 @@ function partitionOf(regionOrArn) {
 /** A region of the partition where STS can be asked, and S3 for any bucket. */
 function homeRegion(partition) {
     return PARTITIONS.find((one) => one.partition === partition)?.home ?? 'us-east-1';
-}
-
-;// CONCATENATED MODULE: ./build/core/probe-form.js
-/**
- * How a probe proves that it can write. `auto` writes only where all traces go with the object: not under Object Lock, not
- * where something listens, not without the right to delete, and of a bucket that keeps versions, or does not say, not
- * without the right to delete those. `full` insists, but for Object Lock, which would keep the object for years, and for
- * a right to delete that is known to be missing.
- */
-function probeForm(asked, facts) {
-    const none = (why) => ({ form: 'no-residue', why });
-    if (asked === 'no-residue')
-        return none('as asked');
-    if (!facts.mayPut)
-        return none('nothing can be written');
-    if (facts.objectLock)
-        return none('Object Lock would keep the object');
-    if (!facts.mayDelete)
-        return none('the object could not be deleted again');
-    if (asked === 'full')
-        return { form: 'full', why: 'as asked' };
-    if (facts.isPullRequest)
-        return none('the run is of a pull request');
-    if (facts.notifies)
-        return none('something listens to the events of the bucket');
-    if (facts.mayDeleteVersions || facts.versioned === false)
-        return { form: 'full', why: 'nothing of it stays' };
-    return none(facts.versioned
-        ? 'the bucket keeps versions, which could not be deleted'
-        : 'nothing tells whether the bucket keeps versions (s3:GetBucketVersioning would)');
 }
 
 ;// CONCATENATED MODULE: ./build/aws/probe/prober.js
@@ -67023,8 +68094,13 @@ class Prober {
      * @throws DeployError when it tells of more than a permission: no bucket, wrong keys, a silent store.
      */
     async try(operation, send, { allowing = [], uncancelled = false } = {}) {
+        const call = () => this.#caller.call(operation, send, { expect: allowing, uncancelled });
+        return this.judge(operation, call, allowing);
+    }
+    /** Judges the answer to a call that is made with retries of its own. */
+    async judge(operation, call, allowing = []) {
         try {
-            const answer = await this.#caller.call(operation, send, { expect: allowing, uncancelled });
+            const answer = await call();
             const { httpStatusCode: status, requestId } = answer.$metadata;
             const evidence = `${operation} ${status}`;
             return { verdict: { result: 'allowed', evidence, ...told(status, requestId) }, answer };
@@ -67089,7 +68165,7 @@ function notReached(first) {
 
 /** One check per action, the strongest proof of each. */
 function checksOf(target, first, round) {
-    const { needs, destination, partition, kmsKey } = target;
+    const { needs, destination, partition, kmsKey, distribution } = target;
     const verdicts = new Map([...(first.written?.verdicts ?? []), ...first.also]);
     const { read, deletion } = first;
     verdicts.set('s3:ListBucket', first.listed.verdict);
@@ -67101,7 +68177,7 @@ function checksOf(target, first, round) {
         verdicts.set('kms:Decrypt', read.decrypt.verdict);
     for (const [action, verdict] of round === undefined ? [] : proofsOf(round, verdicts))
         verdicts.set(action, verdict);
-    const check = (action, required, resource = resourceFor(action, destination, partition, kmsKey)) => ({
+    const check = (action, required, resource = resourceFor(action, destination, partition, { key: kmsKey, distribution })) => ({
         action,
         resource,
         required,
@@ -67207,6 +68283,338 @@ async function hasMultipart(prober) {
         return start.verdict.result === 'unknown' ? false : undefined;
     await prober.takeBack('AbortMultipartUpload', `the open upload of ${target.Key}`, (options) => prober.s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId }), options));
     return true;
+}
+
+;// CONCATENATED MODULE: ./build/core/capabilities.js
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/Welcome.html; conditional writes since 2024. */
+const AWS = {
+    conditionalWrites: true,
+    batchDelete: true,
+    contentMd5: true,
+    crcChecksums: true,
+    multipart: true,
+    urlEncodedListing: true,
+    websiteRedirects: true,
+};
+const capabilities_UNKNOWN = {
+    conditionalWrites: undefined,
+    batchDelete: undefined,
+    contentMd5: undefined,
+    crcChecksums: undefined,
+    multipart: undefined,
+    urlEncodedListing: undefined,
+    websiteRedirects: undefined,
+};
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+const MOST_PARTS = 10_000;
+/** The fewest that a store is known to allow: no more are made where nobody knows. */
+const FEWEST_PARTS = 1_000;
+/**
+ * Stores by the hosts of their endpoints, with what was measured or is documented of them; what is not said is unknown,
+ * and found out by a probe, or when it comes to be used. After rclone's table, `backend/s3/provider/*.yaml`.
+ */
+const STORES = [
+    { hosts: /\.amazonaws\.com(\.cn)?$/, has: AWS, mostParts: MOST_PARTS },
+    {
+        hosts: /\.r2\.cloudflarestorage\.com$/,
+        has: { conditionalWrites: true, batchDelete: true, multipart: true },
+        mostParts: MOST_PARTS,
+    },
+    {
+        hosts: /(^|\.)storage\.googleapis\.com$/,
+        has: { conditionalWrites: false, batchDelete: false },
+        mostParts: MOST_PARTS,
+    },
+    { hosts: /\.backblazeb2\.com$/, has: { conditionalWrites: true, multipart: true }, mostParts: MOST_PARTS },
+    { hosts: /\.scw\.cloud$/, has: { multipart: true }, mostParts: 1_000 },
+    { hosts: /\.digitaloceanspaces\.com$/, has: { urlEncodedListing: false, multipart: true } },
+    { hosts: /\.(ionoscloud\.com|storage\.selcloud\.ru)$/, has: { urlEncodedListing: false } },
+    { hosts: /\.object\.fastlystorage\.app$/, has: { multipart: false } },
+];
+/** What is known of the store at an endpoint; of AWS everything. */
+function profileOf(endpoint) {
+    if (endpoint === undefined)
+        return { capabilities: AWS, mostParts: MOST_PARTS };
+    const host = URL.canParse(endpoint) ? new URL(endpoint).hostname : '';
+    const { has, mostParts = FEWEST_PARTS } = STORES.find(({ hosts }) => hosts.test(host)) ?? {};
+    return { capabilities: { ...capabilities_UNKNOWN, ...has }, mostParts };
+}
+/** How each is called, and what a deploy does where it is missing. */
+const TELLING = {
+    conditionalWrites: [
+        'conditional writes',
+        'two deploys at the same time are not noticed, and overwrite: false trusts the listing',
+    ],
+    batchDelete: ['batch delete', 'objects are deleted one by one'],
+    contentMd5: ['check of Content-MD5', 'what arrives is held against the ETag of the answer alone'],
+    crcChecksums: ['CRC checksums', 'Content-MD5 is sent, which older stores know'],
+    multipart: ['multipart uploads', 'files go up whole, and none may be larger than 5 GiB'],
+    urlEncodedListing: ['url-encoded listings', 'names with control characters are refused'],
+    websiteRedirects: ['website redirects', 'redirects are not kept with the object'],
+};
+const CAPABILITIES = Object.keys(TELLING);
+/** What a deploy does without a capability: `batch delete: objects are deleted one by one`. */
+function without(capability) {
+    return TELLING[capability].join(': ');
+}
+/** A line for each capability that is missing. */
+function missingCapabilities(capabilities) {
+    return CAPABILITIES.filter((one) => capabilities[one] === false).map(without);
+}
+
+;// CONCATENATED MODULE: ./build/core/findings.js
+function info(code, message, hint) {
+    return { level: 'info', code, message, ...(hint !== undefined && { hint }) };
+}
+function warning(code, message, hint) {
+    return { level: 'warning', code, message, ...(hint !== undefined && { hint }) };
+}
+/** What credentials that can look further than the prefix should lose. */
+function breadthFindings({ outsidePrefix, buckets, listed }, prefix) {
+    const findings = [];
+    const hint = 'Give them the policy in suggested-policy-file instead.';
+    if (listed !== undefined)
+        findings.push(warning('lists-other-buckets', `The credentials can list other buckets, ${listed} for one.`, hint));
+    if (buckets !== undefined && buckets.length > 0)
+        findings.push(warning('lists-account', `The credentials see every bucket of the account (${buckets.length} more).`, hint));
+    if (outsidePrefix)
+        findings.push(warning('lists-outside-prefix', `The credentials can list the bucket outside ${prefix}.`, hint));
+    return findings;
+}
+/** Says whether the site, and the manifest, can be read by anybody. */
+function exposureFindings(object, manifest, manifestPattern) {
+    const objects = {
+        public: 'Objects below the prefix can be read by anybody, straight from the store.',
+        private: 'Objects below the prefix cannot be read anonymously from the store.',
+        missing: 'Nothing is below the prefix yet that could be read anonymously.',
+        unknown: 'Nothing tells whether objects below the prefix can be read anonymously.',
+    }[object];
+    const manifests = {
+        public: 'The manifest can be read by anybody; it names keys by hash only.',
+        private: 'The manifest cannot be read anonymously.',
+        missing: 'There is no manifest yet.',
+        unknown: 'Nothing tells whether the manifest can be read anonymously.',
+    }[manifest];
+    const hint = manifest === 'public'
+        ? `To hide it, leave ${manifestPattern} out of what the bucket policy lets anybody read.`
+        : undefined;
+    return [info('object-exposure', objects), info('manifest-exposure', manifests, hint)];
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/findings.js
+
+
+
+const FORMS = {
+    full: 'An object was written, read back and removed',
+    'no-residue': 'Nothing was written',
+};
+const LEFTOVER = 'Delete it by hand; a lifecycle rule with AbortIncompleteMultipartUpload takes open uploads.';
+const OBJECT_LOCK = 'The bucket has Object Lock: what a deploy overwrites or deletes stays as a version until its retention ends.';
+/** What is worth knowing, and fails nothing. */
+function findingsOf(target, first, round, found) {
+    const { thorough, destination, partition } = target;
+    const { form, why, leftovers, site, manifest, checks, capabilities } = found;
+    return [
+        ...(thorough && first.written !== undefined
+            ? [info('probe-form', FORMS[form] + (why === 'as asked' ? '.' : `: ${why}.`))]
+            : []),
+        ...leftovers.map((leftover) => warning('leftover', `The probe could not take back ${leftover}.`, LEFTOVER)),
+        ...storedOtherwise(round),
+        ...(first.ownerIgnored ? [warning('owner-ignored', 'The store does not look at expected-bucket-owner.')] : []),
+        ...withoutWanted(checks),
+        ...(first.settings?.objectLock ? [info('object-lock', OBJECT_LOCK)] : []),
+        ...(first.breadth === undefined ? [] : breadthFindings(first.breadth, destination.prefix)),
+        ...(thorough ? exposureFindings(site, manifest, objectsArn(manifestScope(target), partition)) : []),
+        ...(thorough ? missingCapabilities(capabilities).map((line) => info('missing-capability', `No ${line}.`)) : []),
+    ];
+}
+function manifestScope({ destination }) {
+    return { ...destination, prefix: `${destination.prefix}.s3-deploy` };
+}
+function storedOtherwise(round) {
+    return (round?.differences ?? []).map((line) => warning('stored-otherwise', `The store keeps other headers: ${line}.`));
+}
+/** What a deploy does without the permissions that it only makes use of. */
+function withoutWanted(checks) {
+    const denied = new Set(checks.filter((one) => !one.required && one.result === 'denied').map(({ action }) => action));
+    const findings = [];
+    if (denied.has('s3:ListBucket'))
+        findings.push(info('append-only', WITHOUT_LIST));
+    if (denied.has('s3:GetObject'))
+        findings.push(info('append-only', WITHOUT_GET));
+    if (denied.has('s3:AbortMultipartUpload'))
+        findings.push(info('cannot-abort', WITHOUT_ABORT));
+    return findings;
+}
+const WITHOUT_LIST = 'Without s3:ListBucket nothing is compared and nothing can be deleted: each file is put on the condition that it is not there yet.';
+const WITHOUT_GET = 'Without s3:GetObject there is no manifest to read: headers that changed are not seen.';
+const WITHOUT_ABORT = 'Without s3:AbortMultipartUpload the parts of an upload that fails may stay: a lifecycle rule with AbortIncompleteMultipartUpload takes them.';
+
+;// CONCATENATED MODULE: ./build/core/invalidation.js
+
+
+
+/** More paths than these become one for everything below the prefix: a thousand a month are free, and `/*` counts as one. */
+const MOST_PATHS = 15;
+/** Fifteen wildcards may be under way in a distribution: no invalidation of ours is to keep the next ones waiting. */
+const MOST_FOLDERS = 5;
+/** What may be under way in a distribution at once. CloudFront developer guide, "Concurrent invalidation request maximum". */
+const MOST_GIVEN = 3000;
+const MOST_WILDCARDS = 15;
+const LONGEST_PATH = 4000;
+/**
+ * What to invalidate before anything is deleted: what was put, and what nobody remembers to have been put.
+ * @param missed whether changes of an earlier deploy may not have been invalidated: then everything is.
+ */
+function pathsOfUploads(plan, uploaded, missed, { destination: { prefix }, invalidationPaths: given }) {
+    const changed = new Set([...uploaded, ...plan.adopted]);
+    if (missed)
+        return given ?? [everythingBelow(prefix)];
+    if (changed.size === 0)
+        return [];
+    return given ?? invalidationPaths(changed, livingBeside(plan, changed), prefix);
+}
+/** What to invalidate once it is deleted: before, it would be fetched and kept again. */
+function pathsOfDeletions(plan, deleted, { destination: { prefix }, invalidationPaths: given }) {
+    if (deleted.length === 0)
+        return [];
+    return given ?? invalidationPaths(deleted, livingBeside(plan, new Set(deleted)), prefix);
+}
+/** Every key that is there and stays as it is. */
+function livingBeside({ phases, unchanged, kept }, changed) {
+    const all = [...phases.flatMap(({ uploads }) => uploads), ...unchanged, ...kept];
+    return all.map(({ key }) => key).filter((key) => !changed.has(key));
+}
+/**
+ * The fewest paths that cover every changed key, each with all that it answers at: of an `index.html` its folder too. A
+ * folder in which nothing else lives is one path, `/folder/*`; else nothing is invalidated that did not change. More than
+ * fifteen paths, or five folders, become `/<prefix>/*`.
+ * @param changed keys that were put, or are gone.
+ * @param living every other key below the prefix, as far as it is known.
+ */
+function invalidationPaths(changed, living, prefix) {
+    const mixed = new Set();
+    for (const key of living)
+        for (const folder of foldersOf(key, prefix))
+            mixed.add(folder);
+    const groups = new Map();
+    for (const key of [...changed].sort(compareKeys)) {
+        const group = foldersOf(key, prefix).find((folder) => !mixed.has(folder)) ?? key;
+        groups.set(group, [...(groups.get(group) ?? []), ...pathsOf(key)]);
+        // All of it is one path by now: nobody need remember the rest.
+        if (group !== key && groups.get(group).length > 2)
+            groups.get(group).length = 2;
+    }
+    const paths = new Set([...groups].flatMap(([group, all]) => (group.endsWith('/') || group === '' ? narrowest(group, all) : all)));
+    const folders = [...paths].filter((path) => path.endsWith('*')).length;
+    return paths.size > MOST_PATHS || folders > MOST_FOLDERS ? [everythingBelow(prefix)] : [...paths];
+}
+/** One path for everything below a prefix. */
+function everythingBelow(prefix) {
+    return `${toPath(prefix).replace(/\*$/, '')}*`;
+}
+/** The folder of a group, unless one path is all that there is in it. */
+function narrowest(folder, paths) {
+    return paths.length === 1 ? paths : [everythingBelow(folder)];
+}
+/** The prefix and the folders below it that a key lies in, from the outside in. */
+function foldersOf(key, prefix) {
+    const folders = [prefix];
+    for (let at = key.indexOf('/', prefix.length); at !== -1; at = key.indexOf('/', at + 1))
+        folders.push(key.slice(0, at + 1));
+    return folders;
+}
+/** Where an object answers: a folder shows its `index.html`. */
+function pathsOf(key) {
+    const folder = /^(?:.*\/)?(?=index\.html$)/s.exec(key)?.[0];
+    return folder === undefined ? [toPath(key)] : [toPath(key), toPath(folder)];
+}
+/**
+ * What a URL cannot hold as it is: "non-ASCII characters or unsafe characters as defined in RFC 1738", says CloudFront's
+ * guide, and nothing else, or the path is another one. `?` would begin a query.
+ */
+const UNSAFE = /[^\x21-\x7e]|["#%<>?[\\\]^`{|}~]/gu;
+/** The path of a key. `*` means itself nowhere in a path, so that a key with one is covered by what it begins with. */
+function toPath(key) {
+    const [before = '', ...rest] = key.split('*');
+    return `/${encodeUnsafe(before)}${rest.length === 0 ? '' : '*'}`;
+}
+function encodeUnsafe(text) {
+    return text.replace(UNSAFE, (character) => [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''));
+}
+/**
+ * Reads the input `invalidation-paths`, one path per line. What a URL cannot hold is encoded, what is encoded stays.
+ * @throws DeployError INPUT_INVALID for what CloudFront would refuse, or would not take as it is meant.
+ */
+function parseInvalidationPaths(lines) {
+    if (lines.length === 0)
+        return undefined;
+    const paths = new Set(lines.map(parsePath));
+    const wildcards = [...paths].filter((path) => path.endsWith('*')).length;
+    if (paths.size > MOST_GIVEN)
+        throw refused(`has ${paths.size} paths, and CloudFront takes ${MOST_GIVEN}`);
+    if (wildcards > MOST_WILDCARDS)
+        throw refused(`has ${wildcards} paths with *, and CloudFront takes ${MOST_WILDCARDS} at once`);
+    return [...paths];
+}
+function parsePath(line) {
+    const told = `'${plain(line, 100)}'`;
+    if (!line.startsWith('/'))
+        throw refused(`${told} does not begin with a slash`);
+    if (/[\s,;]\//.test(line))
+        throw refused(`${told} is more than one path`);
+    if (/\*(?!$)/.test(line))
+        throw refused(`${told} has a * in its middle, and CloudFront takes it at the end alone`);
+    const path = line.replace(/%(?![0-9A-Fa-f]{2})/g, '%25').replace(UNSAFE, keepEscapes);
+    if (path.length > LONGEST_PATH)
+        throw refused(`a path has more than ${LONGEST_PATH} characters`);
+    return path;
+}
+/** In what a user gives, `%` begins an escape and `?` a query, as they do in a URL. */
+function keepEscapes(character) {
+    return character === '%' || character === '?' ? character : encodeUnsafe(character);
+}
+function refused(problem) {
+    return new DeployError('INPUT_INVALID', `invalidation-paths: ${problem}.`, {
+        hint: "Give one path per line, as in the URL, such as '/docs/index.html' or '/docs/*'.",
+    });
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/invalidating.js
+
+
+
+/** An id that no invalidation has. */
+const NOBODYS = 'I0000000000000';
+/**
+ * Tries what an invalidation needs. CloudFront has no call that proves the right to make one and makes none: it gets a
+ * batch that it must refuse. A denial of it is a denial; that nothing but the batch was refused proves nothing, as nobody
+ * says whether CloudFront looks at permissions first. When it is asked for (`full`), an invalidation is made: of a path
+ * that no page has, which counts as one of the thousand that a month has for nothing.
+ * @throws DeployError INPUT_INVALID when there is no such distribution.
+ */
+async function tryInvalidation(prober, cloudfront, { asked, runId, needs, destination }) {
+    const batch = { reference: `s3-deploy-probe-${runId}`, paths: [probePath(destination.prefix)] };
+    const create = await prober.judge('CreateInvalidation', () => asked === 'full' ? cloudfront.invalidate(batch) : cloudfront.invalidateNothing(batch, WRONG));
+    const verdicts = new Map([['cloudfront:CreateInvalidation', judged(create, prober)]]);
+    if (needs.required.includes('cloudfront:GetInvalidation')) {
+        const unknown = ['NoSuchInvalidation'];
+        const get = await prober.judge('GetInvalidation', () => cloudfront.look(NOBODYS, unknown), unknown);
+        verdicts.set('cloudfront:GetInvalidation', judged(get, prober));
+    }
+    return verdicts;
+}
+const WRONG = ['InconsistentQuantities'];
+const UNPROVED = 'it refused a batch that is wrong on purpose; only an invalidation would prove more: probe: full makes one';
+function judged({ verdict, failure }, { destination }) {
+    if (failure?.code === 'NoSuchDistribution')
+        throw explain(failure, destination);
+    return WRONG.includes(failure?.code ?? '') ? { ...verdict, why: UNPROVED } : verdict;
+}
+/** Below the folder of the probe's objects, where nothing is ever served. */
+function probePath(prefix) {
+    return everythingBelow(probeFolder(prefix));
 }
 
 ;// CONCATENATED MODULE: ./build/aws/probe/ownership.js
@@ -67358,12 +68766,96 @@ async function deleteNoVersion(prober) {
     const { verdict } = await prober.try('DeleteObject', (options) => prober.s3.send(new dist_cjs/* DeleteObjectCommand */.k4j(target), options), { allowing: ['NoSuchVersion', 'NoSuchKey', 'NotFound'] });
     return verdict;
 }
-/** Aborts an upload that nobody began. */
+/** Aborts an upload that nobody began; tells also whether the store has uploads in parts, where it says so. */
 async function abortNothing(prober) {
     // Stores look at the form of an id: this one is of Ceph's, which is a base64 of nothing elsewhere.
     const target = { ...prober.bucket, Key: prober.ownKey('abort'), UploadId: '2~s3deployprobe00000000000000000' };
-    const { verdict } = await prober.try('AbortMultipartUpload', (options) => prober.s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP(target), options), { allowing: ['NoSuchUpload', 'NotFound'] });
-    return verdict;
+    const { verdict, failure } = await prober.try('AbortMultipartUpload', (options) => prober.s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP(target), options), { allowing: ['NoSuchUpload', 'NotFound'] });
+    const isUnknown = failure?.status === 501 || failure?.status === 405 || failure?.code === 'NotImplemented';
+    return { verdict, multipart: failure?.code === 'NoSuchUpload' ? true : isUnknown ? false : undefined };
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/settings.js
+
+/** Asks the bucket what it would keep of a probe. */
+async function readSettings(prober) {
+    const { s3, bucket } = prober;
+    const [versioning, lock, notification] = await Promise.all([
+        prober.try('GetBucketVersioning', (options) => s3.send(new dist_cjs/* GetBucketVersioningCommand */._rj(bucket), options)),
+        prober.try('GetObjectLockConfiguration', (options) => s3.send(new dist_cjs/* GetObjectLockConfigurationCommand */.mU1(bucket), options), { allowing: ['ObjectLockConfigurationNotFoundError', 'ObjectLockConfigurationNotFound'] }),
+        prober.try('GetBucketNotificationConfiguration', (options) => s3.send(new dist_cjs/* GetBucketNotificationConfigurationCommand */.zP$(bucket), options)),
+    ]);
+    const { TopicConfigurations = [], QueueConfigurations = [], LambdaFunctionConfigurations = [], EventBridgeConfiguration, } = notification.answer ?? {};
+    const listeners = TopicConfigurations.length + QueueConfigurations.length + LambdaFunctionConfigurations.length;
+    return {
+        // Suspended versioning keeps a marker of what is deleted.
+        versioned: versioning.answer === undefined ? undefined : versioning.answer.Status !== undefined,
+        objectLock: lock.verdict.result !== 'allowed'
+            ? undefined
+            : lock.answer?.ObjectLockConfiguration?.Rule?.DefaultRetention !== undefined,
+        notifies: notification.answer === undefined ? undefined : listeners > 0 || EventBridgeConfiguration !== undefined,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/aws/probe/surroundings.js
+
+
+/** Other buckets that a look goes into: one that may be listed is enough to know. */
+const OTHERS = 3;
+/** Looks how much further than the prefix these credentials see. Only ever lists one key at a time. */
+async function lookAround(prober, unowned) {
+    const { bucket, prefix } = prober.destination;
+    const [outsidePrefix, names] = await Promise.all([
+        prefix === '' ? false : mayList(prober, prober.s3, bucket),
+        otherBuckets(prober, unowned),
+    ]);
+    const some = (names ?? []).slice(0, OTHERS);
+    const listed = await Promise.all(some.map((name) => mayList(prober, unowned, name)));
+    return { outsidePrefix, buckets: names, listed: some.find((_, index) => listed[index]) };
+}
+async function mayList(prober, s3, Bucket) {
+    const command = new dist_cjs/* ListObjectsV2Command */.u6x({ Bucket, MaxKeys: 1 });
+    try {
+        return (await prober.try('ListObjectsV2', (options) => s3.send(command, options))).answer?.Name !== undefined;
+    }
+    catch {
+        // A bucket of another region, or one that is gone by now: nothing to be seen there from here.
+        return false;
+    }
+}
+async function otherBuckets(prober, s3) {
+    try {
+        const trial = await prober.try('ListBuckets', (options) => s3.send(new dist_cjs/* ListBucketsCommand */.$Lo({}), options));
+        return trial.answer?.Buckets?.map(({ Name = '' }) => Name).filter((name) => name !== prober.destination.bucket);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** Whether anybody can read a key. A missing key is denied to those who may not list, so it has to be there. */
+async function exposureOf(caller, anonymous, Bucket, Key) {
+    const command = new dist_cjs/* GetObjectCommand */.jLs({ Bucket, Key, Range: 'bytes=0-0' });
+    try {
+        const answer = await caller.call('GetObject', (options) => anonymous.send(command, options), { budgetMs: 1000 });
+        await answer.Body?.transformToByteArray();
+        return 'public';
+    }
+    catch (error) {
+        if (!(error instanceof ServiceError))
+            throw error;
+        const { code, status } = error.failure;
+        if (code === 'InvalidRange')
+            return 'public';
+        return status === 401 || status === 403 ? 'private' : 'unknown';
+    }
+}
+/** Whether a key is there; undefined where that may not be known. */
+async function exists(prober, Key) {
+    const command = new dist_cjs/* HeadObjectCommand */.l81({ ...prober.bucket, Key });
+    const trial = await prober.try('HeadObject', (options) => prober.s3.send(command, options), {
+        allowing: ['NotFound', 'NoSuchKey'],
+    });
+    return trial.answer !== undefined ? true : trial.verdict.result === 'allowed' ? false : undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/core/input-refusals.js
@@ -67398,6 +68890,22 @@ const REFUSALS = [
         given: ({ tags }) => tags !== undefined,
         problem: 'the store refuses these tags',
         hint: 'Check their characters and number; names that begin with aws: are reserved.',
+    },
+    {
+        codes: /^(NotImplemented|InvalidArgument)$/,
+        input: 'acl',
+        given: ({ acl }) => acl !== undefined,
+        words: /\bacl\b/i,
+        problem: 'the store has no ACLs of objects',
+        hint: 'Leave acl out: who may read is set for the whole bucket there.',
+    },
+    {
+        codes: /^(NotImplemented|InvalidArgument)$/,
+        input: 'tags',
+        given: ({ tags }) => tags !== undefined,
+        words: /tagging/i,
+        problem: 'the store has no tags of objects',
+        hint: 'Leave tags out.',
     },
     {
         codes: /^(InvalidArgument|InvalidEncryptionAlgorithmError|NotImplemented|InvalidRequest)$/,
@@ -67570,6 +69078,75 @@ function throwIfInput(failure, storage) {
         throw refusal;
 }
 
+;// CONCATENATED MODULE: ./build/aws/probe/look.js
+
+
+
+
+
+
+
+/** Everything that needs nothing else goes at once. */
+async function look(prober, target, clients) {
+    const actions = [...target.needs.required, ...target.needs.wanted];
+    const needs = (action) => actions.includes(action);
+    const writes = needs('s3:PutObject');
+    const mayWrite = writes && target.asked !== 'no-residue';
+    const also = new Map();
+    let contentMd5;
+    const tryWrite = target.isAws
+        ? multipartWrite(prober, target.storage, also)
+        : lyingWrite(prober, target.storage, (stored) => {
+            contentMd5 = !stored;
+        });
+    const listing = list(prober);
+    const { cloudfront } = clients;
+    const [listed, read, written, abortion, deletion, versionDeletion, settings, breadth, ownerIgnored, invalidation] = await look_together([
+        listing,
+        when(needs('s3:GetObject'), async () => readByte(prober, (await listing).key, target.isAws)),
+        when(writes, () => judgeWrite(tryWrite, target.headers)),
+        when(needs('s3:AbortMultipartUpload') && !target.isAws, () => abortNothing(prober)),
+        when(needs('s3:DeleteObject') || mayWrite, () => deleteNothing(prober)),
+        when(mayWrite, () => deleteNoVersion(prober)),
+        when(target.thorough || mayWrite, () => readSettings(prober)),
+        when(target.thorough, () => lookAround(prober, clients.unowned())),
+        when(!target.isAws && target.expectedBucketOwner !== undefined, () => ignoresOwner(prober, clients.nobodys())),
+        when(cloudfront !== undefined && needs('cloudfront:CreateInvalidation'), () => tryInvalidation(prober, cloudfront, target)),
+    ]);
+    if (abortion !== undefined)
+        also.set('s3:AbortMultipartUpload', abortion.verdict);
+    for (const [action, verdict] of invalidation ?? [])
+        also.set(action, verdict);
+    return {
+        listed,
+        read,
+        written,
+        also,
+        deletion,
+        versionDeletion,
+        settings,
+        breadth,
+        ownerIgnored: ownerIgnored ?? false,
+        capabilities: {
+            ...(contentMd5 !== undefined && { contentMd5 }),
+            ...(abortion?.multipart !== undefined && { multipart: abortion.multipart }),
+            ...(listed.urlEncoded !== undefined && { urlEncodedListing: listed.urlEncoded }),
+        },
+    };
+}
+async function when(wanted, work) {
+    return wanted ? work() : undefined;
+}
+/** Waits for all, also when one fails: another may have something to take back. */
+async function look_together(work) {
+    const settled = await Promise.allSettled(work);
+    return settled.map((one) => {
+        if (one.status === 'rejected')
+            throw one.reason;
+        return one.value;
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/aws/probe/roundtrip.js
 
 
@@ -67688,95 +69265,7 @@ function standard(name) {
     return name === 'StorageClass' ? 'STANDARD' : undefined;
 }
 
-;// CONCATENATED MODULE: ./build/aws/probe/settings.js
-
-/** Asks the bucket what it would keep of a probe. */
-async function readSettings(prober) {
-    const { s3, bucket } = prober;
-    const [versioning, lock, notification] = await Promise.all([
-        prober.try('GetBucketVersioning', (options) => s3.send(new dist_cjs/* GetBucketVersioningCommand */._rj(bucket), options)),
-        prober.try('GetObjectLockConfiguration', (options) => s3.send(new dist_cjs/* GetObjectLockConfigurationCommand */.mU1(bucket), options), { allowing: ['ObjectLockConfigurationNotFoundError', 'ObjectLockConfigurationNotFound'] }),
-        prober.try('GetBucketNotificationConfiguration', (options) => s3.send(new dist_cjs/* GetBucketNotificationConfigurationCommand */.zP$(bucket), options)),
-    ]);
-    const { TopicConfigurations = [], QueueConfigurations = [], LambdaFunctionConfigurations = [], EventBridgeConfiguration, } = notification.answer ?? {};
-    const listeners = TopicConfigurations.length + QueueConfigurations.length + LambdaFunctionConfigurations.length;
-    return {
-        // Suspended versioning keeps a marker of what is deleted.
-        versioned: versioning.answer === undefined ? undefined : versioning.answer.Status !== undefined,
-        objectLock: lock.verdict.result !== 'allowed'
-            ? undefined
-            : lock.answer?.ObjectLockConfiguration?.Rule?.DefaultRetention !== undefined,
-        notifies: notification.answer === undefined ? undefined : listeners > 0 || EventBridgeConfiguration !== undefined,
-    };
-}
-
-;// CONCATENATED MODULE: ./build/aws/probe/surroundings.js
-
-
-/** Other buckets that a look goes into: one that may be listed is enough to know. */
-const OTHERS = 3;
-/** Looks how much further than the prefix these credentials see. Only ever lists one key at a time. */
-async function lookAround(prober, unowned) {
-    const { bucket, prefix } = prober.destination;
-    const [outsidePrefix, names] = await Promise.all([
-        prefix === '' ? false : mayList(prober, prober.s3, bucket),
-        otherBuckets(prober, unowned),
-    ]);
-    const some = (names ?? []).slice(0, OTHERS);
-    const listed = await Promise.all(some.map((name) => mayList(prober, unowned, name)));
-    return { outsidePrefix, buckets: names, listed: some.find((_, index) => listed[index]) };
-}
-async function mayList(prober, s3, Bucket) {
-    const command = new dist_cjs/* ListObjectsV2Command */.u6x({ Bucket, MaxKeys: 1 });
-    try {
-        return (await prober.try('ListObjectsV2', (options) => s3.send(command, options))).answer?.Name !== undefined;
-    }
-    catch {
-        // A bucket of another region, or one that is gone by now: nothing to be seen there from here.
-        return false;
-    }
-}
-async function otherBuckets(prober, s3) {
-    try {
-        const trial = await prober.try('ListBuckets', (options) => s3.send(new dist_cjs/* ListBucketsCommand */.$Lo({}), options));
-        return trial.answer?.Buckets?.map(({ Name = '' }) => Name).filter((name) => name !== prober.destination.bucket);
-    }
-    catch {
-        return undefined;
-    }
-}
-/** Whether anybody can read a key. A missing key is denied to those who may not list, so it has to be there. */
-async function exposureOf(caller, anonymous, Bucket, Key) {
-    const command = new dist_cjs/* GetObjectCommand */.jLs({ Bucket, Key, Range: 'bytes=0-0' });
-    try {
-        const answer = await caller.call('GetObject', (options) => anonymous.send(command, options), { budgetMs: 1000 });
-        await answer.Body?.transformToByteArray();
-        return 'public';
-    }
-    catch (error) {
-        if (!(error instanceof ServiceError))
-            throw error;
-        const { code, status } = error.failure;
-        if (code === 'InvalidRange')
-            return 'public';
-        return status === 401 || status === 403 ? 'private' : 'unknown';
-    }
-}
-/** Whether a key is there; undefined where that may not be known. */
-async function exists(prober, Key) {
-    const command = new dist_cjs/* HeadObjectCommand */.l81({ ...prober.bucket, Key });
-    const trial = await prober.try('HeadObject', (options) => prober.s3.send(command, options), {
-        allowing: ['NotFound', 'NoSuchKey'],
-    });
-    return trial.answer !== undefined ? true : trial.verdict.result === 'allowed' ? false : undefined;
-}
-
 ;// CONCATENATED MODULE: ./build/aws/probe/probe.js
-
-
-
-
-
 
 
 
@@ -67800,6 +69289,8 @@ async function exists(prober, Key) {
  * | KMS               | the same, and a part of one byte                 | 200                    | 403    |
  * | abort multipart   | of what was started; elsewhere of nothing        | 204, 404               | 403    |
  * | delete            | DeleteObject of a missing key, `If-Match: *`     | 404, 412, 204          | 403    |
+ * | invalidate        | CreateInvalidation of a batch that is wrong      | (400 proves nothing)   | 403    |
+ * |                   | GetInvalidation of none                          | 404                    | 403    |
  *
  * On stores that let nobody but holders of s3:AbortMultipartUpload abort (Ceph), a multipart start would stay behind.
  * Then, in the form `full`, an object goes the whole way.
@@ -67822,83 +69313,11 @@ async function probe(target, clients, caller, onLeftover) {
     const manifest = target.thorough ? await exposureOfManifest(prober, target, clients, caller) : 'unknown';
     const checks = checksOf(target, first, second?.round);
     const capabilities = { ...target.known, ...first.capabilities, ...second?.capabilities };
-    const findings = [
-        ...(target.thorough && first.written !== undefined
-            ? [info('probe-form', FORMS[form] + (why === 'as asked' ? '.' : `: ${why}.`))]
-            : []),
-        ...prober.leftovers.map((leftover) => warning('leftover', `The probe could not take back ${leftover}.`, LEFTOVER)),
-        ...storedOtherwise(second?.round),
-        ...(first.ownerIgnored ? [warning('owner-ignored', 'The store does not look at expected-bucket-owner.')] : []),
-        ...withoutWanted(checks),
-        ...(first.settings?.objectLock ? [info('object-lock', OBJECT_LOCK)] : []),
-        ...(first.breadth === undefined ? [] : breadthFindings(first.breadth, target.destination.prefix)),
-        ...(target.thorough ? exposureFindings(site, manifest, objectsArn(manifestScope(target), target.partition)) : []),
-        ...(target.thorough
-            ? missingCapabilities(capabilities).map((line) => info('missing-capability', `No ${line}.`))
-            : []),
-    ];
-    return { checks, findings, capabilities, versioned: first.settings?.versioned ?? first.read?.versioned };
-}
-const FORMS = {
-    full: 'An object was written, read back and removed',
-    'no-residue': 'Nothing was written',
-};
-const LEFTOVER = 'Delete it by hand; a lifecycle rule with AbortIncompleteMultipartUpload takes open uploads.';
-const OBJECT_LOCK = 'The bucket has Object Lock: what a deploy overwrites or deletes stays as a version until its retention ends.';
-/** Everything that needs nothing else goes at once. */
-async function look(prober, target, clients) {
-    const actions = [...target.needs.required, ...target.needs.wanted];
-    const needs = (action) => actions.includes(action);
-    const writes = needs('s3:PutObject');
-    const mayWrite = writes && target.asked !== 'no-residue';
-    const also = new Map();
-    let contentMd5;
-    const tryWrite = target.isAws
-        ? multipartWrite(prober, target.storage, also)
-        : lyingWrite(prober, target.storage, (stored) => {
-            contentMd5 = !stored;
-        });
-    const listing = list(prober);
-    const [listed, read, written, abortion, deletion, versionDeletion, settings, breadth, ownerIgnored] = await together([
-        listing,
-        when(needs('s3:GetObject'), async () => readByte(prober, (await listing).key, target.isAws)),
-        when(writes, () => judgeWrite(tryWrite, target.headers)),
-        when(needs('s3:AbortMultipartUpload') && !target.isAws, () => abortNothing(prober)),
-        when(needs('s3:DeleteObject') || mayWrite, () => deleteNothing(prober)),
-        when(mayWrite, () => deleteNoVersion(prober)),
-        when(target.thorough || mayWrite, () => readSettings(prober)),
-        when(target.thorough, () => lookAround(prober, clients.unowned())),
-        when(!target.isAws && target.expectedBucketOwner !== undefined, () => ignoresOwner(prober, clients.nobodys())),
-    ]);
-    if (abortion !== undefined)
-        also.set('s3:AbortMultipartUpload', abortion);
-    return {
-        listed,
-        read,
-        written,
-        also,
-        deletion,
-        versionDeletion,
-        settings,
-        breadth,
-        ownerIgnored: ownerIgnored ?? false,
-        capabilities: {
-            ...(contentMd5 !== undefined && { contentMd5 }),
-            ...(listed.urlEncoded !== undefined && { urlEncodedListing: listed.urlEncoded }),
-        },
-    };
-}
-async function when(wanted, work) {
-    return wanted ? work() : undefined;
-}
-/** Waits for all, also when one fails: another may have something to take back. */
-async function together(work) {
-    const settled = await Promise.allSettled(work);
-    return settled.map((one) => {
-        if (one.status === 'rejected')
-            throw one.reason;
-        return one.value;
+    const findings = findingsOf(target, first, second?.round, {
+        ...{ form, why, site, manifest, checks, capabilities },
+        leftovers: prober.leftovers,
     });
+    return { checks, findings, capabilities, versioned: first.settings?.versioned ?? first.read?.versioned };
 }
 function formOf(target, first) {
     const { settings, read } = first;
@@ -67921,7 +69340,7 @@ async function write(prober, target, { anonymous }, caller, first) {
             exposure = await exposureOf(caller, anonymous(), target.destination.bucket, key);
     };
     const mayAbort = first.also.get('s3:AbortMultipartUpload')?.result === 'allowed';
-    const [round, features] = await together([
+    const [round, features] = await look_together([
         roundtrip(prober, target.headers, target.storage, lookAt),
         when(target.thorough && !target.isAws, () => findFeatures(prober, mayAbort)),
     ]);
@@ -67930,7 +69349,7 @@ async function write(prober, target, { anonymous }, caller, first) {
 }
 async function exposureOfManifest(prober, { destination }, { anonymous }, caller) {
     const key = manifestKey(destination.prefix);
-    const [there, exposure] = await together([
+    const [there, exposure] = await look_together([
         exists(prober, key),
         exposureOf(caller, anonymous(), destination.bucket, key),
     ]);
@@ -67938,27 +69357,6 @@ async function exposureOfManifest(prober, { destination }, { anonymous }, caller
         return exposure;
     return there === false ? 'missing' : there === undefined ? 'unknown' : exposure;
 }
-function manifestScope({ destination }) {
-    return { ...destination, prefix: `${destination.prefix}.s3-deploy` };
-}
-function storedOtherwise(round) {
-    return (round?.differences ?? []).map((line) => warning('stored-otherwise', `The store keeps other headers: ${line}.`));
-}
-/** What a deploy does without the permissions that it only makes use of. */
-function withoutWanted(checks) {
-    const denied = new Set(checks.filter((one) => !one.required && one.result === 'denied').map(({ action }) => action));
-    const findings = [];
-    if (denied.has('s3:ListBucket'))
-        findings.push(info('append-only', WITHOUT_LIST));
-    if (denied.has('s3:GetObject'))
-        findings.push(info('append-only', WITHOUT_GET));
-    if (denied.has('s3:AbortMultipartUpload'))
-        findings.push(info('cannot-abort', WITHOUT_ABORT));
-    return findings;
-}
-const WITHOUT_LIST = 'Without s3:ListBucket nothing is compared and nothing can be deleted: each file is put on the condition that it is not there yet.';
-const WITHOUT_GET = 'Without s3:GetObject there is no manifest to read: headers that changed are not seen.';
-const WITHOUT_ABORT = 'Without s3:AbortMultipartUpload the parts of an upload that fails may stay: a lifecycle rule with AbortIncompleteMultipartUpload takes them.';
 
 ;// CONCATENATED MODULE: ./build/aws/region.js
 
@@ -67977,7 +69375,7 @@ async function findRegion(inputs, credentials, caller) {
     if (inputs.endpoint !== undefined && inputs.region !== undefined)
         return inputs.region;
     const asked = given ?? homeRegion(partitionOf(inputs.role));
-    const s3 = createS3({ region: asked, endpoint: inputs.endpoint, forcePathStyle: inputs.forcePathStyle }, credentials, 1);
+    const s3 = createS3({ region: asked, endpoint: inputs.endpoint, forcePathStyle: inputs.forcePathStyle }, credentials, caller.connections);
     const Bucket = inputs.destination.bucket;
     const actual = await regionAnswered(inputs.destination, inputs.endpoint !== undefined, [
         () => caller.call('HeadBucket', async (options) => {
@@ -67990,7 +69388,6 @@ async function findRegion(inputs, credentials, caller) {
         // A HEAD has no body to say why; this has.
         () => caller.call('ListObjectsV2', (options) => s3.send(new dist_cjs/* ListObjectsV2Command */.u6x({ Bucket, MaxKeys: 1 }), options).then(() => ({}))),
     ]);
-    s3.destroy();
     if (actual !== undefined && inputs.region !== undefined && actual !== inputs.region) {
         throw new DeployError('BUCKET_WRONG_REGION', `The bucket ${Bucket} is in ${actual}, not in ${inputs.region}.`, {
             hint: `Set aws-region: ${actual}, or leave it out: the bucket is asked.`,
@@ -68028,1332 +69425,39 @@ function region_named(failure) {
     return { ...failure, code };
 }
 
-;// CONCATENATED MODULE: ./node_modules/mime/dist/types/other.js
-const types = {
-    'application/prs.cww': ['cww'],
-    'application/prs.xsf+xml': ['xsf'],
-    'application/vnd.1000minds.decision-model+xml': ['1km'],
-    'application/vnd.3gpp.pic-bw-large': ['plb'],
-    'application/vnd.3gpp.pic-bw-small': ['psb'],
-    'application/vnd.3gpp.pic-bw-var': ['pvb'],
-    'application/vnd.3gpp2.tcap': ['tcap'],
-    'application/vnd.3m.post-it-notes': ['pwn'],
-    'application/vnd.accpac.simply.aso': ['aso'],
-    'application/vnd.accpac.simply.imp': ['imp'],
-    'application/vnd.acucobol': ['acu'],
-    'application/vnd.acucorp': ['atc', 'acutc'],
-    'application/vnd.adobe.air-application-installer-package+zip': ['air'],
-    'application/vnd.adobe.formscentral.fcdt': ['fcdt'],
-    'application/vnd.adobe.fxp': ['fxp', 'fxpl'],
-    'application/vnd.adobe.xdp+xml': ['xdp'],
-    'application/vnd.adobe.xfdf': ['*xfdf'],
-    'application/vnd.age': ['age'],
-    'application/vnd.ahead.space': ['ahead'],
-    'application/vnd.airzip.filesecure.azf': ['azf'],
-    'application/vnd.airzip.filesecure.azs': ['azs'],
-    'application/vnd.amazon.ebook': ['azw'],
-    'application/vnd.americandynamics.acc': ['acc'],
-    'application/vnd.amiga.ami': ['ami'],
-    'application/vnd.android.package-archive': ['apk'],
-    'application/vnd.anser-web-certificate-issue-initiation': ['cii'],
-    'application/vnd.anser-web-funds-transfer-initiation': ['fti'],
-    'application/vnd.antix.game-component': ['atx'],
-    'application/vnd.apple.installer+xml': ['mpkg'],
-    'application/vnd.apple.keynote': ['key'],
-    'application/vnd.apple.mpegurl': ['m3u8'],
-    'application/vnd.apple.numbers': ['numbers'],
-    'application/vnd.apple.pages': ['pages'],
-    'application/vnd.apple.pkpass': ['pkpass'],
-    'application/vnd.aristanetworks.swi': ['swi'],
-    'application/vnd.astraea-software.iota': ['iota'],
-    'application/vnd.audiograph': ['aep'],
-    'application/vnd.autodesk.fbx': ['fbx'],
-    'application/vnd.balsamiq.bmml+xml': ['bmml'],
-    'application/vnd.blueice.multipass': ['mpm'],
-    'application/vnd.bmi': ['bmi'],
-    'application/vnd.businessobjects': ['rep'],
-    'application/vnd.chemdraw+xml': ['cdxml'],
-    'application/vnd.chipnuts.karaoke-mmd': ['mmd'],
-    'application/vnd.cinderella': ['cdy'],
-    'application/vnd.citationstyles.style+xml': ['csl'],
-    'application/vnd.claymore': ['cla'],
-    'application/vnd.cloanto.rp9': ['rp9'],
-    'application/vnd.clonk.c4group': ['c4g', 'c4d', 'c4f', 'c4p', 'c4u'],
-    'application/vnd.cluetrust.cartomobile-config': ['c11amc'],
-    'application/vnd.cluetrust.cartomobile-config-pkg': ['c11amz'],
-    'application/vnd.commonspace': ['csp'],
-    'application/vnd.contact.cmsg': ['cdbcmsg'],
-    'application/vnd.cosmocaller': ['cmc'],
-    'application/vnd.crick.clicker': ['clkx'],
-    'application/vnd.crick.clicker.keyboard': ['clkk'],
-    'application/vnd.crick.clicker.palette': ['clkp'],
-    'application/vnd.crick.clicker.template': ['clkt'],
-    'application/vnd.crick.clicker.wordbank': ['clkw'],
-    'application/vnd.criticaltools.wbs+xml': ['wbs'],
-    'application/vnd.ctc-posml': ['pml'],
-    'application/vnd.cups-ppd': ['ppd'],
-    'application/vnd.curl.car': ['car'],
-    'application/vnd.curl.pcurl': ['pcurl'],
-    'application/vnd.dart': ['dart'],
-    'application/vnd.data-vision.rdz': ['rdz'],
-    'application/vnd.dbf': ['dbf'],
-    'application/vnd.dcmp+xml': ['dcmp'],
-    'application/vnd.dece.data': ['uvf', 'uvvf', 'uvd', 'uvvd'],
-    'application/vnd.dece.ttml+xml': ['uvt', 'uvvt'],
-    'application/vnd.dece.unspecified': ['uvx', 'uvvx'],
-    'application/vnd.dece.zip': ['uvz', 'uvvz'],
-    'application/vnd.denovo.fcselayout-link': ['fe_launch'],
-    'application/vnd.dna': ['dna'],
-    'application/vnd.dolby.mlp': ['mlp'],
-    'application/vnd.dpgraph': ['dpg'],
-    'application/vnd.dreamfactory': ['dfac'],
-    'application/vnd.ds-keypoint': ['kpxx'],
-    'application/vnd.dvb.ait': ['ait'],
-    'application/vnd.dvb.service': ['svc'],
-    'application/vnd.dynageo': ['geo'],
-    'application/vnd.ecowin.chart': ['mag'],
-    'application/vnd.enliven': ['nml'],
-    'application/vnd.epson.esf': ['esf'],
-    'application/vnd.epson.msf': ['msf'],
-    'application/vnd.epson.quickanime': ['qam'],
-    'application/vnd.epson.salt': ['slt'],
-    'application/vnd.epson.ssf': ['ssf'],
-    'application/vnd.eszigno3+xml': ['es3', 'et3'],
-    'application/vnd.ezpix-album': ['ez2'],
-    'application/vnd.ezpix-package': ['ez3'],
-    'application/vnd.fdf': ['*fdf'],
-    'application/vnd.fdsn.mseed': ['mseed'],
-    'application/vnd.fdsn.seed': ['seed', 'dataless'],
-    'application/vnd.flographit': ['gph'],
-    'application/vnd.fluxtime.clip': ['ftc'],
-    'application/vnd.framemaker': ['fm', 'frame', 'maker', 'book'],
-    'application/vnd.frogans.fnc': ['fnc'],
-    'application/vnd.frogans.ltf': ['ltf'],
-    'application/vnd.fsc.weblaunch': ['fsc'],
-    'application/vnd.fujitsu.oasys': ['oas'],
-    'application/vnd.fujitsu.oasys2': ['oa2'],
-    'application/vnd.fujitsu.oasys3': ['oa3'],
-    'application/vnd.fujitsu.oasysgp': ['fg5'],
-    'application/vnd.fujitsu.oasysprs': ['bh2'],
-    'application/vnd.fujixerox.ddd': ['ddd'],
-    'application/vnd.fujixerox.docuworks': ['xdw'],
-    'application/vnd.fujixerox.docuworks.binder': ['xbd'],
-    'application/vnd.fuzzysheet': ['fzs'],
-    'application/vnd.genomatix.tuxedo': ['txd'],
-    'application/vnd.geogebra.file': ['ggb'],
-    'application/vnd.geogebra.slides': ['ggs'],
-    'application/vnd.geogebra.tool': ['ggt'],
-    'application/vnd.geometry-explorer': ['gex', 'gre'],
-    'application/vnd.geonext': ['gxt'],
-    'application/vnd.geoplan': ['g2w'],
-    'application/vnd.geospace': ['g3w'],
-    'application/vnd.gmx': ['gmx'],
-    'application/vnd.google-apps.document': ['gdoc'],
-    'application/vnd.google-apps.drawing': ['gdraw'],
-    'application/vnd.google-apps.form': ['gform'],
-    'application/vnd.google-apps.jam': ['gjam'],
-    'application/vnd.google-apps.map': ['gmap'],
-    'application/vnd.google-apps.presentation': ['gslides'],
-    'application/vnd.google-apps.script': ['gscript'],
-    'application/vnd.google-apps.site': ['gsite'],
-    'application/vnd.google-apps.spreadsheet': ['gsheet'],
-    'application/vnd.google-earth.kml+xml': ['kml'],
-    'application/vnd.google-earth.kmz': ['kmz'],
-    'application/vnd.gov.sk.xmldatacontainer+xml': ['xdcf'],
-    'application/vnd.grafeq': ['gqf', 'gqs'],
-    'application/vnd.groove-account': ['gac'],
-    'application/vnd.groove-help': ['ghf'],
-    'application/vnd.groove-identity-message': ['gim'],
-    'application/vnd.groove-injector': ['grv'],
-    'application/vnd.groove-tool-message': ['gtm'],
-    'application/vnd.groove-tool-template': ['tpl'],
-    'application/vnd.groove-vcard': ['vcg'],
-    'application/vnd.hal+xml': ['hal'],
-    'application/vnd.handheld-entertainment+xml': ['zmm'],
-    'application/vnd.hbci': ['hbci'],
-    'application/vnd.hhe.lesson-player': ['les'],
-    'application/vnd.hp-hpgl': ['hpgl'],
-    'application/vnd.hp-hpid': ['hpid'],
-    'application/vnd.hp-hps': ['hps'],
-    'application/vnd.hp-jlyt': ['jlt'],
-    'application/vnd.hp-pcl': ['pcl'],
-    'application/vnd.hp-pclxl': ['pclxl'],
-    'application/vnd.hydrostatix.sof-data': ['sfd-hdstx'],
-    'application/vnd.ibm.minipay': ['mpy'],
-    'application/vnd.ibm.modcap': ['afp', 'listafp', 'list3820'],
-    'application/vnd.ibm.rights-management': ['irm'],
-    'application/vnd.ibm.secure-container': ['sc'],
-    'application/vnd.iccprofile': ['icc', 'icm'],
-    'application/vnd.igloader': ['igl'],
-    'application/vnd.immervision-ivp': ['ivp'],
-    'application/vnd.immervision-ivu': ['ivu'],
-    'application/vnd.insors.igm': ['igm'],
-    'application/vnd.intercon.formnet': ['xpw', 'xpx'],
-    'application/vnd.intergeo': ['i2g'],
-    'application/vnd.intu.qbo': ['qbo'],
-    'application/vnd.intu.qfx': ['qfx'],
-    'application/vnd.ipunplugged.rcprofile': ['rcprofile'],
-    'application/vnd.irepository.package+xml': ['irp'],
-    'application/vnd.is-xpr': ['xpr'],
-    'application/vnd.isac.fcs': ['fcs'],
-    'application/vnd.jam': ['jam'],
-    'application/vnd.jcp.javame.midlet-rms': ['rms'],
-    'application/vnd.jisp': ['jisp'],
-    'application/vnd.joost.joda-archive': ['joda'],
-    'application/vnd.kahootz': ['ktz', 'ktr'],
-    'application/vnd.kde.karbon': ['karbon'],
-    'application/vnd.kde.kchart': ['chrt'],
-    'application/vnd.kde.kformula': ['kfo'],
-    'application/vnd.kde.kivio': ['flw'],
-    'application/vnd.kde.kontour': ['kon'],
-    'application/vnd.kde.kpresenter': ['kpr', 'kpt'],
-    'application/vnd.kde.kspread': ['ksp'],
-    'application/vnd.kde.kword': ['kwd', 'kwt'],
-    'application/vnd.kenameaapp': ['htke'],
-    'application/vnd.kidspiration': ['kia'],
-    'application/vnd.kinar': ['kne', 'knp'],
-    'application/vnd.koan': ['skp', 'skd', 'skt', 'skm'],
-    'application/vnd.kodak-descriptor': ['sse'],
-    'application/vnd.las.las+xml': ['lasxml'],
-    'application/vnd.llamagraphics.life-balance.desktop': ['lbd'],
-    'application/vnd.llamagraphics.life-balance.exchange+xml': ['lbe'],
-    'application/vnd.lotus-1-2-3': ['123'],
-    'application/vnd.lotus-approach': ['apr'],
-    'application/vnd.lotus-freelance': ['pre'],
-    'application/vnd.lotus-notes': ['nsf'],
-    'application/vnd.lotus-organizer': ['org'],
-    'application/vnd.lotus-screencam': ['scm'],
-    'application/vnd.lotus-wordpro': ['lwp'],
-    'application/vnd.macports.portpkg': ['portpkg'],
-    'application/vnd.mapbox-vector-tile': ['mvt'],
-    'application/vnd.mcd': ['mcd'],
-    'application/vnd.medcalcdata': ['mc1'],
-    'application/vnd.mediastation.cdkey': ['cdkey'],
-    'application/vnd.mfer': ['mwf'],
-    'application/vnd.mfmp': ['mfm'],
-    'application/vnd.micrografx.flo': ['flo'],
-    'application/vnd.micrografx.igx': ['igx'],
-    'application/vnd.mif': ['mif'],
-    'application/vnd.mobius.daf': ['daf'],
-    'application/vnd.mobius.dis': ['dis'],
-    'application/vnd.mobius.mbk': ['mbk'],
-    'application/vnd.mobius.mqy': ['mqy'],
-    'application/vnd.mobius.msl': ['msl'],
-    'application/vnd.mobius.plc': ['plc'],
-    'application/vnd.mobius.txf': ['txf'],
-    'application/vnd.mophun.application': ['mpn'],
-    'application/vnd.mophun.certificate': ['mpc'],
-    'application/vnd.mozilla.xul+xml': ['xul'],
-    'application/vnd.ms-artgalry': ['cil'],
-    'application/vnd.ms-cab-compressed': ['cab'],
-    'application/vnd.ms-excel': ['xls', 'xlm', 'xla', 'xlc', 'xlt', 'xlw'],
-    'application/vnd.ms-excel.addin.macroenabled.12': ['xlam'],
-    'application/vnd.ms-excel.sheet.binary.macroenabled.12': ['xlsb'],
-    'application/vnd.ms-excel.sheet.macroenabled.12': ['xlsm'],
-    'application/vnd.ms-excel.template.macroenabled.12': ['xltm'],
-    'application/vnd.ms-fontobject': ['eot'],
-    'application/vnd.ms-htmlhelp': ['chm'],
-    'application/vnd.ms-ims': ['ims'],
-    'application/vnd.ms-lrm': ['lrm'],
-    'application/vnd.ms-officetheme': ['thmx'],
-    'application/vnd.ms-outlook': ['msg'],
-    'application/vnd.ms-pki.seccat': ['cat'],
-    'application/vnd.ms-pki.stl': ['*stl'],
-    'application/vnd.ms-powerpoint': ['ppt', 'pps', 'pot'],
-    'application/vnd.ms-powerpoint.addin.macroenabled.12': ['ppam'],
-    'application/vnd.ms-powerpoint.presentation.macroenabled.12': ['pptm'],
-    'application/vnd.ms-powerpoint.slide.macroenabled.12': ['sldm'],
-    'application/vnd.ms-powerpoint.slideshow.macroenabled.12': ['ppsm'],
-    'application/vnd.ms-powerpoint.template.macroenabled.12': ['potm'],
-    'application/vnd.ms-project': ['*mpp', 'mpt'],
-    'application/vnd.ms-visio.viewer': ['vdx'],
-    'application/vnd.ms-word.document.macroenabled.12': ['docm'],
-    'application/vnd.ms-word.template.macroenabled.12': ['dotm'],
-    'application/vnd.ms-works': ['wps', 'wks', 'wcm', 'wdb'],
-    'application/vnd.ms-wpl': ['wpl'],
-    'application/vnd.ms-xpsdocument': ['xps'],
-    'application/vnd.mseq': ['mseq'],
-    'application/vnd.musician': ['mus'],
-    'application/vnd.muvee.style': ['msty'],
-    'application/vnd.mynfc': ['taglet'],
-    'application/vnd.nato.bindingdataobject+xml': ['bdo'],
-    'application/vnd.neurolanguage.nlu': ['nlu'],
-    'application/vnd.nitf': ['ntf', 'nitf'],
-    'application/vnd.noblenet-directory': ['nnd'],
-    'application/vnd.noblenet-sealer': ['nns'],
-    'application/vnd.noblenet-web': ['nnw'],
-    'application/vnd.nokia.n-gage.ac+xml': ['*ac'],
-    'application/vnd.nokia.n-gage.data': ['ngdat'],
-    'application/vnd.nokia.n-gage.symbian.install': ['n-gage'],
-    'application/vnd.nokia.radio-preset': ['rpst'],
-    'application/vnd.nokia.radio-presets': ['rpss'],
-    'application/vnd.novadigm.edm': ['edm'],
-    'application/vnd.novadigm.edx': ['edx'],
-    'application/vnd.novadigm.ext': ['ext'],
-    'application/vnd.oasis.opendocument.chart': ['odc'],
-    'application/vnd.oasis.opendocument.chart-template': ['otc'],
-    'application/vnd.oasis.opendocument.database': ['odb'],
-    'application/vnd.oasis.opendocument.formula': ['odf'],
-    'application/vnd.oasis.opendocument.formula-template': ['odft'],
-    'application/vnd.oasis.opendocument.graphics': ['odg'],
-    'application/vnd.oasis.opendocument.graphics-template': ['otg'],
-    'application/vnd.oasis.opendocument.image': ['odi'],
-    'application/vnd.oasis.opendocument.image-template': ['oti'],
-    'application/vnd.oasis.opendocument.presentation': ['odp'],
-    'application/vnd.oasis.opendocument.presentation-template': ['otp'],
-    'application/vnd.oasis.opendocument.spreadsheet': ['ods'],
-    'application/vnd.oasis.opendocument.spreadsheet-template': ['ots'],
-    'application/vnd.oasis.opendocument.text': ['odt'],
-    'application/vnd.oasis.opendocument.text-master': ['odm'],
-    'application/vnd.oasis.opendocument.text-template': ['ott'],
-    'application/vnd.oasis.opendocument.text-web': ['oth'],
-    'application/vnd.olpc-sugar': ['xo'],
-    'application/vnd.oma.dd2+xml': ['dd2'],
-    'application/vnd.openblox.game+xml': ['obgx'],
-    'application/vnd.openofficeorg.extension': ['oxt'],
-    'application/vnd.openstreetmap.data+xml': ['osm'],
-    'application/vnd.openxmlformats-officedocument.presentationml.presentation': [
-        'pptx',
-    ],
-    'application/vnd.openxmlformats-officedocument.presentationml.slide': [
-        'sldx',
-    ],
-    'application/vnd.openxmlformats-officedocument.presentationml.slideshow': [
-        'ppsx',
-    ],
-    'application/vnd.openxmlformats-officedocument.presentationml.template': [
-        'potx',
-    ],
-    'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': ['xlsx'],
-    'application/vnd.openxmlformats-officedocument.spreadsheetml.template': [
-        'xltx',
-    ],
-    'application/vnd.openxmlformats-officedocument.wordprocessingml.document': [
-        'docx',
-    ],
-    'application/vnd.openxmlformats-officedocument.wordprocessingml.template': [
-        'dotx',
-    ],
-    'application/vnd.osgeo.mapguide.package': ['mgp'],
-    'application/vnd.osgi.dp': ['dp'],
-    'application/vnd.osgi.subsystem': ['esa'],
-    'application/vnd.palm': ['pdb', 'pqa', 'oprc'],
-    'application/vnd.pawaafile': ['paw'],
-    'application/vnd.pg.format': ['str'],
-    'application/vnd.pg.osasli': ['ei6'],
-    'application/vnd.picsel': ['efif'],
-    'application/vnd.pmi.widget': ['wg'],
-    'application/vnd.pocketlearn': ['plf'],
-    'application/vnd.powerbuilder6': ['pbd'],
-    'application/vnd.previewsystems.box': ['box'],
-    'application/vnd.procrate.brushset': ['brushset'],
-    'application/vnd.procreate.brush': ['brush'],
-    'application/vnd.procreate.dream': ['drm'],
-    'application/vnd.proteus.magazine': ['mgz'],
-    'application/vnd.publishare-delta-tree': ['qps'],
-    'application/vnd.pvi.ptid1': ['ptid'],
-    'application/vnd.pwg-xhtml-print+xml': ['xhtm'],
-    'application/vnd.quark.quarkxpress': [
-        'qxd',
-        'qxt',
-        'qwd',
-        'qwt',
-        'qxl',
-        'qxb',
-    ],
-    'application/vnd.rar': ['rar'],
-    'application/vnd.realvnc.bed': ['bed'],
-    'application/vnd.recordare.musicxml': ['mxl'],
-    'application/vnd.recordare.musicxml+xml': ['musicxml'],
-    'application/vnd.rig.cryptonote': ['cryptonote'],
-    'application/vnd.rim.cod': ['cod'],
-    'application/vnd.rn-realmedia': ['rm'],
-    'application/vnd.rn-realmedia-vbr': ['rmvb'],
-    'application/vnd.route66.link66+xml': ['link66'],
-    'application/vnd.sailingtracker.track': ['st'],
-    'application/vnd.seemail': ['see'],
-    'application/vnd.sema': ['sema'],
-    'application/vnd.semd': ['semd'],
-    'application/vnd.semf': ['semf'],
-    'application/vnd.shana.informed.formdata': ['ifm'],
-    'application/vnd.shana.informed.formtemplate': ['itp'],
-    'application/vnd.shana.informed.interchange': ['iif'],
-    'application/vnd.shana.informed.package': ['ipk'],
-    'application/vnd.simtech-mindmapper': ['twd', 'twds'],
-    'application/vnd.smaf': ['mmf'],
-    'application/vnd.smart.teacher': ['teacher'],
-    'application/vnd.software602.filler.form+xml': ['fo'],
-    'application/vnd.solent.sdkm+xml': ['sdkm', 'sdkd'],
-    'application/vnd.spotfire.dxp': ['dxp'],
-    'application/vnd.spotfire.sfs': ['sfs'],
-    'application/vnd.stardivision.calc': ['sdc'],
-    'application/vnd.stardivision.draw': ['sda'],
-    'application/vnd.stardivision.impress': ['sdd'],
-    'application/vnd.stardivision.math': ['smf'],
-    'application/vnd.stardivision.writer': ['sdw', 'vor'],
-    'application/vnd.stardivision.writer-global': ['sgl'],
-    'application/vnd.stepmania.package': ['smzip'],
-    'application/vnd.stepmania.stepchart': ['sm'],
-    'application/vnd.sun.wadl+xml': ['wadl'],
-    'application/vnd.sun.xml.calc': ['sxc'],
-    'application/vnd.sun.xml.calc.template': ['stc'],
-    'application/vnd.sun.xml.draw': ['sxd'],
-    'application/vnd.sun.xml.draw.template': ['std'],
-    'application/vnd.sun.xml.impress': ['sxi'],
-    'application/vnd.sun.xml.impress.template': ['sti'],
-    'application/vnd.sun.xml.math': ['sxm'],
-    'application/vnd.sun.xml.writer': ['sxw'],
-    'application/vnd.sun.xml.writer.global': ['sxg'],
-    'application/vnd.sun.xml.writer.template': ['stw'],
-    'application/vnd.sus-calendar': ['sus', 'susp'],
-    'application/vnd.svd': ['svd'],
-    'application/vnd.symbian.install': ['sis', 'sisx'],
-    'application/vnd.syncml+xml': ['xsm'],
-    'application/vnd.syncml.dm+wbxml': ['bdm'],
-    'application/vnd.syncml.dm+xml': ['xdm'],
-    'application/vnd.syncml.dmddf+xml': ['ddf'],
-    'application/vnd.tao.intent-module-archive': ['tao'],
-    'application/vnd.tcpdump.pcap': ['pcap', 'cap', 'dmp'],
-    'application/vnd.tmobile-livetv': ['tmo'],
-    'application/vnd.trid.tpt': ['tpt'],
-    'application/vnd.triscape.mxs': ['mxs'],
-    'application/vnd.trueapp': ['tra'],
-    'application/vnd.ufdl': ['ufd', 'ufdl'],
-    'application/vnd.uiq.theme': ['utz'],
-    'application/vnd.umajin': ['umj'],
-    'application/vnd.unity': ['unityweb'],
-    'application/vnd.uoml+xml': ['uoml', 'uo'],
-    'application/vnd.vcx': ['vcx'],
-    'application/vnd.visio': ['vsd', 'vst', 'vss', 'vsw', 'vsdx', 'vtx'],
-    'application/vnd.visionary': ['vis'],
-    'application/vnd.vsf': ['vsf'],
-    'application/vnd.wap.wbxml': ['wbxml'],
-    'application/vnd.wap.wmlc': ['wmlc'],
-    'application/vnd.wap.wmlscriptc': ['wmlsc'],
-    'application/vnd.webturbo': ['wtb'],
-    'application/vnd.wolfram.player': ['nbp'],
-    'application/vnd.wordperfect': ['wpd'],
-    'application/vnd.wqd': ['wqd'],
-    'application/vnd.wt.stf': ['stf'],
-    'application/vnd.xara': ['xar'],
-    'application/vnd.xfdl': ['xfdl'],
-    'application/vnd.yamaha.hv-dic': ['hvd'],
-    'application/vnd.yamaha.hv-script': ['hvs'],
-    'application/vnd.yamaha.hv-voice': ['hvp'],
-    'application/vnd.yamaha.openscoreformat': ['osf'],
-    'application/vnd.yamaha.openscoreformat.osfpvg+xml': ['osfpvg'],
-    'application/vnd.yamaha.smaf-audio': ['saf'],
-    'application/vnd.yamaha.smaf-phrase': ['spf'],
-    'application/vnd.yellowriver-custom-menu': ['cmp'],
-    'application/vnd.zul': ['zir', 'zirz'],
-    'application/vnd.zzazz.deck+xml': ['zaz'],
-    'application/x-7z-compressed': ['7z'],
-    'application/x-abiword': ['abw'],
-    'application/x-ace-compressed': ['ace'],
-    'application/x-apple-diskimage': ['*dmg'],
-    'application/x-arj': ['arj'],
-    'application/x-authorware-bin': ['aab', 'x32', 'u32', 'vox'],
-    'application/x-authorware-map': ['aam'],
-    'application/x-authorware-seg': ['aas'],
-    'application/x-bcpio': ['bcpio'],
-    'application/x-bdoc': ['*bdoc'],
-    'application/x-bittorrent': ['torrent'],
-    'application/x-blender': ['blend'],
-    'application/x-blorb': ['blb', 'blorb'],
-    'application/x-bzip': ['bz'],
-    'application/x-bzip2': ['bz2', 'boz'],
-    'application/x-cbr': ['cbr', 'cba', 'cbt', 'cbz', 'cb7'],
-    'application/x-cdlink': ['vcd'],
-    'application/x-cfs-compressed': ['cfs'],
-    'application/x-chat': ['chat'],
-    'application/x-chess-pgn': ['pgn'],
-    'application/x-chrome-extension': ['crx'],
-    'application/x-cocoa': ['cco'],
-    'application/x-compressed': ['*rar'],
-    'application/x-conference': ['nsc'],
-    'application/x-cpio': ['cpio'],
-    'application/x-csh': ['csh'],
-    'application/x-debian-package': ['*deb', 'udeb'],
-    'application/x-dgc-compressed': ['dgc'],
-    'application/x-director': [
-        'dir',
-        'dcr',
-        'dxr',
-        'cst',
-        'cct',
-        'cxt',
-        'w3d',
-        'fgd',
-        'swa',
-    ],
-    'application/x-doom': ['wad'],
-    'application/x-dtbncx+xml': ['ncx'],
-    'application/x-dtbook+xml': ['dtb'],
-    'application/x-dtbresource+xml': ['res'],
-    'application/x-dvi': ['dvi'],
-    'application/x-envoy': ['evy'],
-    'application/x-eva': ['eva'],
-    'application/x-font-bdf': ['bdf'],
-    'application/x-font-ghostscript': ['gsf'],
-    'application/x-font-linux-psf': ['psf'],
-    'application/x-font-pcf': ['pcf'],
-    'application/x-font-snf': ['snf'],
-    'application/x-font-type1': ['pfa', 'pfb', 'pfm', 'afm'],
-    'application/x-freearc': ['arc'],
-    'application/x-futuresplash': ['spl'],
-    'application/x-gca-compressed': ['gca'],
-    'application/x-glulx': ['ulx'],
-    'application/x-gnumeric': ['gnumeric'],
-    'application/x-gramps-xml': ['gramps'],
-    'application/x-gtar': ['gtar'],
-    'application/x-hdf': ['hdf'],
-    'application/x-httpd-php': ['php'],
-    'application/x-install-instructions': ['install'],
-    'application/x-ipynb+json': ['ipynb'],
-    'application/x-iso9660-image': ['*iso'],
-    'application/x-iwork-keynote-sffkey': ['*key'],
-    'application/x-iwork-numbers-sffnumbers': ['*numbers'],
-    'application/x-iwork-pages-sffpages': ['*pages'],
-    'application/x-java-archive-diff': ['jardiff'],
-    'application/x-java-jnlp-file': ['jnlp'],
-    'application/x-keepass2': ['kdbx'],
-    'application/x-latex': ['latex'],
-    'application/x-lua-bytecode': ['luac'],
-    'application/x-lzh-compressed': ['lzh', 'lha'],
-    'application/x-makeself': ['run'],
-    'application/x-mie': ['mie'],
-    'application/x-mobipocket-ebook': ['*prc', 'mobi'],
-    'application/x-ms-application': ['application'],
-    'application/x-ms-shortcut': ['lnk'],
-    'application/x-ms-wmd': ['wmd'],
-    'application/x-ms-wmz': ['wmz'],
-    'application/x-ms-xbap': ['xbap'],
-    'application/x-msaccess': ['mdb'],
-    'application/x-msbinder': ['obd'],
-    'application/x-mscardfile': ['crd'],
-    'application/x-msclip': ['clp'],
-    'application/x-msdos-program': ['*exe'],
-    'application/x-msdownload': ['*exe', '*dll', 'com', 'bat', '*msi'],
-    'application/x-msmediaview': ['mvb', 'm13', 'm14'],
-    'application/x-msmetafile': ['*wmf', '*wmz', '*emf', 'emz'],
-    'application/x-msmoney': ['mny'],
-    'application/x-mspublisher': ['pub'],
-    'application/x-msschedule': ['scd'],
-    'application/x-msterminal': ['trm'],
-    'application/x-mswrite': ['wri'],
-    'application/x-netcdf': ['nc', 'cdf'],
-    'application/x-ns-proxy-autoconfig': ['pac'],
-    'application/x-nzb': ['nzb'],
-    'application/x-perl': ['pl', 'pm'],
-    'application/x-pilot': ['*prc', '*pdb'],
-    'application/x-pkcs12': ['p12', 'pfx'],
-    'application/x-pkcs7-certificates': ['p7b', 'spc'],
-    'application/x-pkcs7-certreqresp': ['p7r'],
-    'application/x-rar-compressed': ['*rar'],
-    'application/x-redhat-package-manager': ['rpm'],
-    'application/x-research-info-systems': ['ris'],
-    'application/x-sea': ['sea'],
-    'application/x-sh': ['sh'],
-    'application/x-shar': ['shar'],
-    'application/x-shockwave-flash': ['swf'],
-    'application/x-silverlight-app': ['xap'],
-    'application/x-sql': ['*sql'],
-    'application/x-stuffit': ['sit'],
-    'application/x-stuffitx': ['sitx'],
-    'application/x-subrip': ['srt'],
-    'application/x-sv4cpio': ['sv4cpio'],
-    'application/x-sv4crc': ['sv4crc'],
-    'application/x-t3vm-image': ['t3'],
-    'application/x-tads': ['gam'],
-    'application/x-tar': ['tar'],
-    'application/x-tcl': ['tcl', 'tk'],
-    'application/x-tex': ['tex'],
-    'application/x-tex-tfm': ['tfm'],
-    'application/x-texinfo': ['texinfo', 'texi'],
-    'application/x-tgif': ['*obj'],
-    'application/x-ustar': ['ustar'],
-    'application/x-virtualbox-hdd': ['hdd'],
-    'application/x-virtualbox-ova': ['ova'],
-    'application/x-virtualbox-ovf': ['ovf'],
-    'application/x-virtualbox-vbox': ['vbox'],
-    'application/x-virtualbox-vbox-extpack': ['vbox-extpack'],
-    'application/x-virtualbox-vdi': ['vdi'],
-    'application/x-virtualbox-vhd': ['vhd'],
-    'application/x-virtualbox-vmdk': ['vmdk'],
-    'application/x-wais-source': ['src'],
-    'application/x-web-app-manifest+json': ['webapp'],
-    'application/x-x509-ca-cert': ['der', 'crt', 'pem'],
-    'application/x-xfig': ['fig'],
-    'application/x-xliff+xml': ['*xlf'],
-    'application/x-xpinstall': ['xpi'],
-    'application/x-xz': ['xz'],
-    'application/x-zip-compressed': ['*zip'],
-    'application/x-zmachine': ['z1', 'z2', 'z3', 'z4', 'z5', 'z6', 'z7', 'z8'],
-    'audio/vnd.dece.audio': ['uva', 'uvva'],
-    'audio/vnd.digital-winds': ['eol'],
-    'audio/vnd.dra': ['dra'],
-    'audio/vnd.dts': ['dts'],
-    'audio/vnd.dts.hd': ['dtshd'],
-    'audio/vnd.lucent.voice': ['lvp'],
-    'audio/vnd.ms-playready.media.pya': ['pya'],
-    'audio/vnd.nuera.ecelp4800': ['ecelp4800'],
-    'audio/vnd.nuera.ecelp7470': ['ecelp7470'],
-    'audio/vnd.nuera.ecelp9600': ['ecelp9600'],
-    'audio/vnd.rip': ['rip'],
-    'audio/x-aac': ['*aac'],
-    'audio/x-aiff': ['aif', 'aiff', 'aifc'],
-    'audio/x-caf': ['caf'],
-    'audio/x-flac': ['flac'],
-    'audio/x-m4a': ['*m4a'],
-    'audio/x-matroska': ['mka'],
-    'audio/x-mpegurl': ['m3u'],
-    'audio/x-ms-wax': ['wax'],
-    'audio/x-ms-wma': ['wma'],
-    'audio/x-pn-realaudio': ['ram', 'ra'],
-    'audio/x-pn-realaudio-plugin': ['rmp'],
-    'audio/x-realaudio': ['*ra'],
-    'audio/x-wav': ['*wav'],
-    'chemical/x-cdx': ['cdx'],
-    'chemical/x-cif': ['cif'],
-    'chemical/x-cmdf': ['cmdf'],
-    'chemical/x-cml': ['cml'],
-    'chemical/x-csml': ['csml'],
-    'chemical/x-xyz': ['xyz'],
-    'image/prs.btif': ['btif', 'btf'],
-    'image/prs.pti': ['pti'],
-    'image/vnd.adobe.photoshop': ['psd'],
-    'image/vnd.airzip.accelerator.azv': ['azv'],
-    'image/vnd.blockfact.facti': ['facti'],
-    'image/vnd.dece.graphic': ['uvi', 'uvvi', 'uvg', 'uvvg'],
-    'image/vnd.djvu': ['djvu', 'djv'],
-    'image/vnd.dvb.subtitle': ['*sub'],
-    'image/vnd.dwg': ['dwg'],
-    'image/vnd.dxf': ['dxf'],
-    'image/vnd.fastbidsheet': ['fbs'],
-    'image/vnd.fpx': ['fpx'],
-    'image/vnd.fst': ['fst'],
-    'image/vnd.fujixerox.edmics-mmr': ['mmr'],
-    'image/vnd.fujixerox.edmics-rlc': ['rlc'],
-    'image/vnd.microsoft.icon': ['ico'],
-    'image/vnd.ms-dds': ['dds'],
-    'image/vnd.ms-modi': ['mdi'],
-    'image/vnd.ms-photo': ['wdp'],
-    'image/vnd.net-fpx': ['npx'],
-    'image/vnd.pco.b16': ['b16'],
-    'image/vnd.tencent.tap': ['tap'],
-    'image/vnd.valve.source.texture': ['vtf'],
-    'image/vnd.wap.wbmp': ['wbmp'],
-    'image/vnd.xiff': ['xif'],
-    'image/vnd.zbrush.pcx': ['pcx'],
-    'image/x-3ds': ['3ds'],
-    'image/x-adobe-dng': ['dng'],
-    'image/x-cmu-raster': ['ras'],
-    'image/x-cmx': ['cmx'],
-    'image/x-freehand': ['fh', 'fhc', 'fh4', 'fh5', 'fh7'],
-    'image/x-icon': ['*ico'],
-    'image/x-jng': ['jng'],
-    'image/x-mrsid-image': ['sid'],
-    'image/x-ms-bmp': ['*bmp'],
-    'image/x-pcx': ['*pcx'],
-    'image/x-pict': ['pic', 'pct'],
-    'image/x-portable-anymap': ['pnm'],
-    'image/x-portable-bitmap': ['pbm'],
-    'image/x-portable-graymap': ['pgm'],
-    'image/x-portable-pixmap': ['ppm'],
-    'image/x-rgb': ['rgb'],
-    'image/x-tga': ['tga'],
-    'image/x-xbitmap': ['xbm'],
-    'image/x-xpixmap': ['xpm'],
-    'image/x-xwindowdump': ['xwd'],
-    'message/vnd.wfa.wsc': ['wsc'],
-    'model/vnd.bary': ['bary'],
-    'model/vnd.cld': ['cld'],
-    'model/vnd.collada+xml': ['dae'],
-    'model/vnd.dwf': ['dwf'],
-    'model/vnd.gdl': ['gdl'],
-    'model/vnd.gtw': ['gtw'],
-    'model/vnd.mts': ['*mts'],
-    'model/vnd.opengex': ['ogex'],
-    'model/vnd.parasolid.transmit.binary': ['x_b'],
-    'model/vnd.parasolid.transmit.text': ['x_t'],
-    'model/vnd.pytha.pyox': ['pyo', 'pyox'],
-    'model/vnd.sap.vds': ['vds'],
-    'model/vnd.usda': ['usda'],
-    'model/vnd.usdz+zip': ['usdz'],
-    'model/vnd.valve.source.compiled-map': ['bsp'],
-    'model/vnd.vtu': ['vtu'],
-    'text/prs.lines.tag': ['dsc'],
-    'text/vnd.curl': ['curl'],
-    'text/vnd.curl.dcurl': ['dcurl'],
-    'text/vnd.curl.mcurl': ['mcurl'],
-    'text/vnd.curl.scurl': ['scurl'],
-    'text/vnd.dvb.subtitle': ['sub'],
-    'text/vnd.familysearch.gedcom': ['ged'],
-    'text/vnd.fly': ['fly'],
-    'text/vnd.fmi.flexstor': ['flx'],
-    'text/vnd.graphviz': ['gv'],
-    'text/vnd.in3d.3dml': ['3dml'],
-    'text/vnd.in3d.spot': ['spot'],
-    'text/vnd.sun.j2me.app-descriptor': ['jad'],
-    'text/vnd.wap.wml': ['wml'],
-    'text/vnd.wap.wmlscript': ['wmls'],
-    'text/x-asm': ['s', 'asm'],
-    'text/x-c': ['c', 'cc', 'cxx', 'cpp', 'h', 'hh', 'dic'],
-    'text/x-component': ['htc'],
-    'text/x-fortran': ['f', 'for', 'f77', 'f90'],
-    'text/x-handlebars-template': ['hbs'],
-    'text/x-java-source': ['java'],
-    'text/x-lua': ['lua'],
-    'text/x-markdown': ['mkd'],
-    'text/x-nfo': ['nfo'],
-    'text/x-opml': ['opml'],
-    'text/x-org': ['*org'],
-    'text/x-pascal': ['p', 'pas'],
-    'text/x-processing': ['pde'],
-    'text/x-sass': ['sass'],
-    'text/x-scss': ['scss'],
-    'text/x-setext': ['etx'],
-    'text/x-sfv': ['sfv'],
-    'text/x-suse-ymp': ['ymp'],
-    'text/x-uuencode': ['uu'],
-    'text/x-vcalendar': ['vcs'],
-    'text/x-vcard': ['vcf'],
-    'video/vnd.dece.hd': ['uvh', 'uvvh'],
-    'video/vnd.dece.mobile': ['uvm', 'uvvm'],
-    'video/vnd.dece.pd': ['uvp', 'uvvp'],
-    'video/vnd.dece.sd': ['uvs', 'uvvs'],
-    'video/vnd.dece.video': ['uvv', 'uvvv'],
-    'video/vnd.dvb.file': ['dvb'],
-    'video/vnd.fvt': ['fvt'],
-    'video/vnd.mpegurl': ['mxu', 'm4u'],
-    'video/vnd.ms-playready.media.pyv': ['pyv'],
-    'video/vnd.uvvu.mp4': ['uvu', 'uvvu'],
-    'video/vnd.vivo': ['viv'],
-    'video/x-f4v': ['f4v'],
-    'video/x-fli': ['fli'],
-    'video/x-flv': ['flv'],
-    'video/x-m4v': ['m4v'],
-    'video/x-matroska': ['mkv', 'mk3d', 'mks'],
-    'video/x-mng': ['mng'],
-    'video/x-ms-asf': ['asf', 'asx'],
-    'video/x-ms-vob': ['vob'],
-    'video/x-ms-wm': ['wm'],
-    'video/x-ms-wmv': ['wmv'],
-    'video/x-ms-wmx': ['wmx'],
-    'video/x-ms-wvx': ['wvx'],
-    'video/x-msvideo': ['avi'],
-    'video/x-sgi-movie': ['movie'],
-    'video/x-smv': ['smv'],
-    'x-conference/x-cooltalk': ['ice'],
-};
-Object.freeze(types);
-/* harmony default export */ const other = (types);
+;// CONCATENATED MODULE: ./build/aws/store-knowledge.js
 
-;// CONCATENATED MODULE: ./node_modules/mime/dist/types/standard.js
-const standard_types = {
-    'application/andrew-inset': ['ez'],
-    'application/appinstaller': ['appinstaller'],
-    'application/applixware': ['aw'],
-    'application/appx': ['appx'],
-    'application/appxbundle': ['appxbundle'],
-    'application/atom+xml': ['atom'],
-    'application/atomcat+xml': ['atomcat'],
-    'application/atomdeleted+xml': ['atomdeleted'],
-    'application/atomsvc+xml': ['atomsvc'],
-    'application/atsc-dwd+xml': ['dwd'],
-    'application/atsc-held+xml': ['held'],
-    'application/atsc-rsat+xml': ['rsat'],
-    'application/automationml-aml+xml': ['aml'],
-    'application/automationml-amlx+zip': ['amlx'],
-    'application/bdoc': ['bdoc'],
-    'application/calendar+xml': ['xcs'],
-    'application/ccxml+xml': ['ccxml'],
-    'application/cdfx+xml': ['cdfx'],
-    'application/cdmi-capability': ['cdmia'],
-    'application/cdmi-container': ['cdmic'],
-    'application/cdmi-domain': ['cdmid'],
-    'application/cdmi-object': ['cdmio'],
-    'application/cdmi-queue': ['cdmiq'],
-    'application/cpl+xml': ['cpl'],
-    'application/cu-seeme': ['cu'],
-    'application/cwl': ['cwl'],
-    'application/dash+xml': ['mpd'],
-    'application/dash-patch+xml': ['mpp'],
-    'application/davmount+xml': ['davmount'],
-    'application/dicom': ['dcm'],
-    'application/docbook+xml': ['dbk'],
-    'application/dssc+der': ['dssc'],
-    'application/dssc+xml': ['xdssc'],
-    'application/ecmascript': ['ecma'],
-    'application/emma+xml': ['emma'],
-    'application/emotionml+xml': ['emotionml'],
-    'application/epub+zip': ['epub'],
-    'application/exi': ['exi'],
-    'application/express': ['exp'],
-    'application/fdf': ['fdf'],
-    'application/fdt+xml': ['fdt'],
-    'application/font-tdpfr': ['pfr'],
-    'application/geo+json': ['geojson'],
-    'application/gml+xml': ['gml'],
-    'application/gpx+xml': ['gpx'],
-    'application/gxf': ['gxf'],
-    'application/gzip': ['gz'],
-    'application/hjson': ['hjson'],
-    'application/hyperstudio': ['stk'],
-    'application/inkml+xml': ['ink', 'inkml'],
-    'application/ipfix': ['ipfix'],
-    'application/its+xml': ['its'],
-    'application/java-archive': ['jar', 'war', 'ear'],
-    'application/java-serialized-object': ['ser'],
-    'application/java-vm': ['class'],
-    'application/javascript': ['*js'],
-    'application/json': ['json', 'map'],
-    'application/json5': ['json5'],
-    'application/jsonml+json': ['jsonml'],
-    'application/ld+json': ['jsonld'],
-    'application/lgr+xml': ['lgr'],
-    'application/lost+xml': ['lostxml'],
-    'application/mac-binhex40': ['hqx'],
-    'application/mac-compactpro': ['cpt'],
-    'application/mads+xml': ['mads'],
-    'application/manifest+json': ['webmanifest'],
-    'application/marc': ['mrc'],
-    'application/marcxml+xml': ['mrcx'],
-    'application/mathematica': ['ma', 'nb', 'mb'],
-    'application/mathml+xml': ['mathml'],
-    'application/mbox': ['mbox'],
-    'application/media-policy-dataset+xml': ['mpf'],
-    'application/mediaservercontrol+xml': ['mscml'],
-    'application/metalink+xml': ['metalink'],
-    'application/metalink4+xml': ['meta4'],
-    'application/mets+xml': ['mets'],
-    'application/mmt-aei+xml': ['maei'],
-    'application/mmt-usd+xml': ['musd'],
-    'application/mods+xml': ['mods'],
-    'application/mp21': ['m21', 'mp21'],
-    'application/mp4': ['*mp4', '*mpg4', 'mp4s', 'm4p'],
-    'application/msix': ['msix'],
-    'application/msixbundle': ['msixbundle'],
-    'application/msword': ['doc', 'dot'],
-    'application/mxf': ['mxf'],
-    'application/n-quads': ['nq'],
-    'application/n-triples': ['nt'],
-    'application/node': ['cjs'],
-    'application/octet-stream': [
-        'bin',
-        'dms',
-        'lrf',
-        'mar',
-        'so',
-        'dist',
-        'distz',
-        'pkg',
-        'bpk',
-        'dump',
-        'elc',
-        'deploy',
-        'exe',
-        'dll',
-        'deb',
-        'dmg',
-        'iso',
-        'img',
-        'msi',
-        'msp',
-        'msm',
-        'buffer',
-    ],
-    'application/oda': ['oda'],
-    'application/oebps-package+xml': ['opf'],
-    'application/ogg': ['ogx'],
-    'application/omdoc+xml': ['omdoc'],
-    'application/onenote': [
-        'onetoc',
-        'onetoc2',
-        'onetmp',
-        'onepkg',
-        'one',
-        'onea',
-    ],
-    'application/oxps': ['oxps'],
-    'application/p2p-overlay+xml': ['relo'],
-    'application/patch-ops-error+xml': ['xer'],
-    'application/pdf': ['pdf'],
-    'application/pgp-encrypted': ['pgp'],
-    'application/pgp-keys': ['asc'],
-    'application/pgp-signature': ['sig', '*asc'],
-    'application/pics-rules': ['prf'],
-    'application/pkcs10': ['p10'],
-    'application/pkcs7-mime': ['p7m', 'p7c'],
-    'application/pkcs7-signature': ['p7s'],
-    'application/pkcs8': ['p8'],
-    'application/pkix-attr-cert': ['ac'],
-    'application/pkix-cert': ['cer'],
-    'application/pkix-crl': ['crl'],
-    'application/pkix-pkipath': ['pkipath'],
-    'application/pkixcmp': ['pki'],
-    'application/pls+xml': ['pls'],
-    'application/postscript': ['ai', 'eps', 'ps'],
-    'application/provenance+xml': ['provx'],
-    'application/pskc+xml': ['pskcxml'],
-    'application/raml+yaml': ['raml'],
-    'application/rdf+xml': ['rdf', 'owl'],
-    'application/reginfo+xml': ['rif'],
-    'application/relax-ng-compact-syntax': ['rnc'],
-    'application/resource-lists+xml': ['rl'],
-    'application/resource-lists-diff+xml': ['rld'],
-    'application/rls-services+xml': ['rs'],
-    'application/route-apd+xml': ['rapd'],
-    'application/route-s-tsid+xml': ['sls'],
-    'application/route-usd+xml': ['rusd'],
-    'application/rpki-ghostbusters': ['gbr'],
-    'application/rpki-manifest': ['mft'],
-    'application/rpki-roa': ['roa'],
-    'application/rsd+xml': ['rsd'],
-    'application/rss+xml': ['rss'],
-    'application/rtf': ['rtf'],
-    'application/sbml+xml': ['sbml'],
-    'application/scvp-cv-request': ['scq'],
-    'application/scvp-cv-response': ['scs'],
-    'application/scvp-vp-request': ['spq'],
-    'application/scvp-vp-response': ['spp'],
-    'application/sdp': ['sdp'],
-    'application/senml+xml': ['senmlx'],
-    'application/sensml+xml': ['sensmlx'],
-    'application/set-payment-initiation': ['setpay'],
-    'application/set-registration-initiation': ['setreg'],
-    'application/shf+xml': ['shf'],
-    'application/sieve': ['siv', 'sieve'],
-    'application/smil+xml': ['smi', 'smil'],
-    'application/sparql-query': ['rq'],
-    'application/sparql-results+xml': ['srx'],
-    'application/sql': ['sql'],
-    'application/srgs': ['gram'],
-    'application/srgs+xml': ['grxml'],
-    'application/sru+xml': ['sru'],
-    'application/ssdl+xml': ['ssdl'],
-    'application/ssml+xml': ['ssml'],
-    'application/swid+xml': ['swidtag'],
-    'application/tei+xml': ['tei', 'teicorpus'],
-    'application/thraud+xml': ['tfi'],
-    'application/timestamped-data': ['tsd'],
-    'application/toml': ['toml'],
-    'application/trig': ['trig'],
-    'application/ttml+xml': ['ttml'],
-    'application/ubjson': ['ubj'],
-    'application/urc-ressheet+xml': ['rsheet'],
-    'application/urc-targetdesc+xml': ['td'],
-    'application/voicexml+xml': ['vxml'],
-    'application/wasm': ['wasm'],
-    'application/watcherinfo+xml': ['wif'],
-    'application/widget': ['wgt'],
-    'application/winhlp': ['hlp'],
-    'application/wsdl+xml': ['wsdl'],
-    'application/wspolicy+xml': ['wspolicy'],
-    'application/xaml+xml': ['xaml'],
-    'application/xcap-att+xml': ['xav'],
-    'application/xcap-caps+xml': ['xca'],
-    'application/xcap-diff+xml': ['xdf'],
-    'application/xcap-el+xml': ['xel'],
-    'application/xcap-ns+xml': ['xns'],
-    'application/xenc+xml': ['xenc'],
-    'application/xfdf': ['xfdf'],
-    'application/xhtml+xml': ['xhtml', 'xht'],
-    'application/xliff+xml': ['xlf'],
-    'application/xml': ['xml', 'xsl', 'xsd', 'rng'],
-    'application/xml-dtd': ['dtd'],
-    'application/xop+xml': ['xop'],
-    'application/xproc+xml': ['xpl'],
-    'application/xslt+xml': ['*xsl', 'xslt'],
-    'application/xspf+xml': ['xspf'],
-    'application/xv+xml': ['mxml', 'xhvml', 'xvml', 'xvm'],
-    'application/yang': ['yang'],
-    'application/yin+xml': ['yin'],
-    'application/zip': ['zip'],
-    'application/zip+dotlottie': ['lottie'],
-    'audio/3gpp': ['*3gpp'],
-    'audio/aac': ['adts', 'aac'],
-    'audio/adpcm': ['adp'],
-    'audio/amr': ['amr'],
-    'audio/basic': ['au', 'snd'],
-    'audio/midi': ['mid', 'midi', 'kar', 'rmi'],
-    'audio/mobile-xmf': ['mxmf'],
-    'audio/mp3': ['*mp3'],
-    'audio/mp4': ['m4a', 'mp4a', 'm4b'],
-    'audio/mpeg': ['mpga', 'mp2', 'mp2a', 'mp3', 'm2a', 'm3a'],
-    'audio/ogg': ['oga', 'ogg', 'spx', 'opus'],
-    'audio/s3m': ['s3m'],
-    'audio/silk': ['sil'],
-    'audio/wav': ['wav'],
-    'audio/wave': ['*wav'],
-    'audio/webm': ['weba'],
-    'audio/xm': ['xm'],
-    'font/collection': ['ttc'],
-    'font/otf': ['otf'],
-    'font/ttf': ['ttf'],
-    'font/woff': ['woff'],
-    'font/woff2': ['woff2'],
-    'image/aces': ['exr'],
-    'image/apng': ['apng'],
-    'image/avci': ['avci'],
-    'image/avcs': ['avcs'],
-    'image/avif': ['avif'],
-    'image/bmp': ['bmp', 'dib'],
-    'image/cgm': ['cgm'],
-    'image/dicom-rle': ['drle'],
-    'image/dpx': ['dpx'],
-    'image/emf': ['emf'],
-    'image/fits': ['fits'],
-    'image/g3fax': ['g3'],
-    'image/gif': ['gif'],
-    'image/heic': ['heic'],
-    'image/heic-sequence': ['heics'],
-    'image/heif': ['heif'],
-    'image/heif-sequence': ['heifs'],
-    'image/hej2k': ['hej2'],
-    'image/ief': ['ief'],
-    'image/jaii': ['jaii'],
-    'image/jais': ['jais'],
-    'image/jls': ['jls'],
-    'image/jp2': ['jp2', 'jpg2'],
-    'image/jpeg': ['jpg', 'jpeg', 'jpe'],
-    'image/jph': ['jph'],
-    'image/jphc': ['jhc'],
-    'image/jpm': ['jpm', 'jpgm'],
-    'image/jpx': ['jpx', 'jpf'],
-    'image/jxl': ['jxl'],
-    'image/jxr': ['jxr'],
-    'image/jxra': ['jxra'],
-    'image/jxrs': ['jxrs'],
-    'image/jxs': ['jxs'],
-    'image/jxsc': ['jxsc'],
-    'image/jxsi': ['jxsi'],
-    'image/jxss': ['jxss'],
-    'image/ktx': ['ktx'],
-    'image/ktx2': ['ktx2'],
-    'image/pjpeg': ['jfif'],
-    'image/png': ['png'],
-    'image/sgi': ['sgi'],
-    'image/svg+xml': ['svg', 'svgz'],
-    'image/t38': ['t38'],
-    'image/tiff': ['tif', 'tiff'],
-    'image/tiff-fx': ['tfx'],
-    'image/webp': ['webp'],
-    'image/wmf': ['wmf'],
-    'message/disposition-notification': ['disposition-notification'],
-    'message/global': ['u8msg'],
-    'message/global-delivery-status': ['u8dsn'],
-    'message/global-disposition-notification': ['u8mdn'],
-    'message/global-headers': ['u8hdr'],
-    'message/rfc822': ['eml', 'mime', 'mht', 'mhtml'],
-    'model/3mf': ['3mf'],
-    'model/gltf+json': ['gltf'],
-    'model/gltf-binary': ['glb'],
-    'model/iges': ['igs', 'iges'],
-    'model/jt': ['jt'],
-    'model/mesh': ['msh', 'mesh', 'silo'],
-    'model/mtl': ['mtl'],
-    'model/obj': ['obj'],
-    'model/prc': ['prc'],
-    'model/step': ['step', 'stp', 'stpnc', 'p21', '210'],
-    'model/step+xml': ['stpx'],
-    'model/step+zip': ['stpz'],
-    'model/step-xml+zip': ['stpxz'],
-    'model/stl': ['stl'],
-    'model/u3d': ['u3d'],
-    'model/vrml': ['wrl', 'vrml'],
-    'model/x3d+binary': ['*x3db', 'x3dbz'],
-    'model/x3d+fastinfoset': ['x3db'],
-    'model/x3d+vrml': ['*x3dv', 'x3dvz'],
-    'model/x3d+xml': ['x3d', 'x3dz'],
-    'model/x3d-vrml': ['x3dv'],
-    'text/cache-manifest': ['appcache', 'manifest'],
-    'text/calendar': ['ics', 'ifb'],
-    'text/coffeescript': ['coffee', 'litcoffee'],
-    'text/css': ['css'],
-    'text/csv': ['csv'],
-    'text/html': ['html', 'htm', 'shtml'],
-    'text/jade': ['jade'],
-    'text/javascript': ['js', 'mjs'],
-    'text/jsx': ['jsx'],
-    'text/less': ['less'],
-    'text/markdown': ['md', 'markdown'],
-    'text/mathml': ['mml'],
-    'text/mdx': ['mdx'],
-    'text/n3': ['n3'],
-    'text/plain': ['txt', 'text', 'conf', 'def', 'list', 'log', 'in', 'ini'],
-    'text/richtext': ['rtx'],
-    'text/rtf': ['*rtf'],
-    'text/sgml': ['sgml', 'sgm'],
-    'text/shex': ['shex'],
-    'text/slim': ['slim', 'slm'],
-    'text/spdx': ['spdx'],
-    'text/stylus': ['stylus', 'styl'],
-    'text/tab-separated-values': ['tsv'],
-    'text/troff': ['t', 'tr', 'roff', 'man', 'me', 'ms'],
-    'text/turtle': ['ttl'],
-    'text/uri-list': ['uri', 'uris', 'urls'],
-    'text/vcard': ['vcard'],
-    'text/vtt': ['vtt'],
-    'text/wgsl': ['wgsl'],
-    'text/xml': ['*xml'],
-    'text/yaml': ['yaml', 'yml'],
-    'video/3gpp': ['3gp', '3gpp'],
-    'video/3gpp2': ['3g2'],
-    'video/h261': ['h261'],
-    'video/h263': ['h263'],
-    'video/h264': ['h264'],
-    'video/iso.segment': ['m4s'],
-    'video/jpeg': ['jpgv'],
-    'video/jpm': ['*jpm', '*jpgm'],
-    'video/mj2': ['mj2', 'mjp2'],
-    'video/mp2t': ['ts', 'm2t', 'm2ts', 'mts'],
-    'video/mp4': ['mp4', 'mp4v', 'mpg4'],
-    'video/mpeg': ['mpeg', 'mpg', 'mpe', 'm1v', 'm2v'],
-    'video/ogg': ['ogv'],
-    'video/quicktime': ['qt', 'mov'],
-    'video/webm': ['webm'],
-};
-Object.freeze(standard_types);
-/* harmony default export */ const types_standard = (standard_types);
-
-;// CONCATENATED MODULE: ./node_modules/mime/dist/src/Mime.js
-var __classPrivateFieldGet = (undefined && undefined.__classPrivateFieldGet) || function (receiver, state, kind, f) {
-    if (kind === "a" && !f) throw new TypeError("Private accessor was defined without a getter");
-    if (typeof state === "function" ? receiver !== state || !f : !state.has(receiver)) throw new TypeError("Cannot read private member from an object whose class did not declare it");
-    return kind === "m" ? f : kind === "a" ? f.call(receiver) : f ? f.value : state.get(receiver);
-};
-var _Mime_extensionToType, _Mime_typeToExtension, _Mime_typeToExtensions;
-class Mime {
-    constructor(...args) {
-        _Mime_extensionToType.set(this, new Map());
-        _Mime_typeToExtension.set(this, new Map());
-        _Mime_typeToExtensions.set(this, new Map());
-        for (const arg of args) {
-            this.define(arg);
-        }
-    }
-    define(typeMap, force = false) {
-        for (let [type, extensions] of Object.entries(typeMap)) {
-            type = type.toLowerCase();
-            extensions = extensions.map((ext) => ext.toLowerCase());
-            let allExtensions = __classPrivateFieldGet(this, _Mime_typeToExtensions, "f").get(type);
-            if (!allExtensions) {
-                allExtensions = new Set();
-                __classPrivateFieldGet(this, _Mime_typeToExtensions, "f").set(type, allExtensions);
-            }
-            let first = true;
-            for (let extension of extensions) {
-                const starred = extension.startsWith('*');
-                extension = starred ? extension.slice(1) : extension;
-                allExtensions.add(extension);
-                if (first) {
-                    __classPrivateFieldGet(this, _Mime_typeToExtension, "f").set(type, extension);
-                }
-                first = false;
-                if (starred)
-                    continue;
-                const currentType = __classPrivateFieldGet(this, _Mime_extensionToType, "f").get(extension);
-                if (currentType && currentType != type && !force) {
-                    throw new Error(`"${type} -> ${extension}" conflicts with "${currentType} -> ${extension}". Pass \`force=true\` to override this definition.`);
-                }
-                __classPrivateFieldGet(this, _Mime_extensionToType, "f").set(extension, type);
-            }
-        }
-        return this;
-    }
-    getType(path) {
-        if (typeof path !== 'string')
-            return null;
-        const last = path.replace(/^.*[/\\]/s, '').toLowerCase();
-        const ext = last.replace(/^.*\./s, '').toLowerCase();
-        const hasPath = last.length < path.length;
-        const hasDot = ext.length < last.length - 1;
-        if (!hasDot && hasPath)
-            return null;
-        return __classPrivateFieldGet(this, _Mime_extensionToType, "f").get(ext) ?? null;
-    }
-    getExtension(type) {
-        if (typeof type !== 'string')
-            return null;
-        type = type?.split?.(';')[0];
-        return ((type && __classPrivateFieldGet(this, _Mime_typeToExtension, "f").get(type.trim().toLowerCase())) ?? null);
-    }
-    getAllExtensions(type) {
-        if (typeof type !== 'string')
-            return null;
-        type = type.split(';')[0].trim().toLowerCase();
-        const extensions = __classPrivateFieldGet(this, _Mime_typeToExtensions, "f").get(type);
-        return extensions ? new Set(extensions) : null;
-    }
-    _freeze() {
-        this.define = () => {
-            throw new Error('define() not allowed for built-in Mime objects. See https://github.com/broofa/mime/blob/main/README.md#custom-mime-instances');
-        };
-        Object.freeze(this);
-        return this;
-    }
-    _getTestState() {
-        return {
-            types: __classPrivateFieldGet(this, _Mime_extensionToType, "f"),
-            extensions: __classPrivateFieldGet(this, _Mime_typeToExtension, "f"),
-        };
-    }
-}
-_Mime_extensionToType = new WeakMap(), _Mime_typeToExtension = new WeakMap(), _Mime_typeToExtensions = new WeakMap();
-/* harmony default export */ const src_Mime = (Mime);
-
-;// CONCATENATED MODULE: ./node_modules/mime/dist/src/index.js
-
-
-
-
-/* harmony default export */ const src = (new src_Mime(types_standard, other)._freeze());
-
-;// CONCATENATED MODULE: ./build/core/headers.js
-
-/** Names whose type no extension tells. https://developer.apple.com/documentation/xcode/supporting-associated-domains */
-const TYPES_BY_NAME = new Map([
-    ['apple-app-site-association', 'application/json'],
-    ['cname', 'text/plain'],
-    ['license', 'text/plain'],
-    ['readme', 'text/plain'],
-    ['_headers', 'text/plain'],
-    ['_redirects', 'text/plain'],
-]);
-/** Where the registry of the `mime` package says something else than browsers expect of a site. */
-const TYPES_BY_EXTENSION = new Map([
-    ['js', 'text/javascript'], // RFC 9239
-    ['mjs', 'text/javascript'],
-    ['cjs', 'text/javascript'],
-    ['ico', 'image/x-icon'],
-    ['map', 'application/json'],
-    ['ts', 'video/mp2t'],
-]);
-const PAGE = /\.x?html?$/i;
-/** What is fetched by name again and again and leads to all the rest: replaced when everything it names is there. */
-const SERVICE_WORKER = /(^|[/._-])(service[-_]?worker|ngsw-worker|sw)\.m?js$/i;
-const MANIFEST = /(\.webmanifest|(^|\/)(manifest|asset-manifest|ngsw)\.json)$/i;
-const FEED = /((^|\/)((feed|rss|atom|sitemap[\w-]*)\.(xml|json)|index\.xml)|\.(rss|atom))$/i;
-const REVALIDATE = 'public, max-age=0, must-revalidate';
-const IMMUTABLE = 'public, max-age=31536000, immutable';
-/** The headers that a file is stored with. */
-function headersFor(path, { cacheControl, headerRules }) {
-    const headers = {
-        contentType: contentType(path),
-        cacheControl: cacheControlFor(path, cacheControl),
-    };
-    const metadata = {};
-    for (const rule of headerRules) {
-        if (!rule.matches(path))
-            continue;
-        Object.assign(headers, rule.headers);
-        Object.assign(metadata, rule.metadata);
-    }
-    const given = withoutAbsent(headers);
-    const meta = withoutAbsent(metadata);
-    const type = given.contentType ?? 'application/octet-stream';
-    return { ...given, contentType: type, ...(Object.keys(meta).length > 0 && { metadata: meta }) };
-}
 /**
- * Whether an object that somebody else put is served as it should be. Metadata that nobody asked for is left alone: tools
- * keep their own there.
+ * What is known of the store by now: by its endpoint, from the probe, and from what it refused. Whoever finds that it
+ * lacks something goes on without, and the log says so, once.
  */
-function sameHeaders(wanted, there) {
-    const { metadata: wantedMetadata = {}, ...headers } = wanted;
-    const names = Object.keys({ ...headers, ...there }).filter((name) => name !== 'metadata');
-    return (names.every((name) => normal(name, wanted[name]) === normal(name, there[name])) &&
-        Object.entries(wantedMetadata).every(([name, value]) => there.metadata?.[name] === value));
-}
-/** `text/html;charset=UTF-8` and `text/html; charset=utf-8` are the same; a file name in Content-Disposition is not. */
-function normal(name, value = '') {
-    if (name === 'contentDisposition')
-        return value;
-    return value
-        .toLowerCase()
-        .replace(/\s*([;,=])\s*/g, '$1')
-        .trim();
-}
-function withoutAbsent(record) {
-    return Object.fromEntries(Object.entries(record).filter((entry) => entry[1] !== undefined));
-}
-/** The Content-Type of a path, with a charset for text; `application/octet-stream` where nothing tells. */
-function contentType(path) {
-    const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
-    const extension = name.slice(name.lastIndexOf('.') + 1);
-    const type = TYPES_BY_NAME.get(name) ??
-        (name.includes('.') ? (TYPES_BY_EXTENSION.get(extension) ?? src.getType(name)) : null) ??
-        'application/octet-stream';
-    return isText(type) ? `${type}; charset=utf-8` : type;
-}
-function isText(type) {
-    return type.startsWith('text/') || type.endsWith('+xml') || type === 'application/xml';
-}
-/** The phase in which a file goes up: what others name first, what leads to everything last. */
-function phaseOf(path) {
-    if (path === 'index.html' || SERVICE_WORKER.test(path) || FEED.test(path))
-        return 'entry pages';
-    return PAGE.test(path) || MANIFEST.test(path) ? 'pages' : 'assets';
-}
-function cacheControlFor(path, input) {
-    if (input.kind === 'none')
-        return undefined;
-    if (input.kind === 'all')
-        return input.value;
-    if (phaseOf(path) !== 'assets')
-        return REVALIDATE;
-    return hasContentHash(path) ? IMMUTABLE : undefined;
-}
-/**
- * Whether a file's name carries a hash of its content, as bundlers write it: `app.3f2a1b9c.js`, `index-BQz5v3aF.css`,
- * `chunk-XGQ2Y7TW.js`, `d41d8cd98f00b204e980.png`. A file wrongly taken for one would be stale for a year, so a doubtful
- * name is not one: words, dates, versions and UUIDs are no hashes.
- */
-function hasContentHash(path) {
-    const name = path.slice(path.lastIndexOf('/') + 1);
-    if (UUID.test(name))
-        return false;
-    const [first = '', ...rest] = name.split(/[._-]/);
-    if (rest.length === 0)
-        return false;
-    const extension = name.includes('.') ? 1 : 0;
-    return (first.length >= 16 && isHash(first)) || rest.slice(0, rest.length - extension).some(isHash);
-}
-const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
-/** `cafe2024`, `20240131a` and `25dec2024` are hexadecimal too, `CHAPTER2` is base 32. */
-const WORD_AND_NUMBER = /^(\d+[a-z]+|[a-z]+\d+|\d+(dec|feb)\d+)$/i;
-function isHash(part) {
-    if (WORD_AND_NUMBER.test(part))
-        return false;
-    const digit = /\d/.test(part);
-    if (/^[0-9a-f]{8,64}$/.test(part))
-        return digit && /[a-f]/.test(part);
-    if (/^[A-Z2-7]{8}$/.test(part))
-        return digit && /[A-Z]/.test(part);
-    return digit && /^[A-Za-z0-9]{8,64}$/.test(part) && looksRandom(part);
-}
-/** Tells `BQz5v3aF` from `iPhone14`: random letters change between lower case, upper case and digits at every turn. */
-function looksRandom(part) {
-    const runs = part.match(/[a-z]+|[A-Z]+|\d+/g) ?? [];
-    return (runs.length >= 5 &&
-        runs.every((run) => run.length <= 3 || !/[a-z]/.test(run)) &&
-        /[a-z]/.test(part) &&
-        /[A-Z]/.test(part));
-}
-
-;// CONCATENATED MODULE: ./build/core/site-url.js
-/** Regions whose website endpoints are written with a dash. https://docs.aws.amazon.com/general/latest/gr/s3.html */
-const DASHED = /^(us-(east|west)-1|us-west-2|ap-(southeast-[12]|northeast-1)|eu-west-1|sa-east-1|us-gov-west-1)$/;
-/** Where the prefix is served, percent-encoded: below `site-url`, the endpoint's URL, or the bucket's website endpoint. */
-function siteUrlOf({ destination, region, endpoint, siteUrl }) {
-    const { bucket, prefix } = destination;
-    const path = prefix.split('/').map(encodeURIComponent).join('/');
-    if (siteUrl !== undefined)
-        return `${siteUrl}/${path}`;
-    if (endpoint !== undefined)
-        return `${endpoint}/${encodeURIComponent(bucket)}/${path}`;
-    const domain = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
-    return `http://${bucket}.s3-website${DASHED.test(region) ? '-' : '.'}${region}.${domain}/${path}`;
+class StoreKnowledge {
+    /** Parts that one upload may have. */
+    mostParts;
+    #capabilities;
+    #say;
+    #said = new Set();
+    /** @param say hears, once for each, what is done without a capability that is missing. */
+    constructor({ capabilities, mostParts }, say) {
+        this.mostParts = mostParts;
+        this.#capabilities = capabilities;
+        this.#say = say;
+    }
+    get capabilities() {
+        return this.#capabilities;
+    }
+    learn(found) {
+        this.#capabilities = { ...this.#capabilities, ...found };
+    }
+    /** Whether the store is known to lack something that is about to be used. */
+    lacks(capability) {
+        if (this.#capabilities[capability] !== false)
+            return false;
+        if (!this.#said.has(capability))
+            this.#say(`This store has no ${without(capability)}.`);
+        this.#said.add(capability);
+        return true;
+    }
 }
 
 ;// CONCATENATED MODULE: external "os"
@@ -72303,10 +72407,13 @@ function getIDToken(aud) {
 //# sourceMappingURL=core.js.map
 ;// CONCATENATED MODULE: ./build/report/masks.js
 
+
 /** Shorter values would take words out of the report. */
 const SHORTEST = 8;
-/** Every secret of this run so far, as it is and as it stands in a URL. */
-const known = [];
+/** So much of a secret's beginning is taken for the secret: the rest of a long message may have been cut off. */
+const BEGINNING = 16;
+/** Every secret of this run so far, in each of its forms, by the form's beginning. */
+const known = new Map();
 /**
  * Masks a secret on receipt: the runner takes it out of the log from here on, and `redacted` out of everything else that
  * is written, which the runner does not look at.
@@ -72315,27 +72422,56 @@ function mask(secret) {
     core_setSecret(secret);
     if (secret.length < SHORTEST)
         return;
-    for (const shape of [secret, encodeURIComponent(secret)])
-        if (!known.includes(shape))
-            known.push(shape);
+    for (const form of formsOf(secret)) {
+        const beginning = form.slice(0, BEGINNING);
+        const others = known.get(beginning) ?? [];
+        if (!others.includes(form))
+            known.set(beginning, [...others, form]);
+    }
 }
-/** So much of a secret's beginning is taken for the secret: the rest of a long message may have been cut off. */
-const BEGINNING = 16;
 /** Text without the secrets of this run: a proxy may answer with the very headers that it was sent. */
 function redacted(text) {
-    const beginnings = new Set(known.map((secret) => secret.slice(0, BEGINNING)));
-    return [...beginnings].reduce(withoutThose, text);
+    let rest = text;
+    for (const [beginning, forms] of known)
+        if (rest.includes(beginning))
+            rest = withoutThose(rest, beginning, forms);
+    return rest;
+}
+/**
+ * A secret as a server or this report may write it: as it is, in a URL, in JSON, in HTML, as base64 wherever in a longer
+ * value it stands (`Authorization: Basic` is one), as hex.
+ */
+function formsOf(secret) {
+    const bytes = Buffer.from(secret);
+    const url = encodeURIComponent(secret);
+    const base64 = [0, 1, 2].map((shift) => base64Within(bytes, shift));
+    const hex = bytes.toString('hex');
+    return [
+        secret,
+        url,
+        url.replace(/%../g, (octet) => octet.toLowerCase()),
+        JSON.stringify(secret).slice(1, -1),
+        html(secret, Number.POSITIVE_INFINITY),
+        ...base64,
+        ...base64.map((text) => text.replaceAll('+', '-').replaceAll('/', '_')),
+        hex,
+        hex.toUpperCase(),
+    ];
+}
+/** The base64 of bytes within more bytes, of which `shift` beyond whole groups of three come before; less what depends on those. */
+function base64Within(bytes, shift) {
+    const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64');
+    return text.slice(Math.ceil((shift * 8) / 6), Math.floor(((shift + bytes.length) * 8) / 6));
 }
 /** Text without the secrets that begin so: session tokens of one service begin alike. */
-function withoutThose(text, beginning) {
-    const secrets = known.filter((secret) => secret.startsWith(beginning));
+function withoutThose(text, beginning, secrets) {
     const pieces = [];
     let from = 0;
     for (let at = text.indexOf(beginning); at !== -1; at = text.indexOf(beginning, from)) {
         pieces.push(text.slice(from, at), '***');
         from = at + Math.max(...secrets.map((secret) => alike(text, at, secret)));
     }
-    return from === 0 ? text : pieces.join('') + text.slice(from);
+    return pieces.join('') + text.slice(from);
 }
 /** How many characters of the text from there on are those of a secret. */
 function alike(text, at, secret) {
@@ -72408,11 +72544,1479 @@ function suggestedPolicy(inputs, place, some) {
     const removal = removes ? ['s3:DeleteObject', ...(versioned ? ['s3:DeleteObjectVersion'] : [])] : [];
     return permissionPolicy(actions, destination, partition, {
         key,
+        ...(inputs.distribution && { distribution: distributionArn(inputs.distribution, { partition, account }) }),
         probeObjects: removal.filter((action) => some === undefined || some.includes(action)),
     });
 }
 
+;// CONCATENATED MODULE: ./build/cdn.js
+
+
+
+
+
+
+
+const FIRST_LOOK_MS = 1_000;
+const LATER_LOOK_MS = 10_000;
+/** An invalidation is done in a minute or two; one that is not by then is nothing to wait for in a job. */
+const LONGEST_WAIT_MS = 20 * 60_000;
+/** The CloudFront distribution in front of the bucket. */
+class Cdn {
+    cloudfront;
+    #caller;
+    #inputs;
+    #place;
+    #session;
+    #report;
+    constructor(cloudfront, { inputs, place, session, caller, report }) {
+        this.cloudfront = cloudfront;
+        this.#inputs = inputs;
+        this.#place = place;
+        this.#session = session;
+        this.#caller = caller;
+        this.#report = report;
+    }
+    /**
+     * Makes the distribution forget what it has cached of these paths, and with `cloudfront-wait` waits until it has.
+     * @throws DeployError PERMISSION_DENIED with the statement to paste, INPUT_INVALID, STORE_UNREACHABLE, STORE_MISBEHAVED.
+     */
+    async invalidate(paths) {
+        if (paths.length === 0)
+            return;
+        await this.#report.step('Invalidate', async () => {
+            const batch = { reference: `s3-deploy-${(0,external_node_crypto_.randomUUID)()}`, paths };
+            const { id } = await this.#explained(() => this.cloudfront.invalidate(batch));
+            this.#report.invalidated({ id, paths });
+            log.line(`${count(paths.length, 'path')} of ${this.cloudfront.distribution} invalidated: ${id}`);
+            if (this.#inputs.cloudfrontWait)
+                await this.#waitFor(id);
+        });
+    }
+    async #waitFor(id) {
+        const started = performance.now();
+        let waited = 0;
+        for (let next = FIRST_LOOK_MS; waited < LONGEST_WAIT_MS; next = Math.min(LATER_LOOK_MS, next * 1.5)) {
+            await this.#caller.pause(next);
+            waited += next;
+            const { isComplete } = await this.#explained(() => this.cloudfront.look(id));
+            if (isComplete)
+                return log.line(`${id} is complete after ${duration(performance.now() - started)}`);
+        }
+        throw new DeployError('STORE_UNREACHABLE', `The invalidation ${id} is not complete after ${duration(waited)}.`, {
+            hint: 'CloudFront goes on with it. Nothing was deleted after that; run the job again, or leave out cloudfront-wait.',
+        });
+    }
+    /** Says what a failure leaves behind, and of a denial what to add to whose policy. */
+    async #explained(call) {
+        try {
+            return await call();
+        }
+        catch (error) {
+            if (!(error instanceof ServiceError))
+                throw error;
+            const { failure } = error;
+            const { code, message, hint } = explain(failure, this.#inputs.destination);
+            const lines = kindOf(failure) === 'denied' ? this.#grant(`cloudfront:${failure.operation}`) : [hint];
+            throw new DeployError(code, `${message} CloudFront may go on serving what it has cached.`, {
+                hint: [...lines, this.#inputs.overwrite ? AGAIN : BY_HAND].join('\n'),
+                cause: error,
+            });
+        }
+    }
+    #grant(action) {
+        const policy = suggestedPolicy(this.#inputs, this.#place, [action]);
+        return [`Add this to the permission policy of ${this.#session.holder}:`, JSON.stringify(policy.Statement, null, 2)];
+    }
+}
+const AGAIN = 'It is remembered that an invalidation is due: run the job again, and it is made.';
+/** There is no manifest then. */
+const BY_HAND = 'With overwrite: false nothing remembers that an invalidation is due: make it in the console of CloudFront.';
+
+;// CONCATENATED MODULE: ./node_modules/mime/dist/types/other.js
+const types = {
+    'application/prs.cww': ['cww'],
+    'application/prs.xsf+xml': ['xsf'],
+    'application/vnd.1000minds.decision-model+xml': ['1km'],
+    'application/vnd.3gpp.pic-bw-large': ['plb'],
+    'application/vnd.3gpp.pic-bw-small': ['psb'],
+    'application/vnd.3gpp.pic-bw-var': ['pvb'],
+    'application/vnd.3gpp2.tcap': ['tcap'],
+    'application/vnd.3m.post-it-notes': ['pwn'],
+    'application/vnd.accpac.simply.aso': ['aso'],
+    'application/vnd.accpac.simply.imp': ['imp'],
+    'application/vnd.acucobol': ['acu'],
+    'application/vnd.acucorp': ['atc', 'acutc'],
+    'application/vnd.adobe.air-application-installer-package+zip': ['air'],
+    'application/vnd.adobe.formscentral.fcdt': ['fcdt'],
+    'application/vnd.adobe.fxp': ['fxp', 'fxpl'],
+    'application/vnd.adobe.xdp+xml': ['xdp'],
+    'application/vnd.adobe.xfdf': ['*xfdf'],
+    'application/vnd.age': ['age'],
+    'application/vnd.ahead.space': ['ahead'],
+    'application/vnd.airzip.filesecure.azf': ['azf'],
+    'application/vnd.airzip.filesecure.azs': ['azs'],
+    'application/vnd.amazon.ebook': ['azw'],
+    'application/vnd.americandynamics.acc': ['acc'],
+    'application/vnd.amiga.ami': ['ami'],
+    'application/vnd.android.package-archive': ['apk'],
+    'application/vnd.anser-web-certificate-issue-initiation': ['cii'],
+    'application/vnd.anser-web-funds-transfer-initiation': ['fti'],
+    'application/vnd.antix.game-component': ['atx'],
+    'application/vnd.apple.installer+xml': ['mpkg'],
+    'application/vnd.apple.keynote': ['key'],
+    'application/vnd.apple.mpegurl': ['m3u8'],
+    'application/vnd.apple.numbers': ['numbers'],
+    'application/vnd.apple.pages': ['pages'],
+    'application/vnd.apple.pkpass': ['pkpass'],
+    'application/vnd.aristanetworks.swi': ['swi'],
+    'application/vnd.astraea-software.iota': ['iota'],
+    'application/vnd.audiograph': ['aep'],
+    'application/vnd.autodesk.fbx': ['fbx'],
+    'application/vnd.balsamiq.bmml+xml': ['bmml'],
+    'application/vnd.blueice.multipass': ['mpm'],
+    'application/vnd.bmi': ['bmi'],
+    'application/vnd.businessobjects': ['rep'],
+    'application/vnd.chemdraw+xml': ['cdxml'],
+    'application/vnd.chipnuts.karaoke-mmd': ['mmd'],
+    'application/vnd.cinderella': ['cdy'],
+    'application/vnd.citationstyles.style+xml': ['csl'],
+    'application/vnd.claymore': ['cla'],
+    'application/vnd.cloanto.rp9': ['rp9'],
+    'application/vnd.clonk.c4group': ['c4g', 'c4d', 'c4f', 'c4p', 'c4u'],
+    'application/vnd.cluetrust.cartomobile-config': ['c11amc'],
+    'application/vnd.cluetrust.cartomobile-config-pkg': ['c11amz'],
+    'application/vnd.commonspace': ['csp'],
+    'application/vnd.contact.cmsg': ['cdbcmsg'],
+    'application/vnd.cosmocaller': ['cmc'],
+    'application/vnd.crick.clicker': ['clkx'],
+    'application/vnd.crick.clicker.keyboard': ['clkk'],
+    'application/vnd.crick.clicker.palette': ['clkp'],
+    'application/vnd.crick.clicker.template': ['clkt'],
+    'application/vnd.crick.clicker.wordbank': ['clkw'],
+    'application/vnd.criticaltools.wbs+xml': ['wbs'],
+    'application/vnd.ctc-posml': ['pml'],
+    'application/vnd.cups-ppd': ['ppd'],
+    'application/vnd.curl.car': ['car'],
+    'application/vnd.curl.pcurl': ['pcurl'],
+    'application/vnd.dart': ['dart'],
+    'application/vnd.data-vision.rdz': ['rdz'],
+    'application/vnd.dbf': ['dbf'],
+    'application/vnd.dcmp+xml': ['dcmp'],
+    'application/vnd.dece.data': ['uvf', 'uvvf', 'uvd', 'uvvd'],
+    'application/vnd.dece.ttml+xml': ['uvt', 'uvvt'],
+    'application/vnd.dece.unspecified': ['uvx', 'uvvx'],
+    'application/vnd.dece.zip': ['uvz', 'uvvz'],
+    'application/vnd.denovo.fcselayout-link': ['fe_launch'],
+    'application/vnd.dna': ['dna'],
+    'application/vnd.dolby.mlp': ['mlp'],
+    'application/vnd.dpgraph': ['dpg'],
+    'application/vnd.dreamfactory': ['dfac'],
+    'application/vnd.ds-keypoint': ['kpxx'],
+    'application/vnd.dvb.ait': ['ait'],
+    'application/vnd.dvb.service': ['svc'],
+    'application/vnd.dynageo': ['geo'],
+    'application/vnd.ecowin.chart': ['mag'],
+    'application/vnd.enliven': ['nml'],
+    'application/vnd.epson.esf': ['esf'],
+    'application/vnd.epson.msf': ['msf'],
+    'application/vnd.epson.quickanime': ['qam'],
+    'application/vnd.epson.salt': ['slt'],
+    'application/vnd.epson.ssf': ['ssf'],
+    'application/vnd.eszigno3+xml': ['es3', 'et3'],
+    'application/vnd.ezpix-album': ['ez2'],
+    'application/vnd.ezpix-package': ['ez3'],
+    'application/vnd.fdf': ['*fdf'],
+    'application/vnd.fdsn.mseed': ['mseed'],
+    'application/vnd.fdsn.seed': ['seed', 'dataless'],
+    'application/vnd.flographit': ['gph'],
+    'application/vnd.fluxtime.clip': ['ftc'],
+    'application/vnd.framemaker': ['fm', 'frame', 'maker', 'book'],
+    'application/vnd.frogans.fnc': ['fnc'],
+    'application/vnd.frogans.ltf': ['ltf'],
+    'application/vnd.fsc.weblaunch': ['fsc'],
+    'application/vnd.fujitsu.oasys': ['oas'],
+    'application/vnd.fujitsu.oasys2': ['oa2'],
+    'application/vnd.fujitsu.oasys3': ['oa3'],
+    'application/vnd.fujitsu.oasysgp': ['fg5'],
+    'application/vnd.fujitsu.oasysprs': ['bh2'],
+    'application/vnd.fujixerox.ddd': ['ddd'],
+    'application/vnd.fujixerox.docuworks': ['xdw'],
+    'application/vnd.fujixerox.docuworks.binder': ['xbd'],
+    'application/vnd.fuzzysheet': ['fzs'],
+    'application/vnd.genomatix.tuxedo': ['txd'],
+    'application/vnd.geogebra.file': ['ggb'],
+    'application/vnd.geogebra.slides': ['ggs'],
+    'application/vnd.geogebra.tool': ['ggt'],
+    'application/vnd.geometry-explorer': ['gex', 'gre'],
+    'application/vnd.geonext': ['gxt'],
+    'application/vnd.geoplan': ['g2w'],
+    'application/vnd.geospace': ['g3w'],
+    'application/vnd.gmx': ['gmx'],
+    'application/vnd.google-apps.document': ['gdoc'],
+    'application/vnd.google-apps.drawing': ['gdraw'],
+    'application/vnd.google-apps.form': ['gform'],
+    'application/vnd.google-apps.jam': ['gjam'],
+    'application/vnd.google-apps.map': ['gmap'],
+    'application/vnd.google-apps.presentation': ['gslides'],
+    'application/vnd.google-apps.script': ['gscript'],
+    'application/vnd.google-apps.site': ['gsite'],
+    'application/vnd.google-apps.spreadsheet': ['gsheet'],
+    'application/vnd.google-earth.kml+xml': ['kml'],
+    'application/vnd.google-earth.kmz': ['kmz'],
+    'application/vnd.gov.sk.xmldatacontainer+xml': ['xdcf'],
+    'application/vnd.grafeq': ['gqf', 'gqs'],
+    'application/vnd.groove-account': ['gac'],
+    'application/vnd.groove-help': ['ghf'],
+    'application/vnd.groove-identity-message': ['gim'],
+    'application/vnd.groove-injector': ['grv'],
+    'application/vnd.groove-tool-message': ['gtm'],
+    'application/vnd.groove-tool-template': ['tpl'],
+    'application/vnd.groove-vcard': ['vcg'],
+    'application/vnd.hal+xml': ['hal'],
+    'application/vnd.handheld-entertainment+xml': ['zmm'],
+    'application/vnd.hbci': ['hbci'],
+    'application/vnd.hhe.lesson-player': ['les'],
+    'application/vnd.hp-hpgl': ['hpgl'],
+    'application/vnd.hp-hpid': ['hpid'],
+    'application/vnd.hp-hps': ['hps'],
+    'application/vnd.hp-jlyt': ['jlt'],
+    'application/vnd.hp-pcl': ['pcl'],
+    'application/vnd.hp-pclxl': ['pclxl'],
+    'application/vnd.hydrostatix.sof-data': ['sfd-hdstx'],
+    'application/vnd.ibm.minipay': ['mpy'],
+    'application/vnd.ibm.modcap': ['afp', 'listafp', 'list3820'],
+    'application/vnd.ibm.rights-management': ['irm'],
+    'application/vnd.ibm.secure-container': ['sc'],
+    'application/vnd.iccprofile': ['icc', 'icm'],
+    'application/vnd.igloader': ['igl'],
+    'application/vnd.immervision-ivp': ['ivp'],
+    'application/vnd.immervision-ivu': ['ivu'],
+    'application/vnd.insors.igm': ['igm'],
+    'application/vnd.intercon.formnet': ['xpw', 'xpx'],
+    'application/vnd.intergeo': ['i2g'],
+    'application/vnd.intu.qbo': ['qbo'],
+    'application/vnd.intu.qfx': ['qfx'],
+    'application/vnd.ipunplugged.rcprofile': ['rcprofile'],
+    'application/vnd.irepository.package+xml': ['irp'],
+    'application/vnd.is-xpr': ['xpr'],
+    'application/vnd.isac.fcs': ['fcs'],
+    'application/vnd.jam': ['jam'],
+    'application/vnd.jcp.javame.midlet-rms': ['rms'],
+    'application/vnd.jisp': ['jisp'],
+    'application/vnd.joost.joda-archive': ['joda'],
+    'application/vnd.kahootz': ['ktz', 'ktr'],
+    'application/vnd.kde.karbon': ['karbon'],
+    'application/vnd.kde.kchart': ['chrt'],
+    'application/vnd.kde.kformula': ['kfo'],
+    'application/vnd.kde.kivio': ['flw'],
+    'application/vnd.kde.kontour': ['kon'],
+    'application/vnd.kde.kpresenter': ['kpr', 'kpt'],
+    'application/vnd.kde.kspread': ['ksp'],
+    'application/vnd.kde.kword': ['kwd', 'kwt'],
+    'application/vnd.kenameaapp': ['htke'],
+    'application/vnd.kidspiration': ['kia'],
+    'application/vnd.kinar': ['kne', 'knp'],
+    'application/vnd.koan': ['skp', 'skd', 'skt', 'skm'],
+    'application/vnd.kodak-descriptor': ['sse'],
+    'application/vnd.las.las+xml': ['lasxml'],
+    'application/vnd.llamagraphics.life-balance.desktop': ['lbd'],
+    'application/vnd.llamagraphics.life-balance.exchange+xml': ['lbe'],
+    'application/vnd.lotus-1-2-3': ['123'],
+    'application/vnd.lotus-approach': ['apr'],
+    'application/vnd.lotus-freelance': ['pre'],
+    'application/vnd.lotus-notes': ['nsf'],
+    'application/vnd.lotus-organizer': ['org'],
+    'application/vnd.lotus-screencam': ['scm'],
+    'application/vnd.lotus-wordpro': ['lwp'],
+    'application/vnd.macports.portpkg': ['portpkg'],
+    'application/vnd.mapbox-vector-tile': ['mvt'],
+    'application/vnd.mcd': ['mcd'],
+    'application/vnd.medcalcdata': ['mc1'],
+    'application/vnd.mediastation.cdkey': ['cdkey'],
+    'application/vnd.mfer': ['mwf'],
+    'application/vnd.mfmp': ['mfm'],
+    'application/vnd.micrografx.flo': ['flo'],
+    'application/vnd.micrografx.igx': ['igx'],
+    'application/vnd.mif': ['mif'],
+    'application/vnd.mobius.daf': ['daf'],
+    'application/vnd.mobius.dis': ['dis'],
+    'application/vnd.mobius.mbk': ['mbk'],
+    'application/vnd.mobius.mqy': ['mqy'],
+    'application/vnd.mobius.msl': ['msl'],
+    'application/vnd.mobius.plc': ['plc'],
+    'application/vnd.mobius.txf': ['txf'],
+    'application/vnd.mophun.application': ['mpn'],
+    'application/vnd.mophun.certificate': ['mpc'],
+    'application/vnd.mozilla.xul+xml': ['xul'],
+    'application/vnd.ms-artgalry': ['cil'],
+    'application/vnd.ms-cab-compressed': ['cab'],
+    'application/vnd.ms-excel': ['xls', 'xlm', 'xla', 'xlc', 'xlt', 'xlw'],
+    'application/vnd.ms-excel.addin.macroenabled.12': ['xlam'],
+    'application/vnd.ms-excel.sheet.binary.macroenabled.12': ['xlsb'],
+    'application/vnd.ms-excel.sheet.macroenabled.12': ['xlsm'],
+    'application/vnd.ms-excel.template.macroenabled.12': ['xltm'],
+    'application/vnd.ms-fontobject': ['eot'],
+    'application/vnd.ms-htmlhelp': ['chm'],
+    'application/vnd.ms-ims': ['ims'],
+    'application/vnd.ms-lrm': ['lrm'],
+    'application/vnd.ms-officetheme': ['thmx'],
+    'application/vnd.ms-outlook': ['msg'],
+    'application/vnd.ms-pki.seccat': ['cat'],
+    'application/vnd.ms-pki.stl': ['*stl'],
+    'application/vnd.ms-powerpoint': ['ppt', 'pps', 'pot'],
+    'application/vnd.ms-powerpoint.addin.macroenabled.12': ['ppam'],
+    'application/vnd.ms-powerpoint.presentation.macroenabled.12': ['pptm'],
+    'application/vnd.ms-powerpoint.slide.macroenabled.12': ['sldm'],
+    'application/vnd.ms-powerpoint.slideshow.macroenabled.12': ['ppsm'],
+    'application/vnd.ms-powerpoint.template.macroenabled.12': ['potm'],
+    'application/vnd.ms-project': ['*mpp', 'mpt'],
+    'application/vnd.ms-visio.viewer': ['vdx'],
+    'application/vnd.ms-word.document.macroenabled.12': ['docm'],
+    'application/vnd.ms-word.template.macroenabled.12': ['dotm'],
+    'application/vnd.ms-works': ['wps', 'wks', 'wcm', 'wdb'],
+    'application/vnd.ms-wpl': ['wpl'],
+    'application/vnd.ms-xpsdocument': ['xps'],
+    'application/vnd.mseq': ['mseq'],
+    'application/vnd.musician': ['mus'],
+    'application/vnd.muvee.style': ['msty'],
+    'application/vnd.mynfc': ['taglet'],
+    'application/vnd.nato.bindingdataobject+xml': ['bdo'],
+    'application/vnd.neurolanguage.nlu': ['nlu'],
+    'application/vnd.nitf': ['ntf', 'nitf'],
+    'application/vnd.noblenet-directory': ['nnd'],
+    'application/vnd.noblenet-sealer': ['nns'],
+    'application/vnd.noblenet-web': ['nnw'],
+    'application/vnd.nokia.n-gage.ac+xml': ['*ac'],
+    'application/vnd.nokia.n-gage.data': ['ngdat'],
+    'application/vnd.nokia.n-gage.symbian.install': ['n-gage'],
+    'application/vnd.nokia.radio-preset': ['rpst'],
+    'application/vnd.nokia.radio-presets': ['rpss'],
+    'application/vnd.novadigm.edm': ['edm'],
+    'application/vnd.novadigm.edx': ['edx'],
+    'application/vnd.novadigm.ext': ['ext'],
+    'application/vnd.oasis.opendocument.chart': ['odc'],
+    'application/vnd.oasis.opendocument.chart-template': ['otc'],
+    'application/vnd.oasis.opendocument.database': ['odb'],
+    'application/vnd.oasis.opendocument.formula': ['odf'],
+    'application/vnd.oasis.opendocument.formula-template': ['odft'],
+    'application/vnd.oasis.opendocument.graphics': ['odg'],
+    'application/vnd.oasis.opendocument.graphics-template': ['otg'],
+    'application/vnd.oasis.opendocument.image': ['odi'],
+    'application/vnd.oasis.opendocument.image-template': ['oti'],
+    'application/vnd.oasis.opendocument.presentation': ['odp'],
+    'application/vnd.oasis.opendocument.presentation-template': ['otp'],
+    'application/vnd.oasis.opendocument.spreadsheet': ['ods'],
+    'application/vnd.oasis.opendocument.spreadsheet-template': ['ots'],
+    'application/vnd.oasis.opendocument.text': ['odt'],
+    'application/vnd.oasis.opendocument.text-master': ['odm'],
+    'application/vnd.oasis.opendocument.text-template': ['ott'],
+    'application/vnd.oasis.opendocument.text-web': ['oth'],
+    'application/vnd.olpc-sugar': ['xo'],
+    'application/vnd.oma.dd2+xml': ['dd2'],
+    'application/vnd.openblox.game+xml': ['obgx'],
+    'application/vnd.openofficeorg.extension': ['oxt'],
+    'application/vnd.openstreetmap.data+xml': ['osm'],
+    'application/vnd.openxmlformats-officedocument.presentationml.presentation': [
+        'pptx',
+    ],
+    'application/vnd.openxmlformats-officedocument.presentationml.slide': [
+        'sldx',
+    ],
+    'application/vnd.openxmlformats-officedocument.presentationml.slideshow': [
+        'ppsx',
+    ],
+    'application/vnd.openxmlformats-officedocument.presentationml.template': [
+        'potx',
+    ],
+    'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': ['xlsx'],
+    'application/vnd.openxmlformats-officedocument.spreadsheetml.template': [
+        'xltx',
+    ],
+    'application/vnd.openxmlformats-officedocument.wordprocessingml.document': [
+        'docx',
+    ],
+    'application/vnd.openxmlformats-officedocument.wordprocessingml.template': [
+        'dotx',
+    ],
+    'application/vnd.osgeo.mapguide.package': ['mgp'],
+    'application/vnd.osgi.dp': ['dp'],
+    'application/vnd.osgi.subsystem': ['esa'],
+    'application/vnd.palm': ['pdb', 'pqa', 'oprc'],
+    'application/vnd.pawaafile': ['paw'],
+    'application/vnd.pg.format': ['str'],
+    'application/vnd.pg.osasli': ['ei6'],
+    'application/vnd.picsel': ['efif'],
+    'application/vnd.pmi.widget': ['wg'],
+    'application/vnd.pocketlearn': ['plf'],
+    'application/vnd.powerbuilder6': ['pbd'],
+    'application/vnd.previewsystems.box': ['box'],
+    'application/vnd.procrate.brushset': ['brushset'],
+    'application/vnd.procreate.brush': ['brush'],
+    'application/vnd.procreate.dream': ['drm'],
+    'application/vnd.proteus.magazine': ['mgz'],
+    'application/vnd.publishare-delta-tree': ['qps'],
+    'application/vnd.pvi.ptid1': ['ptid'],
+    'application/vnd.pwg-xhtml-print+xml': ['xhtm'],
+    'application/vnd.quark.quarkxpress': [
+        'qxd',
+        'qxt',
+        'qwd',
+        'qwt',
+        'qxl',
+        'qxb',
+    ],
+    'application/vnd.rar': ['rar'],
+    'application/vnd.realvnc.bed': ['bed'],
+    'application/vnd.recordare.musicxml': ['mxl'],
+    'application/vnd.recordare.musicxml+xml': ['musicxml'],
+    'application/vnd.rig.cryptonote': ['cryptonote'],
+    'application/vnd.rim.cod': ['cod'],
+    'application/vnd.rn-realmedia': ['rm'],
+    'application/vnd.rn-realmedia-vbr': ['rmvb'],
+    'application/vnd.route66.link66+xml': ['link66'],
+    'application/vnd.sailingtracker.track': ['st'],
+    'application/vnd.seemail': ['see'],
+    'application/vnd.sema': ['sema'],
+    'application/vnd.semd': ['semd'],
+    'application/vnd.semf': ['semf'],
+    'application/vnd.shana.informed.formdata': ['ifm'],
+    'application/vnd.shana.informed.formtemplate': ['itp'],
+    'application/vnd.shana.informed.interchange': ['iif'],
+    'application/vnd.shana.informed.package': ['ipk'],
+    'application/vnd.simtech-mindmapper': ['twd', 'twds'],
+    'application/vnd.smaf': ['mmf'],
+    'application/vnd.smart.teacher': ['teacher'],
+    'application/vnd.software602.filler.form+xml': ['fo'],
+    'application/vnd.solent.sdkm+xml': ['sdkm', 'sdkd'],
+    'application/vnd.spotfire.dxp': ['dxp'],
+    'application/vnd.spotfire.sfs': ['sfs'],
+    'application/vnd.stardivision.calc': ['sdc'],
+    'application/vnd.stardivision.draw': ['sda'],
+    'application/vnd.stardivision.impress': ['sdd'],
+    'application/vnd.stardivision.math': ['smf'],
+    'application/vnd.stardivision.writer': ['sdw', 'vor'],
+    'application/vnd.stardivision.writer-global': ['sgl'],
+    'application/vnd.stepmania.package': ['smzip'],
+    'application/vnd.stepmania.stepchart': ['sm'],
+    'application/vnd.sun.wadl+xml': ['wadl'],
+    'application/vnd.sun.xml.calc': ['sxc'],
+    'application/vnd.sun.xml.calc.template': ['stc'],
+    'application/vnd.sun.xml.draw': ['sxd'],
+    'application/vnd.sun.xml.draw.template': ['std'],
+    'application/vnd.sun.xml.impress': ['sxi'],
+    'application/vnd.sun.xml.impress.template': ['sti'],
+    'application/vnd.sun.xml.math': ['sxm'],
+    'application/vnd.sun.xml.writer': ['sxw'],
+    'application/vnd.sun.xml.writer.global': ['sxg'],
+    'application/vnd.sun.xml.writer.template': ['stw'],
+    'application/vnd.sus-calendar': ['sus', 'susp'],
+    'application/vnd.svd': ['svd'],
+    'application/vnd.symbian.install': ['sis', 'sisx'],
+    'application/vnd.syncml+xml': ['xsm'],
+    'application/vnd.syncml.dm+wbxml': ['bdm'],
+    'application/vnd.syncml.dm+xml': ['xdm'],
+    'application/vnd.syncml.dmddf+xml': ['ddf'],
+    'application/vnd.tao.intent-module-archive': ['tao'],
+    'application/vnd.tcpdump.pcap': ['pcap', 'cap', 'dmp'],
+    'application/vnd.tmobile-livetv': ['tmo'],
+    'application/vnd.trid.tpt': ['tpt'],
+    'application/vnd.triscape.mxs': ['mxs'],
+    'application/vnd.trueapp': ['tra'],
+    'application/vnd.ufdl': ['ufd', 'ufdl'],
+    'application/vnd.uiq.theme': ['utz'],
+    'application/vnd.umajin': ['umj'],
+    'application/vnd.unity': ['unityweb'],
+    'application/vnd.uoml+xml': ['uoml', 'uo'],
+    'application/vnd.vcx': ['vcx'],
+    'application/vnd.visio': ['vsd', 'vst', 'vss', 'vsw', 'vsdx', 'vtx'],
+    'application/vnd.visionary': ['vis'],
+    'application/vnd.vsf': ['vsf'],
+    'application/vnd.wap.wbxml': ['wbxml'],
+    'application/vnd.wap.wmlc': ['wmlc'],
+    'application/vnd.wap.wmlscriptc': ['wmlsc'],
+    'application/vnd.webturbo': ['wtb'],
+    'application/vnd.wolfram.player': ['nbp'],
+    'application/vnd.wordperfect': ['wpd'],
+    'application/vnd.wqd': ['wqd'],
+    'application/vnd.wt.stf': ['stf'],
+    'application/vnd.xara': ['xar'],
+    'application/vnd.xfdl': ['xfdl'],
+    'application/vnd.yamaha.hv-dic': ['hvd'],
+    'application/vnd.yamaha.hv-script': ['hvs'],
+    'application/vnd.yamaha.hv-voice': ['hvp'],
+    'application/vnd.yamaha.openscoreformat': ['osf'],
+    'application/vnd.yamaha.openscoreformat.osfpvg+xml': ['osfpvg'],
+    'application/vnd.yamaha.smaf-audio': ['saf'],
+    'application/vnd.yamaha.smaf-phrase': ['spf'],
+    'application/vnd.yellowriver-custom-menu': ['cmp'],
+    'application/vnd.zul': ['zir', 'zirz'],
+    'application/vnd.zzazz.deck+xml': ['zaz'],
+    'application/x-7z-compressed': ['7z'],
+    'application/x-abiword': ['abw'],
+    'application/x-ace-compressed': ['ace'],
+    'application/x-apple-diskimage': ['*dmg'],
+    'application/x-arj': ['arj'],
+    'application/x-authorware-bin': ['aab', 'x32', 'u32', 'vox'],
+    'application/x-authorware-map': ['aam'],
+    'application/x-authorware-seg': ['aas'],
+    'application/x-bcpio': ['bcpio'],
+    'application/x-bdoc': ['*bdoc'],
+    'application/x-bittorrent': ['torrent'],
+    'application/x-blender': ['blend'],
+    'application/x-blorb': ['blb', 'blorb'],
+    'application/x-bzip': ['bz'],
+    'application/x-bzip2': ['bz2', 'boz'],
+    'application/x-cbr': ['cbr', 'cba', 'cbt', 'cbz', 'cb7'],
+    'application/x-cdlink': ['vcd'],
+    'application/x-cfs-compressed': ['cfs'],
+    'application/x-chat': ['chat'],
+    'application/x-chess-pgn': ['pgn'],
+    'application/x-chrome-extension': ['crx'],
+    'application/x-cocoa': ['cco'],
+    'application/x-compressed': ['*rar'],
+    'application/x-conference': ['nsc'],
+    'application/x-cpio': ['cpio'],
+    'application/x-csh': ['csh'],
+    'application/x-debian-package': ['*deb', 'udeb'],
+    'application/x-dgc-compressed': ['dgc'],
+    'application/x-director': [
+        'dir',
+        'dcr',
+        'dxr',
+        'cst',
+        'cct',
+        'cxt',
+        'w3d',
+        'fgd',
+        'swa',
+    ],
+    'application/x-doom': ['wad'],
+    'application/x-dtbncx+xml': ['ncx'],
+    'application/x-dtbook+xml': ['dtb'],
+    'application/x-dtbresource+xml': ['res'],
+    'application/x-dvi': ['dvi'],
+    'application/x-envoy': ['evy'],
+    'application/x-eva': ['eva'],
+    'application/x-font-bdf': ['bdf'],
+    'application/x-font-ghostscript': ['gsf'],
+    'application/x-font-linux-psf': ['psf'],
+    'application/x-font-pcf': ['pcf'],
+    'application/x-font-snf': ['snf'],
+    'application/x-font-type1': ['pfa', 'pfb', 'pfm', 'afm'],
+    'application/x-freearc': ['arc'],
+    'application/x-futuresplash': ['spl'],
+    'application/x-gca-compressed': ['gca'],
+    'application/x-glulx': ['ulx'],
+    'application/x-gnumeric': ['gnumeric'],
+    'application/x-gramps-xml': ['gramps'],
+    'application/x-gtar': ['gtar'],
+    'application/x-hdf': ['hdf'],
+    'application/x-httpd-php': ['php'],
+    'application/x-install-instructions': ['install'],
+    'application/x-ipynb+json': ['ipynb'],
+    'application/x-iso9660-image': ['*iso'],
+    'application/x-iwork-keynote-sffkey': ['*key'],
+    'application/x-iwork-numbers-sffnumbers': ['*numbers'],
+    'application/x-iwork-pages-sffpages': ['*pages'],
+    'application/x-java-archive-diff': ['jardiff'],
+    'application/x-java-jnlp-file': ['jnlp'],
+    'application/x-keepass2': ['kdbx'],
+    'application/x-latex': ['latex'],
+    'application/x-lua-bytecode': ['luac'],
+    'application/x-lzh-compressed': ['lzh', 'lha'],
+    'application/x-makeself': ['run'],
+    'application/x-mie': ['mie'],
+    'application/x-mobipocket-ebook': ['*prc', 'mobi'],
+    'application/x-ms-application': ['application'],
+    'application/x-ms-shortcut': ['lnk'],
+    'application/x-ms-wmd': ['wmd'],
+    'application/x-ms-wmz': ['wmz'],
+    'application/x-ms-xbap': ['xbap'],
+    'application/x-msaccess': ['mdb'],
+    'application/x-msbinder': ['obd'],
+    'application/x-mscardfile': ['crd'],
+    'application/x-msclip': ['clp'],
+    'application/x-msdos-program': ['*exe'],
+    'application/x-msdownload': ['*exe', '*dll', 'com', 'bat', '*msi'],
+    'application/x-msmediaview': ['mvb', 'm13', 'm14'],
+    'application/x-msmetafile': ['*wmf', '*wmz', '*emf', 'emz'],
+    'application/x-msmoney': ['mny'],
+    'application/x-mspublisher': ['pub'],
+    'application/x-msschedule': ['scd'],
+    'application/x-msterminal': ['trm'],
+    'application/x-mswrite': ['wri'],
+    'application/x-netcdf': ['nc', 'cdf'],
+    'application/x-ns-proxy-autoconfig': ['pac'],
+    'application/x-nzb': ['nzb'],
+    'application/x-perl': ['pl', 'pm'],
+    'application/x-pilot': ['*prc', '*pdb'],
+    'application/x-pkcs12': ['p12', 'pfx'],
+    'application/x-pkcs7-certificates': ['p7b', 'spc'],
+    'application/x-pkcs7-certreqresp': ['p7r'],
+    'application/x-rar-compressed': ['*rar'],
+    'application/x-redhat-package-manager': ['rpm'],
+    'application/x-research-info-systems': ['ris'],
+    'application/x-sea': ['sea'],
+    'application/x-sh': ['sh'],
+    'application/x-shar': ['shar'],
+    'application/x-shockwave-flash': ['swf'],
+    'application/x-silverlight-app': ['xap'],
+    'application/x-sql': ['*sql'],
+    'application/x-stuffit': ['sit'],
+    'application/x-stuffitx': ['sitx'],
+    'application/x-subrip': ['srt'],
+    'application/x-sv4cpio': ['sv4cpio'],
+    'application/x-sv4crc': ['sv4crc'],
+    'application/x-t3vm-image': ['t3'],
+    'application/x-tads': ['gam'],
+    'application/x-tar': ['tar'],
+    'application/x-tcl': ['tcl', 'tk'],
+    'application/x-tex': ['tex'],
+    'application/x-tex-tfm': ['tfm'],
+    'application/x-texinfo': ['texinfo', 'texi'],
+    'application/x-tgif': ['*obj'],
+    'application/x-ustar': ['ustar'],
+    'application/x-virtualbox-hdd': ['hdd'],
+    'application/x-virtualbox-ova': ['ova'],
+    'application/x-virtualbox-ovf': ['ovf'],
+    'application/x-virtualbox-vbox': ['vbox'],
+    'application/x-virtualbox-vbox-extpack': ['vbox-extpack'],
+    'application/x-virtualbox-vdi': ['vdi'],
+    'application/x-virtualbox-vhd': ['vhd'],
+    'application/x-virtualbox-vmdk': ['vmdk'],
+    'application/x-wais-source': ['src'],
+    'application/x-web-app-manifest+json': ['webapp'],
+    'application/x-x509-ca-cert': ['der', 'crt', 'pem'],
+    'application/x-xfig': ['fig'],
+    'application/x-xliff+xml': ['*xlf'],
+    'application/x-xpinstall': ['xpi'],
+    'application/x-xz': ['xz'],
+    'application/x-zip-compressed': ['*zip'],
+    'application/x-zmachine': ['z1', 'z2', 'z3', 'z4', 'z5', 'z6', 'z7', 'z8'],
+    'audio/vnd.dece.audio': ['uva', 'uvva'],
+    'audio/vnd.digital-winds': ['eol'],
+    'audio/vnd.dra': ['dra'],
+    'audio/vnd.dts': ['dts'],
+    'audio/vnd.dts.hd': ['dtshd'],
+    'audio/vnd.lucent.voice': ['lvp'],
+    'audio/vnd.ms-playready.media.pya': ['pya'],
+    'audio/vnd.nuera.ecelp4800': ['ecelp4800'],
+    'audio/vnd.nuera.ecelp7470': ['ecelp7470'],
+    'audio/vnd.nuera.ecelp9600': ['ecelp9600'],
+    'audio/vnd.rip': ['rip'],
+    'audio/x-aac': ['*aac'],
+    'audio/x-aiff': ['aif', 'aiff', 'aifc'],
+    'audio/x-caf': ['caf'],
+    'audio/x-flac': ['flac'],
+    'audio/x-m4a': ['*m4a'],
+    'audio/x-matroska': ['mka'],
+    'audio/x-mpegurl': ['m3u'],
+    'audio/x-ms-wax': ['wax'],
+    'audio/x-ms-wma': ['wma'],
+    'audio/x-pn-realaudio': ['ram', 'ra'],
+    'audio/x-pn-realaudio-plugin': ['rmp'],
+    'audio/x-realaudio': ['*ra'],
+    'audio/x-wav': ['*wav'],
+    'chemical/x-cdx': ['cdx'],
+    'chemical/x-cif': ['cif'],
+    'chemical/x-cmdf': ['cmdf'],
+    'chemical/x-cml': ['cml'],
+    'chemical/x-csml': ['csml'],
+    'chemical/x-xyz': ['xyz'],
+    'image/prs.btif': ['btif', 'btf'],
+    'image/prs.pti': ['pti'],
+    'image/vnd.adobe.photoshop': ['psd'],
+    'image/vnd.airzip.accelerator.azv': ['azv'],
+    'image/vnd.blockfact.facti': ['facti'],
+    'image/vnd.dece.graphic': ['uvi', 'uvvi', 'uvg', 'uvvg'],
+    'image/vnd.djvu': ['djvu', 'djv'],
+    'image/vnd.dvb.subtitle': ['*sub'],
+    'image/vnd.dwg': ['dwg'],
+    'image/vnd.dxf': ['dxf'],
+    'image/vnd.fastbidsheet': ['fbs'],
+    'image/vnd.fpx': ['fpx'],
+    'image/vnd.fst': ['fst'],
+    'image/vnd.fujixerox.edmics-mmr': ['mmr'],
+    'image/vnd.fujixerox.edmics-rlc': ['rlc'],
+    'image/vnd.microsoft.icon': ['ico'],
+    'image/vnd.ms-dds': ['dds'],
+    'image/vnd.ms-modi': ['mdi'],
+    'image/vnd.ms-photo': ['wdp'],
+    'image/vnd.net-fpx': ['npx'],
+    'image/vnd.pco.b16': ['b16'],
+    'image/vnd.tencent.tap': ['tap'],
+    'image/vnd.valve.source.texture': ['vtf'],
+    'image/vnd.wap.wbmp': ['wbmp'],
+    'image/vnd.xiff': ['xif'],
+    'image/vnd.zbrush.pcx': ['pcx'],
+    'image/x-3ds': ['3ds'],
+    'image/x-adobe-dng': ['dng'],
+    'image/x-cmu-raster': ['ras'],
+    'image/x-cmx': ['cmx'],
+    'image/x-freehand': ['fh', 'fhc', 'fh4', 'fh5', 'fh7'],
+    'image/x-icon': ['*ico'],
+    'image/x-jng': ['jng'],
+    'image/x-mrsid-image': ['sid'],
+    'image/x-ms-bmp': ['*bmp'],
+    'image/x-pcx': ['*pcx'],
+    'image/x-pict': ['pic', 'pct'],
+    'image/x-portable-anymap': ['pnm'],
+    'image/x-portable-bitmap': ['pbm'],
+    'image/x-portable-graymap': ['pgm'],
+    'image/x-portable-pixmap': ['ppm'],
+    'image/x-rgb': ['rgb'],
+    'image/x-tga': ['tga'],
+    'image/x-xbitmap': ['xbm'],
+    'image/x-xpixmap': ['xpm'],
+    'image/x-xwindowdump': ['xwd'],
+    'message/vnd.wfa.wsc': ['wsc'],
+    'model/vnd.bary': ['bary'],
+    'model/vnd.cld': ['cld'],
+    'model/vnd.collada+xml': ['dae'],
+    'model/vnd.dwf': ['dwf'],
+    'model/vnd.gdl': ['gdl'],
+    'model/vnd.gtw': ['gtw'],
+    'model/vnd.mts': ['*mts'],
+    'model/vnd.opengex': ['ogex'],
+    'model/vnd.parasolid.transmit.binary': ['x_b'],
+    'model/vnd.parasolid.transmit.text': ['x_t'],
+    'model/vnd.pytha.pyox': ['pyo', 'pyox'],
+    'model/vnd.sap.vds': ['vds'],
+    'model/vnd.usda': ['usda'],
+    'model/vnd.usdz+zip': ['usdz'],
+    'model/vnd.valve.source.compiled-map': ['bsp'],
+    'model/vnd.vtu': ['vtu'],
+    'text/prs.lines.tag': ['dsc'],
+    'text/vnd.curl': ['curl'],
+    'text/vnd.curl.dcurl': ['dcurl'],
+    'text/vnd.curl.mcurl': ['mcurl'],
+    'text/vnd.curl.scurl': ['scurl'],
+    'text/vnd.dvb.subtitle': ['sub'],
+    'text/vnd.familysearch.gedcom': ['ged'],
+    'text/vnd.fly': ['fly'],
+    'text/vnd.fmi.flexstor': ['flx'],
+    'text/vnd.graphviz': ['gv'],
+    'text/vnd.in3d.3dml': ['3dml'],
+    'text/vnd.in3d.spot': ['spot'],
+    'text/vnd.sun.j2me.app-descriptor': ['jad'],
+    'text/vnd.wap.wml': ['wml'],
+    'text/vnd.wap.wmlscript': ['wmls'],
+    'text/x-asm': ['s', 'asm'],
+    'text/x-c': ['c', 'cc', 'cxx', 'cpp', 'h', 'hh', 'dic'],
+    'text/x-component': ['htc'],
+    'text/x-fortran': ['f', 'for', 'f77', 'f90'],
+    'text/x-handlebars-template': ['hbs'],
+    'text/x-java-source': ['java'],
+    'text/x-lua': ['lua'],
+    'text/x-markdown': ['mkd'],
+    'text/x-nfo': ['nfo'],
+    'text/x-opml': ['opml'],
+    'text/x-org': ['*org'],
+    'text/x-pascal': ['p', 'pas'],
+    'text/x-processing': ['pde'],
+    'text/x-sass': ['sass'],
+    'text/x-scss': ['scss'],
+    'text/x-setext': ['etx'],
+    'text/x-sfv': ['sfv'],
+    'text/x-suse-ymp': ['ymp'],
+    'text/x-uuencode': ['uu'],
+    'text/x-vcalendar': ['vcs'],
+    'text/x-vcard': ['vcf'],
+    'video/vnd.dece.hd': ['uvh', 'uvvh'],
+    'video/vnd.dece.mobile': ['uvm', 'uvvm'],
+    'video/vnd.dece.pd': ['uvp', 'uvvp'],
+    'video/vnd.dece.sd': ['uvs', 'uvvs'],
+    'video/vnd.dece.video': ['uvv', 'uvvv'],
+    'video/vnd.dvb.file': ['dvb'],
+    'video/vnd.fvt': ['fvt'],
+    'video/vnd.mpegurl': ['mxu', 'm4u'],
+    'video/vnd.ms-playready.media.pyv': ['pyv'],
+    'video/vnd.uvvu.mp4': ['uvu', 'uvvu'],
+    'video/vnd.vivo': ['viv'],
+    'video/x-f4v': ['f4v'],
+    'video/x-fli': ['fli'],
+    'video/x-flv': ['flv'],
+    'video/x-m4v': ['m4v'],
+    'video/x-matroska': ['mkv', 'mk3d', 'mks'],
+    'video/x-mng': ['mng'],
+    'video/x-ms-asf': ['asf', 'asx'],
+    'video/x-ms-vob': ['vob'],
+    'video/x-ms-wm': ['wm'],
+    'video/x-ms-wmv': ['wmv'],
+    'video/x-ms-wmx': ['wmx'],
+    'video/x-ms-wvx': ['wvx'],
+    'video/x-msvideo': ['avi'],
+    'video/x-sgi-movie': ['movie'],
+    'video/x-smv': ['smv'],
+    'x-conference/x-cooltalk': ['ice'],
+};
+Object.freeze(types);
+/* harmony default export */ const other = (types);
+
+;// CONCATENATED MODULE: ./node_modules/mime/dist/types/standard.js
+const standard_types = {
+    'application/andrew-inset': ['ez'],
+    'application/appinstaller': ['appinstaller'],
+    'application/applixware': ['aw'],
+    'application/appx': ['appx'],
+    'application/appxbundle': ['appxbundle'],
+    'application/atom+xml': ['atom'],
+    'application/atomcat+xml': ['atomcat'],
+    'application/atomdeleted+xml': ['atomdeleted'],
+    'application/atomsvc+xml': ['atomsvc'],
+    'application/atsc-dwd+xml': ['dwd'],
+    'application/atsc-held+xml': ['held'],
+    'application/atsc-rsat+xml': ['rsat'],
+    'application/automationml-aml+xml': ['aml'],
+    'application/automationml-amlx+zip': ['amlx'],
+    'application/bdoc': ['bdoc'],
+    'application/calendar+xml': ['xcs'],
+    'application/ccxml+xml': ['ccxml'],
+    'application/cdfx+xml': ['cdfx'],
+    'application/cdmi-capability': ['cdmia'],
+    'application/cdmi-container': ['cdmic'],
+    'application/cdmi-domain': ['cdmid'],
+    'application/cdmi-object': ['cdmio'],
+    'application/cdmi-queue': ['cdmiq'],
+    'application/cpl+xml': ['cpl'],
+    'application/cu-seeme': ['cu'],
+    'application/cwl': ['cwl'],
+    'application/dash+xml': ['mpd'],
+    'application/dash-patch+xml': ['mpp'],
+    'application/davmount+xml': ['davmount'],
+    'application/dicom': ['dcm'],
+    'application/docbook+xml': ['dbk'],
+    'application/dssc+der': ['dssc'],
+    'application/dssc+xml': ['xdssc'],
+    'application/ecmascript': ['ecma'],
+    'application/emma+xml': ['emma'],
+    'application/emotionml+xml': ['emotionml'],
+    'application/epub+zip': ['epub'],
+    'application/exi': ['exi'],
+    'application/express': ['exp'],
+    'application/fdf': ['fdf'],
+    'application/fdt+xml': ['fdt'],
+    'application/font-tdpfr': ['pfr'],
+    'application/geo+json': ['geojson'],
+    'application/gml+xml': ['gml'],
+    'application/gpx+xml': ['gpx'],
+    'application/gxf': ['gxf'],
+    'application/gzip': ['gz'],
+    'application/hjson': ['hjson'],
+    'application/hyperstudio': ['stk'],
+    'application/inkml+xml': ['ink', 'inkml'],
+    'application/ipfix': ['ipfix'],
+    'application/its+xml': ['its'],
+    'application/java-archive': ['jar', 'war', 'ear'],
+    'application/java-serialized-object': ['ser'],
+    'application/java-vm': ['class'],
+    'application/javascript': ['*js'],
+    'application/json': ['json', 'map'],
+    'application/json5': ['json5'],
+    'application/jsonml+json': ['jsonml'],
+    'application/ld+json': ['jsonld'],
+    'application/lgr+xml': ['lgr'],
+    'application/lost+xml': ['lostxml'],
+    'application/mac-binhex40': ['hqx'],
+    'application/mac-compactpro': ['cpt'],
+    'application/mads+xml': ['mads'],
+    'application/manifest+json': ['webmanifest'],
+    'application/marc': ['mrc'],
+    'application/marcxml+xml': ['mrcx'],
+    'application/mathematica': ['ma', 'nb', 'mb'],
+    'application/mathml+xml': ['mathml'],
+    'application/mbox': ['mbox'],
+    'application/media-policy-dataset+xml': ['mpf'],
+    'application/mediaservercontrol+xml': ['mscml'],
+    'application/metalink+xml': ['metalink'],
+    'application/metalink4+xml': ['meta4'],
+    'application/mets+xml': ['mets'],
+    'application/mmt-aei+xml': ['maei'],
+    'application/mmt-usd+xml': ['musd'],
+    'application/mods+xml': ['mods'],
+    'application/mp21': ['m21', 'mp21'],
+    'application/mp4': ['*mp4', '*mpg4', 'mp4s', 'm4p'],
+    'application/msix': ['msix'],
+    'application/msixbundle': ['msixbundle'],
+    'application/msword': ['doc', 'dot'],
+    'application/mxf': ['mxf'],
+    'application/n-quads': ['nq'],
+    'application/n-triples': ['nt'],
+    'application/node': ['cjs'],
+    'application/octet-stream': [
+        'bin',
+        'dms',
+        'lrf',
+        'mar',
+        'so',
+        'dist',
+        'distz',
+        'pkg',
+        'bpk',
+        'dump',
+        'elc',
+        'deploy',
+        'exe',
+        'dll',
+        'deb',
+        'dmg',
+        'iso',
+        'img',
+        'msi',
+        'msp',
+        'msm',
+        'buffer',
+    ],
+    'application/oda': ['oda'],
+    'application/oebps-package+xml': ['opf'],
+    'application/ogg': ['ogx'],
+    'application/omdoc+xml': ['omdoc'],
+    'application/onenote': [
+        'onetoc',
+        'onetoc2',
+        'onetmp',
+        'onepkg',
+        'one',
+        'onea',
+    ],
+    'application/oxps': ['oxps'],
+    'application/p2p-overlay+xml': ['relo'],
+    'application/patch-ops-error+xml': ['xer'],
+    'application/pdf': ['pdf'],
+    'application/pgp-encrypted': ['pgp'],
+    'application/pgp-keys': ['asc'],
+    'application/pgp-signature': ['sig', '*asc'],
+    'application/pics-rules': ['prf'],
+    'application/pkcs10': ['p10'],
+    'application/pkcs7-mime': ['p7m', 'p7c'],
+    'application/pkcs7-signature': ['p7s'],
+    'application/pkcs8': ['p8'],
+    'application/pkix-attr-cert': ['ac'],
+    'application/pkix-cert': ['cer'],
+    'application/pkix-crl': ['crl'],
+    'application/pkix-pkipath': ['pkipath'],
+    'application/pkixcmp': ['pki'],
+    'application/pls+xml': ['pls'],
+    'application/postscript': ['ai', 'eps', 'ps'],
+    'application/provenance+xml': ['provx'],
+    'application/pskc+xml': ['pskcxml'],
+    'application/raml+yaml': ['raml'],
+    'application/rdf+xml': ['rdf', 'owl'],
+    'application/reginfo+xml': ['rif'],
+    'application/relax-ng-compact-syntax': ['rnc'],
+    'application/resource-lists+xml': ['rl'],
+    'application/resource-lists-diff+xml': ['rld'],
+    'application/rls-services+xml': ['rs'],
+    'application/route-apd+xml': ['rapd'],
+    'application/route-s-tsid+xml': ['sls'],
+    'application/route-usd+xml': ['rusd'],
+    'application/rpki-ghostbusters': ['gbr'],
+    'application/rpki-manifest': ['mft'],
+    'application/rpki-roa': ['roa'],
+    'application/rsd+xml': ['rsd'],
+    'application/rss+xml': ['rss'],
+    'application/rtf': ['rtf'],
+    'application/sbml+xml': ['sbml'],
+    'application/scvp-cv-request': ['scq'],
+    'application/scvp-cv-response': ['scs'],
+    'application/scvp-vp-request': ['spq'],
+    'application/scvp-vp-response': ['spp'],
+    'application/sdp': ['sdp'],
+    'application/senml+xml': ['senmlx'],
+    'application/sensml+xml': ['sensmlx'],
+    'application/set-payment-initiation': ['setpay'],
+    'application/set-registration-initiation': ['setreg'],
+    'application/shf+xml': ['shf'],
+    'application/sieve': ['siv', 'sieve'],
+    'application/smil+xml': ['smi', 'smil'],
+    'application/sparql-query': ['rq'],
+    'application/sparql-results+xml': ['srx'],
+    'application/sql': ['sql'],
+    'application/srgs': ['gram'],
+    'application/srgs+xml': ['grxml'],
+    'application/sru+xml': ['sru'],
+    'application/ssdl+xml': ['ssdl'],
+    'application/ssml+xml': ['ssml'],
+    'application/swid+xml': ['swidtag'],
+    'application/tei+xml': ['tei', 'teicorpus'],
+    'application/thraud+xml': ['tfi'],
+    'application/timestamped-data': ['tsd'],
+    'application/toml': ['toml'],
+    'application/trig': ['trig'],
+    'application/ttml+xml': ['ttml'],
+    'application/ubjson': ['ubj'],
+    'application/urc-ressheet+xml': ['rsheet'],
+    'application/urc-targetdesc+xml': ['td'],
+    'application/voicexml+xml': ['vxml'],
+    'application/wasm': ['wasm'],
+    'application/watcherinfo+xml': ['wif'],
+    'application/widget': ['wgt'],
+    'application/winhlp': ['hlp'],
+    'application/wsdl+xml': ['wsdl'],
+    'application/wspolicy+xml': ['wspolicy'],
+    'application/xaml+xml': ['xaml'],
+    'application/xcap-att+xml': ['xav'],
+    'application/xcap-caps+xml': ['xca'],
+    'application/xcap-diff+xml': ['xdf'],
+    'application/xcap-el+xml': ['xel'],
+    'application/xcap-ns+xml': ['xns'],
+    'application/xenc+xml': ['xenc'],
+    'application/xfdf': ['xfdf'],
+    'application/xhtml+xml': ['xhtml', 'xht'],
+    'application/xliff+xml': ['xlf'],
+    'application/xml': ['xml', 'xsl', 'xsd', 'rng'],
+    'application/xml-dtd': ['dtd'],
+    'application/xop+xml': ['xop'],
+    'application/xproc+xml': ['xpl'],
+    'application/xslt+xml': ['*xsl', 'xslt'],
+    'application/xspf+xml': ['xspf'],
+    'application/xv+xml': ['mxml', 'xhvml', 'xvml', 'xvm'],
+    'application/yang': ['yang'],
+    'application/yin+xml': ['yin'],
+    'application/zip': ['zip'],
+    'application/zip+dotlottie': ['lottie'],
+    'audio/3gpp': ['*3gpp'],
+    'audio/aac': ['adts', 'aac'],
+    'audio/adpcm': ['adp'],
+    'audio/amr': ['amr'],
+    'audio/basic': ['au', 'snd'],
+    'audio/midi': ['mid', 'midi', 'kar', 'rmi'],
+    'audio/mobile-xmf': ['mxmf'],
+    'audio/mp3': ['*mp3'],
+    'audio/mp4': ['m4a', 'mp4a', 'm4b'],
+    'audio/mpeg': ['mpga', 'mp2', 'mp2a', 'mp3', 'm2a', 'm3a'],
+    'audio/ogg': ['oga', 'ogg', 'spx', 'opus'],
+    'audio/s3m': ['s3m'],
+    'audio/silk': ['sil'],
+    'audio/wav': ['wav'],
+    'audio/wave': ['*wav'],
+    'audio/webm': ['weba'],
+    'audio/xm': ['xm'],
+    'font/collection': ['ttc'],
+    'font/otf': ['otf'],
+    'font/ttf': ['ttf'],
+    'font/woff': ['woff'],
+    'font/woff2': ['woff2'],
+    'image/aces': ['exr'],
+    'image/apng': ['apng'],
+    'image/avci': ['avci'],
+    'image/avcs': ['avcs'],
+    'image/avif': ['avif'],
+    'image/bmp': ['bmp', 'dib'],
+    'image/cgm': ['cgm'],
+    'image/dicom-rle': ['drle'],
+    'image/dpx': ['dpx'],
+    'image/emf': ['emf'],
+    'image/fits': ['fits'],
+    'image/g3fax': ['g3'],
+    'image/gif': ['gif'],
+    'image/heic': ['heic'],
+    'image/heic-sequence': ['heics'],
+    'image/heif': ['heif'],
+    'image/heif-sequence': ['heifs'],
+    'image/hej2k': ['hej2'],
+    'image/ief': ['ief'],
+    'image/jaii': ['jaii'],
+    'image/jais': ['jais'],
+    'image/jls': ['jls'],
+    'image/jp2': ['jp2', 'jpg2'],
+    'image/jpeg': ['jpg', 'jpeg', 'jpe'],
+    'image/jph': ['jph'],
+    'image/jphc': ['jhc'],
+    'image/jpm': ['jpm', 'jpgm'],
+    'image/jpx': ['jpx', 'jpf'],
+    'image/jxl': ['jxl'],
+    'image/jxr': ['jxr'],
+    'image/jxra': ['jxra'],
+    'image/jxrs': ['jxrs'],
+    'image/jxs': ['jxs'],
+    'image/jxsc': ['jxsc'],
+    'image/jxsi': ['jxsi'],
+    'image/jxss': ['jxss'],
+    'image/ktx': ['ktx'],
+    'image/ktx2': ['ktx2'],
+    'image/pjpeg': ['jfif'],
+    'image/png': ['png'],
+    'image/sgi': ['sgi'],
+    'image/svg+xml': ['svg', 'svgz'],
+    'image/t38': ['t38'],
+    'image/tiff': ['tif', 'tiff'],
+    'image/tiff-fx': ['tfx'],
+    'image/webp': ['webp'],
+    'image/wmf': ['wmf'],
+    'message/disposition-notification': ['disposition-notification'],
+    'message/global': ['u8msg'],
+    'message/global-delivery-status': ['u8dsn'],
+    'message/global-disposition-notification': ['u8mdn'],
+    'message/global-headers': ['u8hdr'],
+    'message/rfc822': ['eml', 'mime', 'mht', 'mhtml'],
+    'model/3mf': ['3mf'],
+    'model/gltf+json': ['gltf'],
+    'model/gltf-binary': ['glb'],
+    'model/iges': ['igs', 'iges'],
+    'model/jt': ['jt'],
+    'model/mesh': ['msh', 'mesh', 'silo'],
+    'model/mtl': ['mtl'],
+    'model/obj': ['obj'],
+    'model/prc': ['prc'],
+    'model/step': ['step', 'stp', 'stpnc', 'p21', '210'],
+    'model/step+xml': ['stpx'],
+    'model/step+zip': ['stpz'],
+    'model/step-xml+zip': ['stpxz'],
+    'model/stl': ['stl'],
+    'model/u3d': ['u3d'],
+    'model/vrml': ['wrl', 'vrml'],
+    'model/x3d+binary': ['*x3db', 'x3dbz'],
+    'model/x3d+fastinfoset': ['x3db'],
+    'model/x3d+vrml': ['*x3dv', 'x3dvz'],
+    'model/x3d+xml': ['x3d', 'x3dz'],
+    'model/x3d-vrml': ['x3dv'],
+    'text/cache-manifest': ['appcache', 'manifest'],
+    'text/calendar': ['ics', 'ifb'],
+    'text/coffeescript': ['coffee', 'litcoffee'],
+    'text/css': ['css'],
+    'text/csv': ['csv'],
+    'text/html': ['html', 'htm', 'shtml'],
+    'text/jade': ['jade'],
+    'text/javascript': ['js', 'mjs'],
+    'text/jsx': ['jsx'],
+    'text/less': ['less'],
+    'text/markdown': ['md', 'markdown'],
+    'text/mathml': ['mml'],
+    'text/mdx': ['mdx'],
+    'text/n3': ['n3'],
+    'text/plain': ['txt', 'text', 'conf', 'def', 'list', 'log', 'in', 'ini'],
+    'text/richtext': ['rtx'],
+    'text/rtf': ['*rtf'],
+    'text/sgml': ['sgml', 'sgm'],
+    'text/shex': ['shex'],
+    'text/slim': ['slim', 'slm'],
+    'text/spdx': ['spdx'],
+    'text/stylus': ['stylus', 'styl'],
+    'text/tab-separated-values': ['tsv'],
+    'text/troff': ['t', 'tr', 'roff', 'man', 'me', 'ms'],
+    'text/turtle': ['ttl'],
+    'text/uri-list': ['uri', 'uris', 'urls'],
+    'text/vcard': ['vcard'],
+    'text/vtt': ['vtt'],
+    'text/wgsl': ['wgsl'],
+    'text/xml': ['*xml'],
+    'text/yaml': ['yaml', 'yml'],
+    'video/3gpp': ['3gp', '3gpp'],
+    'video/3gpp2': ['3g2'],
+    'video/h261': ['h261'],
+    'video/h263': ['h263'],
+    'video/h264': ['h264'],
+    'video/iso.segment': ['m4s'],
+    'video/jpeg': ['jpgv'],
+    'video/jpm': ['*jpm', '*jpgm'],
+    'video/mj2': ['mj2', 'mjp2'],
+    'video/mp2t': ['ts', 'm2t', 'm2ts', 'mts'],
+    'video/mp4': ['mp4', 'mp4v', 'mpg4'],
+    'video/mpeg': ['mpeg', 'mpg', 'mpe', 'm1v', 'm2v'],
+    'video/ogg': ['ogv'],
+    'video/quicktime': ['qt', 'mov'],
+    'video/webm': ['webm'],
+};
+Object.freeze(standard_types);
+/* harmony default export */ const types_standard = (standard_types);
+
+;// CONCATENATED MODULE: ./node_modules/mime/dist/src/Mime.js
+var __classPrivateFieldGet = (undefined && undefined.__classPrivateFieldGet) || function (receiver, state, kind, f) {
+    if (kind === "a" && !f) throw new TypeError("Private accessor was defined without a getter");
+    if (typeof state === "function" ? receiver !== state || !f : !state.has(receiver)) throw new TypeError("Cannot read private member from an object whose class did not declare it");
+    return kind === "m" ? f : kind === "a" ? f.call(receiver) : f ? f.value : state.get(receiver);
+};
+var _Mime_extensionToType, _Mime_typeToExtension, _Mime_typeToExtensions;
+class Mime {
+    constructor(...args) {
+        _Mime_extensionToType.set(this, new Map());
+        _Mime_typeToExtension.set(this, new Map());
+        _Mime_typeToExtensions.set(this, new Map());
+        for (const arg of args) {
+            this.define(arg);
+        }
+    }
+    define(typeMap, force = false) {
+        for (let [type, extensions] of Object.entries(typeMap)) {
+            type = type.toLowerCase();
+            extensions = extensions.map((ext) => ext.toLowerCase());
+            let allExtensions = __classPrivateFieldGet(this, _Mime_typeToExtensions, "f").get(type);
+            if (!allExtensions) {
+                allExtensions = new Set();
+                __classPrivateFieldGet(this, _Mime_typeToExtensions, "f").set(type, allExtensions);
+            }
+            let first = true;
+            for (let extension of extensions) {
+                const starred = extension.startsWith('*');
+                extension = starred ? extension.slice(1) : extension;
+                allExtensions.add(extension);
+                if (first) {
+                    __classPrivateFieldGet(this, _Mime_typeToExtension, "f").set(type, extension);
+                }
+                first = false;
+                if (starred)
+                    continue;
+                const currentType = __classPrivateFieldGet(this, _Mime_extensionToType, "f").get(extension);
+                if (currentType && currentType != type && !force) {
+                    throw new Error(`"${type} -> ${extension}" conflicts with "${currentType} -> ${extension}". Pass \`force=true\` to override this definition.`);
+                }
+                __classPrivateFieldGet(this, _Mime_extensionToType, "f").set(extension, type);
+            }
+        }
+        return this;
+    }
+    getType(path) {
+        if (typeof path !== 'string')
+            return null;
+        const last = path.replace(/^.*[/\\]/s, '').toLowerCase();
+        const ext = last.replace(/^.*\./s, '').toLowerCase();
+        const hasPath = last.length < path.length;
+        const hasDot = ext.length < last.length - 1;
+        if (!hasDot && hasPath)
+            return null;
+        return __classPrivateFieldGet(this, _Mime_extensionToType, "f").get(ext) ?? null;
+    }
+    getExtension(type) {
+        if (typeof type !== 'string')
+            return null;
+        type = type?.split?.(';')[0];
+        return ((type && __classPrivateFieldGet(this, _Mime_typeToExtension, "f").get(type.trim().toLowerCase())) ?? null);
+    }
+    getAllExtensions(type) {
+        if (typeof type !== 'string')
+            return null;
+        type = type.split(';')[0].trim().toLowerCase();
+        const extensions = __classPrivateFieldGet(this, _Mime_typeToExtensions, "f").get(type);
+        return extensions ? new Set(extensions) : null;
+    }
+    _freeze() {
+        this.define = () => {
+            throw new Error('define() not allowed for built-in Mime objects. See https://github.com/broofa/mime/blob/main/README.md#custom-mime-instances');
+        };
+        Object.freeze(this);
+        return this;
+    }
+    _getTestState() {
+        return {
+            types: __classPrivateFieldGet(this, _Mime_extensionToType, "f"),
+            extensions: __classPrivateFieldGet(this, _Mime_typeToExtension, "f"),
+        };
+    }
+}
+_Mime_extensionToType = new WeakMap(), _Mime_typeToExtension = new WeakMap(), _Mime_typeToExtensions = new WeakMap();
+/* harmony default export */ const src_Mime = (Mime);
+
+;// CONCATENATED MODULE: ./node_modules/mime/dist/src/index.js
+
+
+
+
+/* harmony default export */ const src = (new src_Mime(types_standard, other)._freeze());
+
+;// CONCATENATED MODULE: ./build/core/content-hash.js
+/**
+ * Whether a file's name carries a hash of its content, as bundlers write it: `app.3f2a1b9c.js`, `index-BQz5v3aF.css`,
+ * `chunk-XGQ2Y7TW.js`, `d41d8cd98f00b204e980.png`. A file wrongly taken for one would be stale for a year, so a doubtful
+ * name is not one: words, dates, versions and UUIDs are no hashes. Eight characters of base64url, as Rollup and Vite write
+ * them, look like a word in mixed case half the time (`DarkMode`, `Top10iOS`): such a name counts only in a folder where
+ * nothing else can be.
+ * @param bundled folders that `bundledFolders` has found.
+ */
+function hasContentHash(path, bundled) {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    if (UUID.test(name))
+        return false;
+    if (isHashShaped(name)) {
+        if (HASHED_FOLDER.test(path))
+            return true;
+        if (CODE.test(name) && bundled?.has(folderOf(path)))
+            return true;
+    }
+    const [first = '', ...rest] = name.split(/[._-]/);
+    if (rest.length === 0)
+        return false;
+    const extension = name.includes('.') ? 1 : 0;
+    return (first.length >= 16 && isHash(first)) || rest.slice(0, rest.length - extension).some(isHash);
+}
+/**
+ * The folders that a bundler has written, such as Vite's `assets`: of two scripts and style sheets or more nine in
+ * ten end in what has the form of a hash, and one of them at least can be nothing else. People name one file so, not all.
+ */
+function bundledFolders(paths) {
+    const folders = new Map();
+    for (const path of paths) {
+        const name = path.slice(path.lastIndexOf('/') + 1);
+        if (!CODE.test(name) || name.endsWith('.map'))
+            continue;
+        const folder = folders.get(folderOf(path)) ?? { files: 0, shaped: 0, sure: 0 };
+        folders.set(folderOf(path), folder);
+        folder.files++;
+        if (isHashShaped(name))
+            folder.shaped++;
+        if (isHashShaped(name) && hasContentHash(path))
+            folder.sure++;
+    }
+    const bundled = [...folders].filter(([, { files, shaped, sure }]) => files >= 2 && shaped >= files * 0.9 && sure > 0);
+    return new Set(bundled.map(([folder]) => folder));
+}
+function folderOf(path) {
+    return path.slice(0, path.lastIndexOf('/') + 1);
+}
+/** What SvelteKit, Astro and Nuxt serve as immutable themselves. */
+const HASHED_FOLDER = /(^|\/)(_app\/immutable|_astro|_nuxt)\//;
+const CODE = /\.(m?js|css)(\.map)?$/;
+/** The last eight characters before the extension, behind a dash or a dot, or alone. */
+const LAST_EIGHT = /(?:^|[-.])([\w-]{8})(?:\.[a-z][a-z0-9]{0,8}){1,2}$/;
+/** A capital that does not begin a word, or a digit that does not end one: all but one of a hundred hashes have it. */
+function isHashShaped(name) {
+    const last = LAST_EIGHT.exec(name)?.[1] ?? '';
+    return /.[A-Z]/.test(last) || (/\d/.test(last) && !WORD_AND_NUMBER.test(last));
+}
+const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
+/** `cafe2024`, `20240131a` and `25dec2024` are hexadecimal too, `CHAPTER2` is base 32. */
+const WORD_AND_NUMBER = /^(\d+[a-z]+|[a-z]+\d+|\d+(dec|feb)\d+)$/i;
+/** `iOS17Pro`, `Win11Pro`: a name, a number and what kind of it. */
+const PRODUCT = /^[a-z]?[A-Z]+[a-z]*\d+[A-Z]+[a-z]*$/;
+function isHash(part) {
+    if (WORD_AND_NUMBER.test(part))
+        return false;
+    const digit = /\d/.test(part);
+    if (/^[0-9a-f]{8,64}$/.test(part))
+        return digit && /[a-f]/.test(part);
+    if (/^[A-Z2-7]{8}$/.test(part))
+        return digit && /[A-Z]/.test(part);
+    return digit && /^[A-Za-z0-9]{8,64}$/.test(part) && looksRandom(part) && !PRODUCT.test(part);
+}
+/** Tells `BQz5v3aF` from `iPhone14`: random letters change between lower case, upper case and digits at every turn. */
+function looksRandom(part) {
+    const runs = part.match(/[a-z]+|[A-Z]+|\d+/g) ?? [];
+    return (runs.length >= 5 &&
+        runs.every((run) => run.length <= 3 || !/[a-z]/.test(run)) &&
+        /[a-z]/.test(part) &&
+        /[A-Z]/.test(part));
+}
+
+;// CONCATENATED MODULE: ./build/core/headers.js
+
+
+/** Names whose type no extension tells. https://developer.apple.com/documentation/xcode/supporting-associated-domains */
+const TYPES_BY_NAME = new Map([
+    ['apple-app-site-association', 'application/json'],
+    ['cname', 'text/plain'],
+    ['license', 'text/plain'],
+    ['readme', 'text/plain'],
+    ['_headers', 'text/plain'],
+    ['_redirects', 'text/plain'],
+]);
+/** Where the registry of the `mime` package says something else than browsers expect of a site. */
+const TYPES_BY_EXTENSION = new Map([
+    ['js', 'text/javascript'], // RFC 9239
+    ['mjs', 'text/javascript'],
+    ['cjs', 'text/javascript'],
+    ['ico', 'image/x-icon'],
+    ['map', 'application/json'],
+    ['ts', 'video/mp2t'],
+]);
+const headers_PAGE = /\.x?html?$/i;
+/** What is fetched by name again and again and leads to all the rest: replaced when everything it names is there. */
+const SERVICE_WORKER = /(^|[/._-])(service[-_]?worker|ngsw-worker|sw)\.m?js$/i;
+const MANIFEST = /(\.webmanifest|(^|\/)(manifest|asset-manifest|ngsw)\.json)$/i;
+const FEED = /((^|\/)((feed|rss|atom|sitemap[\w-]*)\.(xml|json)|index\.xml)|\.(rss|atom))$/i;
+const REVALIDATE = 'public, max-age=0, must-revalidate';
+const IMMUTABLE = 'public, max-age=31536000, immutable';
+/** The headers that a file is stored with. */
+function headersFor(path, { cacheControl, headerRules, bundled }) {
+    const type = contentType(path);
+    const cached = cacheControlFor(path, cacheControl, bundled);
+    if (headerRules.length === 0)
+        return cached === undefined ? { contentType: type } : { contentType: type, cacheControl: cached };
+    const headers = { contentType: type, cacheControl: cached };
+    const metadata = {};
+    for (const rule of headerRules) {
+        if (!rule.matches(path))
+            continue;
+        Object.assign(headers, rule.headers);
+        Object.assign(metadata, rule.metadata);
+    }
+    const given = withoutAbsent(headers);
+    const meta = withoutAbsent(metadata);
+    return {
+        ...given,
+        contentType: given.contentType ?? 'application/octet-stream',
+        ...(Object.keys(meta).length > 0 && { metadata: meta }),
+    };
+}
+/**
+ * Whether an object that somebody else put is served as it should be. Metadata that nobody asked for is left alone: tools
+ * keep their own there.
+ */
+function sameHeaders(wanted, there) {
+    const { metadata: wantedMetadata = {}, ...headers } = wanted;
+    const names = Object.keys({ ...headers, ...there }).filter((name) => name !== 'metadata');
+    return (names.every((name) => normal(name, wanted[name]) === normal(name, there[name])) &&
+        Object.entries(wantedMetadata).every(([name, value]) => there.metadata?.[name] === value));
+}
+/** `text/html;charset=UTF-8` and `text/html; charset=utf-8` are the same; a file name in Content-Disposition is not. */
+function normal(name, value = '') {
+    if (name === 'contentDisposition')
+        return value;
+    return value
+        .toLowerCase()
+        .replace(/\s*([;,=])\s*/g, '$1')
+        .trim();
+}
+function withoutAbsent(record) {
+    return Object.fromEntries(Object.entries(record).filter((entry) => entry[1] !== undefined));
+}
+/** The Content-Type of a path, with a charset for text; `application/octet-stream` where nothing tells. */
+function contentType(path) {
+    const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
+    const extension = name.slice(name.lastIndexOf('.') + 1);
+    const type = TYPES_BY_NAME.get(name) ??
+        (name.includes('.') ? (TYPES_BY_EXTENSION.get(extension) ?? src.getType(name)) : null) ??
+        'application/octet-stream';
+    return isText(type) ? `${type}; charset=utf-8` : type;
+}
+function isText(type) {
+    return type.startsWith('text/') || type.endsWith('+xml') || type === 'application/xml';
+}
+/** The phase in which a file goes up: what others name first, what leads to everything last. */
+function phaseOf(path) {
+    if (path === 'index.html' || SERVICE_WORKER.test(path) || FEED.test(path))
+        return 'entry pages';
+    return headers_PAGE.test(path) || MANIFEST.test(path) ? 'pages' : 'assets';
+}
+function cacheControlFor(path, input, bundled) {
+    if (input.kind === 'none')
+        return undefined;
+    if (input.kind === 'all')
+        return input.value;
+    if (phaseOf(path) !== 'assets')
+        return REVALIDATE;
+    return hasContentHash(path, bundled) ? IMMUTABLE : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/core/site-url.js
+/** Regions whose website endpoints are written with a dash. https://docs.aws.amazon.com/general/latest/gr/s3.html */
+const DASHED = /^(us-(east|west)-1|us-west-2|ap-(southeast-[12]|northeast-1)|eu-west-1|sa-east-1|us-gov-west-1)$/;
+/** Where the prefix is served, percent-encoded: below `site-url`, the endpoint's URL, or the bucket's website endpoint. */
+function siteUrlOf({ destination, region, endpoint, siteUrl }) {
+    const { bucket, prefix } = destination;
+    const path = prefix.split('/').map(encodeURIComponent).join('/');
+    if (siteUrl !== undefined)
+        return `${siteUrl}/${path}`;
+    if (endpoint !== undefined)
+        return `${endpoint}/${encodeURIComponent(bucket)}/${path}`;
+    const domain = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
+    return `http://${bucket}.s3-website${DASHED.test(region) ? '-' : '.'}${region}.${domain}/${path}`;
+}
+
 ;// CONCATENATED MODULE: ./build/bucket.js
+
+
+
 
 
 
@@ -72435,33 +74039,54 @@ async function openBucket(inputs, session, caller, report) {
     const at = endpoint === undefined ? '' : ` at ${endpoint}`;
     log.line(`s3://${destination.bucket}/${destination.prefix} in ${region}${at}`);
     const address = { region, endpoint, forcePathStyle };
-    const s3 = createS3({ ...address, expectedBucketOwner }, session.credentials, inputs.concurrency + 8, caller.clock);
-    const place = { partition: partitionOf(region), region, account: session.identity?.account };
+    const { connections } = caller;
+    const concurrency = inputs.concurrency ?? caller.concurrency;
+    const s3 = createS3({ ...address, expectedBucketOwner }, session.credentials, connections, caller.clock);
+    // What is pasted from a log says no more than the log may say.
+    const account = inputs.maskAccount ? undefined : session.identity?.account;
+    const place = { partition: partitionOf(region), region, account };
+    const cdn = cdnOf(inputs, { inputs, place, session, caller, report });
+    const knowledge = new StoreKnowledge(profileOf(endpoint), log.line);
+    const sizes = { threshold: inputs.partSize, part: inputs.partSize, mostParts: knowledge.mostParts };
     const store = new S3ObjectStore(s3, caller, {
-        ...inputs,
+        credentials: session.credentials,
         bucket: destination.bucket,
         isAws: endpoint === undefined,
-        capabilities: knownCapabilities(endpoint),
+        storage: inputs.storage,
+        sizes,
+        knowledge,
     });
     if (inputs.probe === 'off') {
         report.suggests(suggestedPolicy(inputs, place));
-        return { store, capabilities: knownCapabilities(endpoint), mayList: true, mayRead: true };
+        return { store, knowledge, sizes, concurrency, cdn, mayList: true, mayRead: true };
     }
     const clients = {
         s3,
-        unowned: once(() => createS3(address, session.credentials, 4)),
-        nobodys: once(() => createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, 1)),
-        anonymous: once(() => createAnonymousS3(address)),
+        unowned: once(() => createS3(address, session.credentials, connections)),
+        nobodys: once(() => createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, connections)),
+        anonymous: once(() => createAnonymousS3(address, connections)),
+        cloudfront: cdn?.cloudfront,
     };
     const outcome = await probe(targetOf(inputs, place), clients, caller, report.leftBehind);
     const { checks, capabilities, versioned } = outcome;
+    knowledge.learn(capabilities);
     const missing = checks.filter(({ required, result }) => required && result === 'denied');
     report.suggests(suggestedPolicy(inputs, { ...place, versioned, checks }));
     report.probed(outcome, missing.map(({ action }) => action));
     if (missing.length > 0)
         throw permissionDenied(missing, grantFor(inputs, { ...place, versioned }, outcome), session);
     const may = (action) => !checks.some((one) => one.action === action && one.result === 'denied');
-    return { store, capabilities, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+    if (inputs.mode === 'deploy')
+        knowledge.lacks('contentMd5');
+    return { store, knowledge, sizes, concurrency, cdn, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+}
+/** @throws DeployError INPUT_INVALID in a partition without CloudFront. */
+function cdnOf({ distribution, cloudfrontEndpoint: endpoint }, world) {
+    if (distribution === undefined)
+        return undefined;
+    const { place, session, caller } = world;
+    const { partition } = place;
+    return new Cdn(new CloudFront(distribution, { partition, endpoint }, session.credentials, caller), world);
 }
 /** A client that only some probes need. */
 function once(make) {
@@ -72483,9 +74108,10 @@ function targetOf(inputs, { partition, region, account }) {
         needs: needsOf(inputs),
         headers: objectHeaders(headersFor('index.html', inputs), storage),
         kmsKey: storage.kmsKeyId === undefined ? undefined : kmsKeyOf(storage.kmsKeyId, { partition, region, account }),
+        distribution: inputs.distribution && distributionArn(inputs.distribution, { partition, account }),
         asked,
         thorough,
-        known: knownCapabilities(endpoint),
+        known: profileOf(endpoint).capabilities,
         runId: crypto.randomUUID(),
     };
 }
@@ -76242,6 +77868,16 @@ function globs(input, patterns) {
     // `s`, since a folder's name may hold a line break, and `**` must pass it.
     return picomatch([...patterns], { dot: true, flags: 's' });
 }
+/**
+ * Globs of what is to be protected: the plain name of a folder stands for everything below it as well, since a glob that
+ * protects too little cannot be mended afterwards.
+ * @throws DeployError INPUT_INVALID as `globs` does.
+ */
+function protectingGlobs(input, patterns) {
+    return globs(input, patterns.flatMap((pattern) => (PLAIN_NAME.test(pattern) ? [pattern, `${pattern}/**`] : [pattern])));
+}
+/** The last segment means nothing but itself. */
+const PLAIN_NAME = /(^|\/)[^/*?[\]{}()!+@|\\]+$/;
 function globProblem(pattern) {
     if (pattern.length > 1000)
         return 'is longer than 1,000 characters';
@@ -76382,93 +78018,6 @@ function likeness(a, b) {
     return start + end;
 }
 
-// EXTERNAL MODULE: external "node:zlib"
-var external_node_zlib_ = __nccwpck_require__(8522);
-;// CONCATENATED MODULE: ./build/core/manifest.js
-
-
-const FORMAT = 's3-deploy manifest 1';
-/** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
-const MOST_BYTES = 512 * 1024 ** 2;
-const NOTHING = '-';
-/** The name of a key in a manifest: 96 bits of its hash. */
-function keyHash(key) {
-    return hash(key, 12);
-}
-/** What decides whether two objects are served alike: headers and storage options as they are sent. */
-function headersFingerprint(headers, storage) {
-    return hash(JSON.stringify(sorted({ ...headers, storage: sorted({ ...storage }) })), 9);
-}
-/** The size of the pieces that a content's fingerprint is made of, so that parts can be digested in any order. */
-const FINGERPRINT_CHUNK = 1024 ** 2;
-/** The fingerprint of a content, from the SHA-256 of each of its pieces of 1 MiB, in order. */
-function contentFingerprint(digests) {
-    return hash(Buffer.concat(digests), 12);
-}
-/**
- * The manifest as bytes: a line on who wrote it, then a line per object, compressed. An object whose ETag fits no line, an
- * empty one say, is not remembered, so that it makes nothing else forgotten.
- */
-function encodeManifest({ by, entries }) {
-    const lines = [...entries]
-        .map(([name, { etag, content, headers, owned, staleSince }]) => [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING].join(' '))
-        .filter((line) => LINE.test(line));
-    return (0,external_node_zlib_.gzipSync)([`${FORMAT} ${by.startedAt} ${by.run}`, ...lines.sort(), ''].join('\n'), { level: 1 });
-}
-/** Reads what `encodeManifest` wrote; undefined for anything else, a manifest of a later version included. */
-function decodeManifest(bytes) {
-    let text;
-    try {
-        text = (0,external_node_zlib_.gunzipSync)(bytes, { maxOutputLength: MOST_BYTES }).toString('latin1');
-    }
-    catch {
-        return undefined;
-    }
-    const [first = '', startedAt, run] = FIRST_LINE.exec(text) ?? [];
-    if (startedAt === undefined || run === undefined)
-        return undefined;
-    const entries = new Map();
-    // One line at a time: the first that is none ends it, and nobody makes a hundred million of them.
-    for (let start = first.length, end = start; start < text.length; start = end + 1) {
-        end = text.indexOf('\n', start);
-        const parts = end === -1 ? null : LINE.exec(text.slice(start, end));
-        if (parts === null)
-            return undefined;
-        const [, name = '', etag = '', content, headers, owner, stale] = parts;
-        entries.set(name, {
-            etag,
-            content: content === NOTHING ? undefined : content,
-            headers: headers === NOTHING ? undefined : headers,
-            owned: owner === 'o',
-            staleSince: stale === NOTHING ? undefined : Number(stale),
-        });
-    }
-    return { by: { startedAt: Number(startedAt), run }, entries };
-}
-const FIRST_LINE = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})\n`);
-const LINE = /^([\w-]{16}) ([\x21-\x7e]{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of]) (\d{1,12}|-)$/;
-/** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
-function saysMore(next, before) {
-    for (const [name, entry] of next.entries) {
-        const known = before?.entries.get(name);
-        if (known === undefined || Object.keys(entry).some((field) => entry[field] !== known[field]))
-            return true;
-    }
-    return false;
-}
-function hash(data, bytes) {
-    return (0,external_node_crypto_.createHash)('sha256').update(data).digest().subarray(0, bytes).toString('base64url');
-}
-function sorted(record) {
-    return Object.entries(record)
-        .filter(([, value]) => value !== undefined)
-        .map(([name, value]) => [name, isRecord(value) ? sorted(value) : value])
-        .sort(([a], [b]) => (a < b ? -1 : 1));
-}
-function isRecord(value) {
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 ;// CONCATENATED MODULE: ./build/core/plan.js
 
 
@@ -76504,6 +78053,7 @@ function planDeploy(files, known, options) {
     const unchanged = [];
     const existing = [];
     const wanted = new Set();
+    const served = servedAs(options);
     for (const file of files) {
         const key = toKey(options.prefix, file.path);
         wanted.add(key);
@@ -76512,8 +78062,8 @@ function planDeploy(files, known, options) {
             existing.push({ key, why: 'exists' });
             continue;
         }
-        const headers = headersFor(file.path, options);
-        const verdict = plan_compare(file, object, headers, known, options);
+        const { headers, fingerprint } = served(file.path);
+        const verdict = plan_compare(file, object, { headers, fingerprint }, known, options);
         if (typeof verdict === 'object')
             unchanged.push(verdict);
         else {
@@ -76523,7 +78073,7 @@ function planDeploy(files, known, options) {
         }
     }
     const stale = staleObjects(known, wanted, options);
-    const fates = stale.map((one) => ({ ...one, why: keptBecause(one, known.manifest, options) }));
+    const fates = stale.map((one) => ({ ...one, why: keptBecause(one, known, options) }));
     const deletions = fates.filter(({ why }) => why === undefined).map(({ object }) => object);
     checkDeletions(deletions.length, known.objects.size, options.maxDelete);
     return {
@@ -76532,10 +78082,35 @@ function planDeploy(files, known, options) {
         kept: existing.concat(fates.flatMap(({ object, why }) => (why === undefined ? [] : [{ key: object.key, why }]))),
         unchanged,
         stale,
-        revived: unchanged
-            .filter(({ key }) => known.manifest?.entries.get(keyHash(key))?.staleSince !== undefined)
-            .map(({ key }) => key),
+        revived: revivedAmong(unchanged, known.manifest),
+        adopted: unchanged.filter((one) => known.headers.has(one.key) || isNoted(one, known)).map(({ key }) => key),
         verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
+    };
+}
+/** Whether shards have put what is unchanged by now, since the manifest was written. */
+function isNoted({ key, headers }, { objects, manifest, notes = [] }) {
+    const object = objects.get(key);
+    if (notes.length === 0 || object === undefined)
+        return false;
+    return manifest === undefined || entryOf(object, keyHash(key), manifest)?.headers !== headers;
+}
+/** The unchanged keys that the last deploy held for stale. */
+function revivedAmong(unchanged, manifest) {
+    const stale = new Set([...(manifest?.entries ?? [])].filter(([, entry]) => entry.staleSince !== undefined).map(([name]) => name));
+    return stale.size === 0 ? [] : unchanged.map(({ key }) => key).filter((key) => stale.has(keyHash(key)));
+}
+/** How each path is to be served. A site has thousands of files, and a dozen kinds of headers. */
+function servedAs(options) {
+    const kinds = new Map();
+    return (path) => {
+        const headers = headersFor(path, options);
+        const name = JSON.stringify(headers);
+        const known = kinds.get(name);
+        if (known !== undefined)
+            return known;
+        const served = { headers, fingerprint: headersFingerprint(headers, options.storage) };
+        kinds.set(name, served);
+        return served;
     };
 }
 /**
@@ -76549,7 +78124,7 @@ function planRemoval(objects, options) {
     if (options.maxDelete.kind === 'count')
         checkDeletions(deletions.length, objects.size, options.maxDelete);
     const kept = [...objects.keys()].filter(excluded).map((key) => ({ key, why: 'excluded' }));
-    return { phases: [], deletions, kept, unchanged: [], stale: [], revived: [], verified: false };
+    return { phases: [], deletions, kept, unchanged: [], stale: [], revived: [], adopted: [], verified: false };
 }
 /** The files whose content decides, with the ETag of their object: those that have one of the same size. */
 function toDigest(files, known, options) {
@@ -76559,9 +78134,10 @@ function toDigest(files, known, options) {
         const object = known.objects.get(toKey(options.prefix, file.path));
         if (object === undefined || object.size !== file.size)
             return [];
-        if (remembered(object, known.manifest)?.content !== undefined)
-            return [{ file, like: undefined }];
-        return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag }] : [];
+        const entry = remembered(object, known);
+        if (entry?.content !== undefined)
+            return [{ file, like: undefined, entry }];
+        return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag, entry: undefined }] : [];
     });
 }
 /** The objects whose headers nobody remembers, though their content is right: they are asked for, once. */
@@ -76569,31 +78145,28 @@ function toAsk(files, known, prefix) {
     return files.flatMap((file) => {
         const object = known.objects.get(toKey(prefix, file.path));
         const etag = known.digests.get(file.path)?.etag;
-        return object !== undefined && etag === object.etag && remembered(object, known.manifest)?.content === undefined
+        return object !== undefined && etag === object.etag && remembered(object, known)?.content === undefined
             ? [object]
             : [];
     });
 }
-/** The objects below the prefix by key, without the action's own and without the prefix's own folder marker. */
-async function indexObjects(list, prefix) {
-    const objects = new Map();
-    const own = [];
-    for await (const object of list) {
-        const path = object.key.slice(prefix.length);
-        if (isOwnPath(path))
-            own.push(object);
-        else if (path !== '')
-            objects.set(object.key, object);
-    }
-    return { objects, own };
-}
 /** The entry of an object that is still the one that was put: even the same bytes, put again, may have other headers. */
-function remembered(object, manifest) {
-    const entry = manifest?.entries.get(keyHash(object.key));
-    const same = entry?.etag === object.etag && object.lastModified <= (manifest?.lastModified ?? 0);
-    return same ? entry : undefined;
+function remembered(object, { manifest, notes = [] }) {
+    if (manifest === undefined && notes.length === 0)
+        return undefined;
+    const name = keyHash(object.key);
+    for (const note of notes) {
+        const entry = entryOf(object, name, note);
+        if (entry !== undefined)
+            return entry;
+    }
+    return manifest && entryOf(object, name, manifest);
 }
-function plan_compare(file, object, headers, known, options) {
+function entryOf(object, name, { entries, lastModified }) {
+    const entry = entries.get(name);
+    return entry?.etag === object.etag && object.lastModified <= lastModified ? entry : undefined;
+}
+function plan_compare(file, object, { headers, fingerprint }, known, options) {
     if (object === undefined)
         return 'new';
     if (object.size !== file.size)
@@ -76603,8 +78176,7 @@ function plan_compare(file, object, headers, known, options) {
         return 'unverified';
     const { key, etag } = object;
     const { content } = digest;
-    const fingerprint = headersFingerprint(headers, options.storage);
-    const entry = remembered(object, known.manifest);
+    const entry = digest.entry ?? remembered(object, known);
     if (entry?.content !== undefined) {
         if (entry.content !== content)
             return 'content';
@@ -76625,18 +78197,18 @@ function plan_compare(file, object, headers, known, options) {
         : 'headers';
 }
 /** What the source does not have, and since when: an object that somebody has put since is not what was stale. */
-function staleObjects({ objects, manifest }, wanted, { now }) {
-    return [...objects.values()]
+function staleObjects(known, wanted, { now }) {
+    return [...known.objects.values()]
         .filter(({ key }) => !wanted.has(key))
         .sort((a, b) => compareKeys(a.key, b.key))
-        .map((object) => ({ object, since: remembered(object, manifest)?.staleSince ?? now }));
+        .map((object) => ({ object, since: remembered(object, known)?.staleSince ?? now }));
 }
-function keptBecause({ object, since }, manifest, options) {
+function keptBecause({ object, since }, memory, options) {
     if (options.delete === 'off')
         return 'delete off';
     if (options.deleteExclude(object.key.slice(options.prefix.length)))
         return 'excluded';
-    if (options.delete === 'owned' && !remembered(object, manifest)?.owned)
+    if (options.delete === 'owned' && !remembered(object, memory)?.owned)
         return 'not ours';
     return options.now - since < options.deleteGrace ? 'grace' : undefined;
 }
@@ -76677,40 +78249,444 @@ function manifestAfter(plan, stored, before, by, options) {
     }
     return { by, entries };
 }
+/**
+ * What a shard has to tell the last run, of which it is not the manifest that tells: what it has put, and what it found to
+ * be right by other means. Undefined when its note, if it has one, says all of it.
+ */
+function noteAfter(plan, stored, before, by, options) {
+    const { manifest, notes = [] } = before;
+    const put = new Set(stored.map(({ key }) => keyHash(key)));
+    const isNews = (name, entry) => put.has(name) || !sameEntry(entry, manifest?.entries.get(name));
+    const isNoted = (name) => notes.some(({ entries }) => entries.has(name));
+    const all = manifestAfter(plan, stored, before, by, options).entries;
+    const entries = new Map([...all].filter(([name, entry]) => isNews(name, entry) || isNoted(name)));
+    if (entries.size === 0)
+        return undefined;
+    const next = { by, entries };
+    return plan.verified || saysMore(next, notes[0]) ? next : undefined;
+}
+
+// EXTERNAL MODULE: external "node:timers/promises"
+var promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./build/core/shard.js
+
+
+
+/** So many jobs a matrix has at most. https://docs.github.com/actions/reference/limits */
+const MOST_SHARDS = 256;
+/** All notes of a deploy together say what one manifest says. */
+const shard_MOST_BYTES = 256 * 1024 ** 2;
+const SHARD = /^([1-9]\d{0,2})(\/|-of-)([1-9]\d{0,2})$/;
+/** Reads `2/8`; undefined for anything else, `0/8` and `9/8` included. */
+function parseShard(value) {
+    return shard_read(value, '/');
+}
+function shard_read(value, between) {
+    const [, number, sign, of] = SHARD.exec(value) ?? [];
+    const shard = { number: Number(number), of: Number(of) };
+    return sign === between && shard.number <= shard.of && shard.of <= MOST_SHARDS ? shard : undefined;
+}
+/** The files of the first phase: what shards share among them. */
+function assetsOf(files) {
+    return files.filter(({ path }) => phaseOf(path) === 'assets');
+}
+/**
+ * The assets of a shard. A hash of the path alone decides, so that every job finds the same shares, whatever else the tree
+ * holds and in whatever order it is read, and so that folders spread over all of them.
+ */
+function shareOf(assets, { number, of }) {
+    return assets.filter(({ path }) => (0,external_node_crypto_.createHash)('sha256').update(path).digest().readUInt32BE() % of === number - 1);
+}
+/** `shard 2 of 8`. */
+function nameOf({ number, of }) {
+    return `shard ${number} of ${of}`;
+}
+/** The key of the note in which a shard tells the last run what it has put: one for each, written over by the next deploy. */
+function noteKey(prefix, { number, of }) {
+    return `${shardFolder(prefix)}${number}-of-${of}`;
+}
+/**
+ * The notes among listed objects that are worth reading, newest first: those that are no older than the manifest. An older
+ * one is in the manifest, or of a deploy that another one has overtaken; so nobody needs to delete notes, and the next
+ * deploy in shards writes over them.
+ * @param shard where it is one that reads, its own note alone: it may have been here before.
+ */
+function notesAmong(listed, prefix, shard, manifest) {
+    const isWanted = (key) => (shard === undefined ? isNoteKey(key, prefix) : key === noteKey(prefix, shard));
+    let bytes = 0;
+    return listed
+        .filter(({ key, lastModified }) => isWanted(key) && lastModified >= (manifest?.lastModified ?? 0))
+        .sort((a, b) => b.lastModified - a.lastModified)
+        .slice(0, MOST_SHARDS)
+        .filter(({ size }) => {
+        bytes += size;
+        return bytes <= shard_MOST_BYTES;
+    });
+}
+/** The notes that were written since the manifest, newest first. */
+function notesSince(manifest, notes) {
+    return notes.filter((note) => manifest === undefined || ageOf(note, manifest) > 0).sort((a, b) => ageOf(b, a));
+}
+/** Positive when one was written later. Stores count in seconds; of the same second the run that began later tells. */
+function ageOf(one, other) {
+    return one.lastModified - other.lastModified || one.by.startedAt - other.by.startedAt;
+}
+/** Whether a key is of such a note. */
+function isNoteKey(key, prefix) {
+    const folder = shardFolder(prefix);
+    return key.startsWith(folder) && shard_read(key.slice(folder.length), '-of-') !== undefined;
+}
+
+;// CONCATENATED MODULE: ./build/shard-notes.js
+
+
+
+
+
+
+const READS_AT_ONCE = 8;
+/**
+ * Reads what shards have noted since the manifest was written, newest first. What cannot be read is as good as none: what it
+ * speaks of is looked at again.
+ */
+async function readNotes(listed, store, manifest) {
+    const found = [];
+    await eachOf(listed, READS_AT_ONCE, async (note) => {
+        const read = await readNote(note, store);
+        if (read !== undefined)
+            found.push(read);
+    });
+    const unread = listed.length - found.length;
+    if (unread > 0)
+        log.warn(`${count(unread, 'note')} of shards cannot be read: what they have put is looked at again.`);
+    const notes = notesSince(manifest, found);
+    const entries = notes.reduce((sum, one) => sum + one.entries.size, 0);
+    if (notes.length > 0)
+        log.line(`${count(notes.length, 'note')} of shards, on ${count(entries, 'object')}`);
+    return notes;
+}
+async function readNote({ key, lastModified }, store) {
+    try {
+        const found = await store.get(key);
+        // One that was written again since the listing counts as well: for the ETags that were listed, and no others.
+        const note = found && decodeManifest(found.body);
+        return note && { ...note, lastModified };
+    }
+    catch (error) {
+        if (error instanceof ServiceError)
+            return undefined;
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/manifest-file.js
+
+
+
+
+
+
+
+
+
+/** A manifest of a million objects has a fifth of this. */
+const manifest_file_MOST_BYTES = 256 * 1024 ** 2;
+/** Of nobody's business but the next deploy's. */
+const HEADERS = { contentType: 'application/gzip', cacheControl: 'private, no-store' };
+/**
+ * The manifest of a prefix in the bucket: read once, and written on the condition that nobody else has written it since.
+ * With it, what shards have noted since.
+ */
+class ManifestFile {
+    manifest;
+    notes = [];
+    #store;
+    #prefix;
+    /** The shard that this run is, if it is one. */
+    #shard;
+    #key;
+    /** The ETag that was listed, or read; undefined when there was none. */
+    #etag;
+    /** Whose manifest that is. */
+    #by;
+    #saidUnconditional = false;
+    constructor(store, prefix, shard) {
+        this.#store = store;
+        this.#prefix = prefix;
+        this.#shard = shard;
+        this.#key = manifestKey(prefix);
+    }
+    /**
+     * Reads the manifest and the notes, if the listing has them: where listings are limited to the prefix, asking for a
+     * missing key is denied. What cannot be read or understood is as good as none.
+     * @returns false when it has been written since the listing, which then tells nothing of what it says.
+     * @throws DeployError SUPERSEDED when it is of a deploy that began later than ours.
+     */
+    async read(listed, ours) {
+        this.notes = [];
+        if (!(await this.#readManifest(listed, ours)))
+            return false;
+        const notes = notesAmong(listed, this.#prefix, this.#shard, this.manifest);
+        this.notes = await readNotes(notes, this.#store, this.manifest);
+        return true;
+    }
+    async #readManifest(listed, ours) {
+        this.manifest = undefined;
+        this.#etag = undefined;
+        this.#by = undefined;
+        const there = listed.find(({ key }) => key === this.#key);
+        if (there === undefined)
+            return true;
+        this.#etag = there.etag;
+        if (there.size > manifest_file_MOST_BYTES) {
+            log.warn(`The manifest has ${bytes(there.size)}, which none of ours has: it is written anew.`);
+            return true;
+        }
+        const found = await this.#get();
+        if (found === undefined)
+            return true;
+        if (found.etag !== there.etag)
+            return false;
+        const manifest = decodeManifest(found.body);
+        if (manifest !== undefined)
+            stopIfNewer(manifest.by, ours);
+        this.#by = manifest?.by;
+        if (manifest !== undefined)
+            this.manifest = { ...manifest, lastModified: there.lastModified };
+        else {
+            log.warn('The manifest of earlier deploys cannot be read; every object is compared by its ETag, and it is written anew.');
+        }
+        return true;
+    }
+    /** Whether the manifest is still the one that was read, or written. */
+    async isCurrent() {
+        const etag = await this.#store.etag(this.#key);
+        // Who may not see it cannot tell; the condition on the write still can.
+        if (etag === undefined || etag === this.#etag)
+            return true;
+        // An ETag may come wrong; what the manifest says of its writer does not.
+        const found = await this.#get();
+        if (found === undefined)
+            return false;
+        return found.etag === this.#etag || isSame(decodeManifest(found.body)?.by, this.#by);
+    }
+    /** Writes the note of this shard, in the form of a manifest. */
+    async note(next) {
+        if (this.#shard !== undefined)
+            await this.#store.put(noteKey(this.#prefix, this.#shard), manifest_file_bodyOf(encodeManifest(next)), HEADERS);
+    }
+    /**
+     * Writes the manifest, unless it would tell nothing new. Where there are notes it is written, to be newer than they are.
+     * @param verified objects were looked at, and the manifest is to be newer than they are.
+     * @returns false when another deploy has written it since it was read.
+     */
+    async write(next, verified) {
+        if (!verified && this.notes.length === 0 && !saysMore(next, this.manifest))
+            return true;
+        const body = manifest_file_bodyOf(encodeManifest(next));
+        const condition = this.#etag === undefined ? 'absent' : { etag: this.#etag };
+        const put = await this.#store.put(this.#key, body, HEADERS, condition);
+        if (put !== 'precondition failed')
+            return this.#wrote(next, put.etag);
+        if (await this.isCurrent()) {
+            // Nobody wrote it, yet the condition was not met: this store compares in another way.
+            this.#sayUnconditional();
+            const anyway = await this.#store.put(this.#key, body, HEADERS);
+            return anyway === 'precondition failed' || this.#wrote(next, anyway.etag);
+        }
+        // The answer to our own write may have been lost on the way.
+        const found = await this.#get();
+        const ours = found !== undefined && isSame(decodeManifest(found.body)?.by, next.by);
+        return ours && this.#wrote(next, found.etag);
+    }
+    #wrote(manifest, etag) {
+        this.#etag = etag;
+        this.#by = manifest.by;
+        return true;
+    }
+    /**
+     * Another deploy has finished meanwhile: stops the one that began first.
+     * @throws DeployError SUPERSEDED when this one did.
+     */
+    async yieldTo(ours) {
+        const theirs = await this.#writer();
+        if (theirs !== undefined)
+            stopIfNewer(theirs, ours);
+    }
+    async #writer() {
+        const found = await this.#get();
+        return found === undefined ? undefined : decodeManifest(found.body)?.by;
+    }
+    async #get() {
+        try {
+            return await this.#store.get(this.#key);
+        }
+        catch (error) {
+            if (!(error instanceof ServiceError))
+                throw error;
+            log.warn(`The manifest of earlier deploys cannot be read: ${describe(error.failure)}.`);
+            return undefined;
+        }
+    }
+    #sayUnconditional() {
+        if (this.#saidUnconditional)
+            return;
+        this.#saidUnconditional = true;
+        log.line('This store cannot write on a condition: two deploys at once are not noticed.');
+    }
+}
+function isSame(one, other) {
+    return one !== undefined && one.run === other?.run && one.startedAt === other.startedAt;
+}
+function stopIfNewer(theirs, ours) {
+    if (theirs.startedAt <= ours.startedAt)
+        return;
+    const message = `A deploy of the same prefix that began later (run ${theirs.run}) has finished meanwhile.`;
+    throw new DeployError('SUPERSEDED', message, {
+        hint: 'Nothing was deleted. Let deploys wait for each other, in the workflow file:\n' +
+            '    concurrency: deploy-site\n' +
+            'If this build is the one that should be live, run it again.',
+    });
+}
+/** What is in memory already, as something to put. */
+function manifest_file_bodyOf(content) {
+    return {
+        size: content.length,
+        read: async (offset, length) => content.subarray(offset, offset + length),
+        giveBack: () => undefined,
+        verify: async () => undefined,
+        content: () => '',
+        sha256: () => undefined,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/append-only.js
+
+
+
+
+/**
+ * A deploy that overwrites nothing, and may not list what is there, relies on the store to refuse a write of what exists.
+ * Some stores ignore the condition and would overwrite it all, so one that nobody knows is put to the proof before anything
+ * is written: an object of our own, put twice. It stays, and the next deploy is refused at once.
+ * @throws DeployError PERMISSION_DENIED where the condition is ignored, or not known.
+ */
+async function proveAppendOnly({ overwrite, destination }, bucket) {
+    const { store, knowledge, mayList } = bucket;
+    if (overwrite || mayList || knowledge.capabilities.conditionalWrites === true)
+        return;
+    const append = () => store.put(appendKey(destination.prefix), manifest_file_bodyOf(Buffer.from('.')), { contentType: 'text/plain' }, 'absent');
+    const isRefused = async () => (await append()) === 'precondition failed';
+    knowledge.learn({ conditionalWrites: (await isRefused()) || (await isRefused()) });
+    if (knowledge.lacks('conditionalWrites'))
+        throw cannotAppend(destination);
+}
+/** Nothing tells what is there. */
+function cannotAppend({ bucket, prefix }) {
+    return new DeployError('PERMISSION_DENIED', `Nothing tells what is there: s3://${plain(`${bucket}/${prefix}`)} may not be listed, and this store cannot write on a condition.`, { hint: 'With overwrite: false grant s3:ListBucket, or allow overwriting.' });
+}
+
+;// CONCATENATED MODULE: ./build/core/object-index.js
+
+/** The objects below the prefix by key, without the action's own and without the prefix's own folder marker. */
+class ObjectIndex {
+    objects = new Map();
+    #own = new Map();
+    #prefix;
+    #wanted;
+    /** @param wanted the only keys that matter, where that is not all: a shard keeps no more in memory than its share. */
+    constructor(prefix, wanted) {
+        this.#prefix = prefix;
+        this.#wanted = wanted;
+    }
+    /** The action's own: never a page, a deletion or a count. */
+    get own() {
+        return [...this.#own.values()];
+    }
+    add(page) {
+        for (const object of page) {
+            const path = object.key.slice(this.#prefix.length);
+            if (isOwnPath(path))
+                this.#own.set(object.key, object);
+            else if (path !== '' && this.#wanted?.has(object.key) !== false)
+                this.objects.set(object.key, object);
+        }
+    }
+}
+/** Indexes a whole listing. */
+async function indexObjects(pages, prefix, wanted) {
+    const index = new ObjectIndex(prefix, wanted);
+    for await (const page of pages)
+        index.add(page);
+    return index;
+}
 
 // EXTERNAL MODULE: external "node:fs"
 var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
+var external_node_fs_promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
+;// CONCATENATED MODULE: ./build/site/buffers.js
+/** Sizes of buffers are powers of two: from this. */
+const SMALLEST = 4096;
+/** Bytes that are kept for later; what comes back beyond that is let go. */
+const MOST_KEPT = 48 * 1024 ** 2;
+/**
+ * Buffers that are used again. Memory outside the heap is given back only when the heap is cleaned up, which happens too
+ * seldom for a deploy that allocates little else: new buffers for every file would pile up to hundreds of megabytes.
+ */
+class Buffers {
+    #free = new Map();
+    #kept = 0;
+    /** A buffer of at least so many bytes, with anything in it. */
+    take(bytes) {
+        const size = Math.max(SMALLEST, 2 ** Math.ceil(Math.log2(bytes)));
+        const free = this.#free.get(size)?.pop();
+        if (free === undefined)
+            return Buffer.allocUnsafeSlow(size);
+        this.#kept -= size;
+        return free;
+    }
+    /** Takes a buffer back that nobody reads any more. */
+    giveBack(buffer) {
+        if (this.#kept + buffer.length > MOST_KEPT)
+            return;
+        this.#kept += buffer.length;
+        const free = this.#free.get(buffer.length) ?? [];
+        free.push(buffer);
+        this.#free.set(buffer.length, free);
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/site/scan.js
 
 
 
 
+
 /** A source without files. */
-const NO_SOURCE = { files: [], links: 0, excluded: 0, leftOut: 0 };
-const SLASH = Buffer.from('/');
+const NO_SOURCE = { files: [], links: 0, excluded: 0, leftOut: 0, bundled: new Set() };
 /**
- * Reads a source folder. Names are read as bytes, since a name that is not UTF-8 would be mangled as a string.
+ * Reads a source folder; its files come in the order of their keys. Names are read byte by byte, since one that is not
+ * UTF-8 would be mangled as a string.
  * @throws DeployError SOURCE_INVALID for a missing folder, a socket, pipe or device, a name that S3 cannot hold, or a
  * file or folder that cannot be read.
  */
 function scanSource(folder, filter, prefix) {
     const source = { ...NO_SOURCE, files: [] };
-    const root = Buffer.from(folder);
+    const root = `${Buffer.from(folder).toString('latin1')}/`;
+    /** @param directory its bytes as latin1: the path below the source, empty or with a slash at its end. */
     const walk = (directory) => {
-        for (const entry of (0,external_node_fs_.readdirSync)(directory, { withFileTypes: true, encoding: 'buffer' })) {
-            const location = Buffer.concat([directory, SLASH, entry.name]);
-            const name = location.subarray(root.length + 1);
-            const path = name.toString('utf8');
+        for (const entry of inOrder((0,external_node_fs_.readdirSync)(onDisk(root + directory), { withFileTypes: true, encoding: 'latin1' }))) {
+            const name = directory + entry.name;
+            const path = scan_toPath(name);
             if (entry.isSymbolicLink())
                 source.links++;
             else if (entry.isDirectory()) {
                 // What is left out need not be readable.
-                if (isReadable(location) || filter(`${path}/-`) === 'taken')
-                    walk(location);
+                if (isReadable(onDisk(root + name)) || filter(`${path}/-`) === 'taken')
+                    walk(`${name}/`);
                 else
                     source.excluded++;
             }
@@ -76721,18 +78697,33 @@ function scanSource(folder, filter, prefix) {
                 else if (verdict === 'left out')
                     source.leftOut++;
                 else
-                    source.files.push(toFile(location, name, prefix));
+                    source.files.push(toFile(onDisk(root + name), name, path, prefix));
             }
         }
     };
     checkFolder(folder);
     try {
-        walk(root);
+        walk('');
     }
     catch (error) {
         throw asSourceError(error, folder);
     }
-    return source;
+    return { ...source, bundled: bundledFolders(source.files.map(({ path }) => path)) };
+}
+/** The order of keys: a folder comes where its slash puts it, `a.b` before `a/b`. */
+function inOrder(entries) {
+    const place = (entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name);
+    return entries.sort((a, b) => (place(a) < place(b) ? -1 : 1));
+}
+/** A path whose bytes are given as latin1, as the file system takes it. */
+function onDisk(bytes) {
+    return isAscii(bytes) ? bytes : Buffer.from(bytes, 'latin1');
+}
+function scan_toPath(name) {
+    return isAscii(name) ? name : Buffer.from(name, 'latin1').toString('utf8');
+}
+function isAscii(text) {
+    return !/[^\x00-\x7f]/.test(text);
 }
 /** Whether anything is at the place of the source. */
 function sourceExists(folder) {
@@ -76756,10 +78747,9 @@ function isReadable(location) {
         return false;
     }
 }
-function toFile(location, name, prefix) {
-    const path = name.toString('utf8');
-    if (!Buffer.from(path).equals(name)) {
-        throw new DeployError('SOURCE_INVALID', `The name of ${plain(name.toString('latin1'))} is not UTF-8.`, {
+function toFile(location, name, path, prefix) {
+    if (path !== name && !Buffer.from(path).equals(Buffer.from(name, 'latin1'))) {
+        throw new DeployError('SOURCE_INVALID', `The name of ${plain(name)} is not UTF-8.`, {
             hint: 'Rename it: keys in S3 are UTF-8.',
         });
     }
@@ -76769,7 +78759,9 @@ function toFile(location, name, prefix) {
             hint: 'Remove it from source-dir, or exclude it.',
         });
     }
-    (0,external_node_fs_.accessSync)(location, external_node_fs_.constants.R_OK);
+    // Nearly all files are for everybody to read, and one call less for each is a tenth of the scan.
+    if ((stats.mode & ANYBODY_READS) !== ANYBODY_READS)
+        (0,external_node_fs_.accessSync)(location, external_node_fs_.constants.R_OK);
     const problem = keyProblem(toKey(prefix, path));
     if (problem !== undefined) {
         throw new DeployError('SOURCE_INVALID', `${plain(path)} cannot be a key: ${problem}.`, {
@@ -76778,6 +78770,7 @@ function toFile(location, name, prefix) {
     }
     return { path, size: Number(stats.size), version: versionOf(stats) };
 }
+const ANYBODY_READS = 292n;
 /** What changes when a file is written, replaced or truncated. */
 function versionOf(stats) {
     return [stats.dev, stats.ino, stats.size, stats.mtimeNs].join(' ');
@@ -76801,18 +78794,26 @@ function asSourceError(error, folder) {
 
 
 
+
 /** A pipe that has taken a file's place must not be waited for, nor a link followed. */
 const READ = external_node_fs_.constants.O_RDONLY | external_node_fs_.constants.O_NONBLOCK | external_node_fs_.constants.O_NOFOLLOW;
+const buffers = new Buffers();
+/** Read at once: for one so small, the calls of an asynchronous read cost more than it does. */
+const SMALL = FINGERPRINT_CHUNK;
 /**
  * Opens a file of the source, uses it, and closes it again.
  * @throws DeployError SOURCE_INVALID when it is not the file that was scanned, or ends before its size.
  */
 async function withBody(folder, file, use) {
-    const handle = await (0,promises_.open)((0,external_node_path_.join)(folder, file.path), READ).catch((error) => {
-        throw new DeployError('SOURCE_INVALID', `${plain(file.path)} cannot be read: ${plain(error.message)}.`, {
-            hint: 'Every file of source-dir must be readable until the deploy is over.',
-            cause: error,
-        });
+    if (file.size <= SMALL) {
+        const buffer = buffers.take(file.size);
+        const result = await use(smallBody(readSmall(folder, file, buffer)));
+        // Not after a failure: a request that was given up may not have let go of it.
+        buffers.giveBack(buffer);
+        return result;
+    }
+    const handle = await (0,external_node_fs_promises_.open)((0,external_node_path_.join)(folder, file.path), READ).catch((error) => {
+        throw unreadable(file, error);
     });
     try {
         const verify = async () => {
@@ -76821,33 +78822,86 @@ async function withBody(folder, file, use) {
         };
         await verify();
         const digests = [];
+        const lent = new WeakMap();
         const read = async (offset, length) => {
-            const content = await readExactly(handle, file, offset, length);
+            const buffer = buffers.take(length);
+            const content = buffer.subarray(0, length);
+            await readInto(content, handle, file, offset);
             digestInto(digests, offset, content);
+            lent.set(content, buffer);
             return content;
         };
-        return await use({ size: file.size, read, verify, content: () => contentFingerprint(digests) });
+        const giveBack = (content) => {
+            const buffer = lent.get(content);
+            if (buffer !== undefined)
+                buffers.giveBack(buffer);
+            lent.delete(content);
+        };
+        const content = () => contentFingerprint(digests);
+        return await use({ size: file.size, read, giveBack, verify, content, sha256: () => undefined });
     }
     finally {
         await handle.close();
     }
 }
+/**
+ * Reads a small file whole, into a buffer that is large enough.
+ * @throws DeployError SOURCE_INVALID when it is not the file that was scanned.
+ */
+function readSmall(folder, file, into) {
+    let descriptor;
+    try {
+        descriptor = (0,external_node_fs_.openSync)((0,external_node_path_.join)(folder, file.path), READ);
+        for (let done = 0; done < file.size;) {
+            const count = (0,external_node_fs_.readSync)(descriptor, into, done, file.size - done, null);
+            if (count === 0)
+                throw changed(file);
+            done += count;
+        }
+        // Size and time are those of the scan: it is the file that was scanned, and nobody has written to it since.
+        if (versionOf((0,external_node_fs_.fstatSync)(descriptor, { bigint: true })) !== file.version)
+            throw changed(file);
+        return into.subarray(0, file.size);
+    }
+    catch (error) {
+        throw error instanceof DeployError ? error : unreadable(file, error);
+    }
+    finally {
+        if (descriptor !== undefined)
+            (0,external_node_fs_.closeSync)(descriptor);
+    }
+}
+function smallBody(content) {
+    const digest = (0,external_node_crypto_.hash)('sha256', content, 'buffer');
+    return {
+        size: content.length,
+        read: async (offset, length) => content.subarray(offset, offset + length),
+        giveBack: () => undefined,
+        verify: async () => undefined,
+        content: () => contentFingerprint([digest]),
+        sha256: () => digest,
+    };
+}
+function unreadable(file, error) {
+    return new DeployError('SOURCE_INVALID', `${plain(file.path)} cannot be read: ${plain(error.message)}.`, {
+        hint: 'Every file of source-dir must be readable until the deploy is over.',
+        cause: error,
+    });
+}
 /** Digests what was read, piece by piece; parts begin where a piece does. */
 function digestInto(digests, offset, content) {
     for (let at = 0; at < content.length || (at === 0 && offset === 0); at += FINGERPRINT_CHUNK) {
         const piece = content.subarray(at, at + FINGERPRINT_CHUNK);
-        digests[(offset + at) / FINGERPRINT_CHUNK] = (0,external_node_crypto_.createHash)('sha256').update(piece).digest();
+        digests[(offset + at) / FINGERPRINT_CHUNK] = (0,external_node_crypto_.hash)('sha256', piece, 'buffer');
     }
 }
-async function readExactly(handle, file, offset, length) {
-    const buffer = Buffer.allocUnsafe(length);
-    for (let done = 0; done < length;) {
-        const { bytesRead } = await handle.read(buffer, done, length - done, offset + done);
+async function readInto(buffer, handle, file, offset) {
+    for (let done = 0; done < buffer.length;) {
+        const { bytesRead } = await handle.read(buffer, done, buffer.length - done, offset + done);
         if (bytesRead === 0)
             throw changed(file);
         done += bytesRead;
     }
-    return buffer;
 }
 function changed(file) {
     return new DeployError('SOURCE_INVALID', `${plain(file.path)} changed while it was being deployed.`, {
@@ -76860,6 +78914,8 @@ function changed(file) {
 
 
 
+/** Small files are read into it one after the other. */
+const scratch = Buffer.allocUnsafeSlow(SMALL);
 /**
  * What decides whether an object holds these bytes: the content's fingerprint, and the ETag that S3 would give it, in the
  * form of `like`: the MD5, or for an upload in parts (`…-7`) the MD5 of the parts' MD5s. There is no ETag without `like`,
@@ -76870,6 +78926,13 @@ function digestOf(folder, file, like, sizes) {
     const partSize = partSizeFor(file.size, sizes);
     const pieceSize = parts > 0 ? partSize : Math.max(1, file.size);
     const tells = like !== undefined && (parts === 0 || parts === Math.ceil(file.size / partSize));
+    if (file.size <= SMALL && parts === 0) {
+        const content = readSmall(folder, file, scratch);
+        return {
+            content: contentFingerprint([(0,external_node_crypto_.hash)('sha256', content, 'buffer')]),
+            etag: like === undefined ? undefined : (0,external_node_crypto_.hash)('md5', content),
+        };
+    }
     return withBody(folder, file, async (body) => {
         const md5s = [];
         for (let start = 0; start < file.size || start === 0; start += pieceSize) {
@@ -76879,6 +78942,7 @@ function digestOf(folder, file, like, sizes) {
                 const content = await body.read(offset, Math.min(FINGERPRINT_CHUNK, end - offset));
                 if (tells)
                     md5.update(content);
+                body.giveBack(content);
             }
             md5s.push(md5.digest());
         }
@@ -76886,6 +78950,143 @@ function digestOf(folder, file, like, sizes) {
         const etag = parts > 0 ? multipartEtag(md5s) : md5s[0]?.toString('hex');
         return { content: body.content(), etag: tells ? etag : undefined };
     });
+}
+
+;// CONCATENATED MODULE: ./build/survey.js
+
+
+
+
+
+
+
+
+
+/** Large files read at once for their digests: the disk is the limit, not the number. */
+const survey_READS_AT_ONCE = 4;
+/** Files are read for so long, in milliseconds, before an answer that has come meanwhile is looked at. */
+const SLICE_MS = 5;
+/**
+ * Lists the bucket and reads the manifest, and compares files with objects that are listed already while the rest of the
+ * listing is on its way.
+ */
+async function survey(inputs, source, bucket, manifest, by) {
+    // A deploy that ends between the listing and the manifest would have its changes taken for unchanged.
+    for (;;) {
+        const found = await lookOnce(inputs, source, bucket, manifest, by);
+        if (found !== undefined)
+            return found;
+    }
+}
+async function lookOnce(inputs, source, { store, mayList, knowledge, sizes }, manifest, by) {
+    const { bucket, prefix } = inputs.destination;
+    const place = `s3://${plain(`${bucket}/${prefix}`)}`;
+    if (!mayList) {
+        if (knowledge.lacks('conditionalWrites'))
+            throw cannotAppend({ bucket, prefix });
+        log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
+        return { objects: new Map(), manifest: undefined, notes: [], digests: new Map() };
+    }
+    const files = new Map(source.files.map((file) => [toKey(prefix, file.path), file]));
+    const index = new ObjectIndex(prefix, inputs.shard && files);
+    const comparison = new Comparison(inputs, files, sizes);
+    let read;
+    const pages = store.list(prefix, [...files.keys()])[Symbol.asyncIterator]();
+    for (;;) {
+        const next = pages.next();
+        await comparison.goOnUntil(next);
+        const { done, value: page } = await next;
+        if (done)
+            break;
+        index.add(page);
+        comparison.add(page);
+        if (!inputs.overwrite || read !== undefined || !showsAllOfOurs(page, prefix))
+            continue;
+        read = manifest.read(index.own, by);
+        read.then(() => comparison.begin(manifest), () => undefined);
+    }
+    log.line(`${count(index.objects.size, 'object')}${inputs.shard ? ' of the share' : ''} below ${place}`);
+    if (inputs.overwrite && !(await (read ?? manifest.read(index.own, by))))
+        return undefined;
+    comparison.begin(manifest);
+    await comparison.finish();
+    const { manifest: known, notes } = manifest;
+    return { objects: index.objects, manifest: known, notes, digests: comparison.digests };
+}
+/** Whether a page has the manifest, and goes on to keys that are not the action's own: then there are no more of those. */
+function showsAllOfOurs(page, prefix) {
+    const last = page.at(-1)?.key.slice(prefix.length) ?? '';
+    return !isOwnPath(last) && page.some(({ key }) => key === manifestKey(prefix));
+}
+/** Digests the files whose content decides whether their objects are the same. */
+class Comparison {
+    digests = new Map();
+    #inputs;
+    #files;
+    /** As they would be uploaded. */
+    #sizes;
+    /** Objects that nobody has looked at yet. */
+    #listed = [];
+    #memory;
+    #begun = Promise.withResolvers();
+    #work = [];
+    constructor(inputs, files, sizes) {
+        this.#inputs = inputs;
+        this.#sizes = sizes;
+        this.#files = files;
+    }
+    add(page) {
+        // One by one: the arguments of a call lie on the stack, which holds about a hundred thousand.
+        for (const object of page)
+            this.#listed.push(object);
+        this.#plan();
+    }
+    /** What is remembered is known: only now can be told what is to be read. */
+    begin({ manifest, notes = [] }) {
+        this.#memory ??= { manifest, notes };
+        this.#begun.resolve();
+        this.#plan();
+    }
+    #plan() {
+        if (this.#memory === undefined)
+            return;
+        const { prefix } = this.#inputs.destination;
+        const objects = new Map(this.#listed.map((object) => [object.key, object]));
+        const files = this.#listed.flatMap(({ key }) => this.#files.get(key) ?? []);
+        const known = { objects, ...this.#memory };
+        for (const one of toDigest(files, known, { ...this.#inputs, prefix }))
+            this.#work.push(one);
+        this.#listed = [];
+    }
+    /** Reads small files until something else has come. */
+    async goOnUntil(other) {
+        await Promise.race([other, this.#begun.promise]);
+        let come = false;
+        const hear = () => {
+            come = true;
+        };
+        other.then(hear, hear);
+        for (await (0,promises_.setImmediate)(); !come && this.#work.length > 0; await (0,promises_.setImmediate)()) {
+            for (const end = performance.now() + SLICE_MS; performance.now() < end && this.#work.length > 0;)
+                await this.#readOne();
+        }
+    }
+    async finish() {
+        await eachOf(Array.from({ length: survey_READS_AT_ONCE }), survey_READS_AT_ONCE, async () => {
+            while (this.#work.length > 0)
+                await this.#readOne();
+        });
+    }
+    async #readOne() {
+        const next = this.#work.pop();
+        if (next === undefined)
+            return;
+        const { sourceDir = '.' } = this.#inputs;
+        const { file, like, entry } = next;
+        const found = digestOf(sourceDir, file, like, this.#sizes);
+        const { content, etag } = found instanceof Promise ? await found : found;
+        this.digests.set(file.path, { content, etag, entry });
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/changes.js
@@ -76896,51 +79097,54 @@ function digestOf(folder, file, like, sizes) {
 
 
 
-/** Files read at once for their digests: the disk is the limit, not the number. */
-const READS_AT_ONCE = 4;
+
+
+
 /** Lists the bucket, reads the manifest, compares what may be the same, and plans. Changes nothing. */
 async function planChanges(inputs, source, bucket, manifest, by, report) {
     const { prefix } = inputs.destination;
-    let { objects, own } = await listObjects(inputs, bucket);
-    // A deploy that ends between the listing and the manifest would have its changes taken for unchanged.
-    while (inputs.overwrite && !(await manifest.read(own, by)))
-        ({ objects, own } = await listObjects(inputs, bucket));
-    const known = { objects, manifest: manifest.manifest };
-    const options = { ...inputs, prefix, now: Math.floor(Date.now() / 1000) };
-    const digests = new Map();
-    await eachOf(toDigest(source.files, known, options), READS_AT_ONCE, async ({ file, like }) => {
-        digests.set(file.path, await digestOf(inputs.sourceDir ?? '.', file, like, inputs.sizes));
-    });
-    const headers = await askHeaders(toAsk(source.files, { ...known, digests }, prefix), bucket.store, inputs.concurrency);
-    const plan = planDeploy(source.files, { ...known, digests, headers }, options);
-    for (const warning of unusedRules(inputs.headerRules, source.files.map(({ path }) => path)))
-        log.warn(warning);
+    refuseUnstorable(source.files, prefix, bucket);
+    const options = { ...inputs, prefix, bundled: source.bundled, now: Math.floor(Date.now() / 1000) };
+    const known = await survey(inputs, source, bucket, manifest, by);
+    const headers = await askHeaders(toAsk(source.files, known, prefix), bucket);
+    const plan = planDeploy(source.files, { ...known, headers }, options);
+    // A shard does not see all paths: the last run warns.
+    const paths = source.files.map(({ path }) => path);
+    if (inputs.shard === undefined)
+        for (const warning of unusedRules(inputs.headerRules, paths))
+            log.warn(warning);
     report.planned(plan);
+    if (inputs.dryRun && bucket.cdn !== undefined)
+        foretell(plan, inputs, manifest, report);
     return plan;
 }
-async function listObjects({ destination }, { store, mayList, capabilities }) {
-    const { bucket, prefix } = destination;
-    const place = `s3://${plain(`${bucket}/${prefix}`)}`;
-    if (!mayList) {
-        if (capabilities.conditionalWrites === false)
-            throw cannotAppend(place);
-        log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
-        return { objects: new Map(), own: [] };
+/** Says what a deploy would invalidate. */
+function foretell(plan, inputs, { manifest }, report) {
+    const uploads = plan.phases.flatMap((phase) => phase.uploads.map(({ key }) => key));
+    const deletions = plan.deletions.map(({ key }) => key);
+    for (const paths of [
+        pathsOfUploads(plan, uploads, manifest?.uninvalidated ?? false, inputs),
+        pathsOfDeletions(plan, deletions, inputs),
+    ])
+        if (paths.length > 0)
+            report.invalidated({ paths });
+}
+/** @throws DeployError SOURCE_INVALID for a file that this store cannot hold. */
+function refuseUnstorable(files, prefix, { knowledge, sizes }) {
+    for (const { path, size } of files) {
+        const problem = storeProblem({ key: toKey(prefix, path), size }, knowledge.capabilities, sizes);
+        if (problem === undefined)
+            continue;
+        throw new DeployError('SOURCE_INVALID', `${plain(path)} cannot be an object: ${problem}.`, {
+            hint: 'Exclude it, or rename it; nothing was written.',
+        });
     }
-    const index = await indexObjects(store.list(prefix), prefix);
-    log.line(`${count(index.objects.size, 'object')} below ${place}`);
-    return index;
 }
-function cannotAppend(place) {
-    return new DeployError('PERMISSION_DENIED', `Nothing tells what is there: ${place} may not be listed, and this store cannot write on a condition.`, {
-        hint: 'With overwrite: false grant s3:ListBucket, or allow overwriting.',
-    });
-}
-async function askHeaders(objects, store, atOnce) {
+async function askHeaders(objects, { store, concurrency }) {
     const headers = new Map();
     if (objects.length > 0)
         log.line(`${count(objects.length, 'object')} adopted: their headers are asked for, once`);
-    await eachOf(objects, atOnce, async ({ key }) => {
+    await eachOf(objects, concurrency, async ({ key }) => {
         headers.set(key, await store.head(key));
     });
     return headers;
@@ -77167,18 +79371,18 @@ function judge(thrown, key, destination, signal) {
 
 
 /** Bytes of files in memory at once. */
-const MEMORY = 64 * 1024 ** 2;
+const MEMORY = 40 * 1024 ** 2;
 /** How these inputs want a plan carried out: where files are read, how much goes on at once, and who hears of it. */
-function applyOptions(inputs, capabilities, report, signal) {
+function applyOptions(inputs, { sizes, concurrency }, report, signal) {
     return {
         signal,
-        concurrency: inputs.concurrency,
+        concurrency,
         memory: MEMORY,
-        memoryFor: (size) => memoryFor(size, inputs.sizes),
+        memoryFor: (size) => memoryFor(size, sizes),
         isPage: (key) => phaseOf(key.slice(inputs.destination.prefix.length)) !== 'assets',
         withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
         overwrite: inputs.overwrite,
-        condition: (upload, phase) => conditionOf(inputs, capabilities, upload, phase),
+        condition: (upload, phase) => conditionOf(inputs, upload, phase),
         mayGoOn: async () => true,
         judge: (error, key) => judge(error, key, inputs.destination, signal),
         onBytes: report.progress.addBytes,
@@ -77189,10 +79393,9 @@ function applyOptions(inputs, capabilities, report, signal) {
  * Pages are put over what the plan saw, and over nothing else: a deploy that was overtaken must not bring old pages back.
  * AWS compares ETags on a PUT; of other stores some do it wrongly.
  */
-function conditionOf({ overwrite, endpoint }, { conditionalWrites }, { object }, phase) {
-    // Without conditions the listing is trusted.
+function conditionOf({ overwrite, endpoint }, { object }, phase) {
     if (!overwrite)
-        return conditionalWrites === false ? undefined : 'absent';
+        return 'absent';
     if (phase === 'assets' || endpoint !== undefined)
         return undefined;
     return object === undefined ? 'absent or same' : { etag: object.etag };
@@ -77204,18 +79407,26 @@ function conditionOf({ overwrite, endpoint }, { conditionalWrites }, { object },
 
 
 
+
+
+
+
+
+
 /** So often a deploy that others overtake plans again before it gives up. */
 const ROUNDS = 5;
 /**
- * Carries a plan out: uploads in phases, then the manifest, then deletions. The manifest is written on the condition that
+ * Carries a plan out: uploads in phases, then the manifest, then the invalidation, then deletions, and the invalidation of
+ * what they took. The manifest is written on the condition that
  * it is the one the plan was made with. If it is not, somebody else has deployed: this deploy plans again if it is the one
  * that began later, else it stops, having deleted nothing.
  * @throws DeployError UPLOAD_FAILED, DELETE_FAILED, SUPERSEDED, and what stops a run.
  */
 async function deploy(first, deployment, report) {
     const { inputs, source, bucket, manifest, by, signal } = deployment;
-    const { store } = bucket;
-    const options = applyOptions(inputs, bucket.capabilities, report, signal);
+    const { store, cdn } = bucket;
+    const options = applyOptions(inputs, bucket, report, signal);
+    await proveAppendOnly(inputs, bucket);
     let plan = first;
     let done;
     for (let round = 1; round <= ROUNDS; round++) {
@@ -77223,9 +79434,15 @@ async function deploy(first, deployment, report) {
         const mayGoOn = async () => !inputs.overwrite || (await manifest.isCurrent());
         const outcome = join(done, await report.upload(plan, () => uploadAll(plan, store, { ...options, mayGoOn })));
         throwIfFailed(outcome, plan);
-        if (!outcome.interrupted && (await remember(plan, outcome, deployment)) && (await hasRevived(plan, deployment))) {
+        const due = invalidationAfter(plan, outcome, deployment);
+        const next = { ...manifestOf(plan, outcome, deployment), uninvalidated: due.isDue };
+        if (!outcome.interrupted && (await remember(next, plan, deployment)) && (await hasRevived(plan, deployment))) {
+            await cdn?.invalidate(due.paths);
             const end = await report.delete(plan, () => deleteStale(plan, outcome, store, { ...options, mayGoOn }));
             throwIfFailed(end, plan);
+            await cdn?.invalidate(pathsOfDeletions(plan, end.deleted, inputs));
+            if (cdn !== undefined && due.isDue)
+                await settle(next, deployment);
             return;
         }
         await manifest.yieldTo(by);
@@ -77236,11 +79453,42 @@ async function deploy(first, deployment, report) {
         hint: 'Nothing was deleted. Let deploys wait for each other, in the workflow file:\n    concurrency: deploy-site',
     });
 }
+/** What a CDN is to hear of before the deletions, and whether it is to hear of anything at all. */
+function invalidationAfter(plan, outcome, { inputs, bucket, manifest }) {
+    const missed = manifest.manifest?.uninvalidated ?? false;
+    // A deploy that knows of no CDN leaves it to one that does.
+    if (bucket.cdn === undefined)
+        return { paths: [], isDue: missed };
+    const keys = outcome.uploaded.map(({ key }) => key);
+    const paths = pathsOfUploads(plan, keys, missed, inputs);
+    return { paths, isDue: paths.length > 0 || plan.deletions.length > 0 };
+}
+/** The manifest after a plan. Where nothing is put, looked at or left behind it has the entries that it had. */
+function manifestOf(plan, { uploaded }, { inputs, manifest, by }) {
+    const isQuiet = !plan.verified && plan.stale.length + plan.revived.length + uploaded.length === 0;
+    const { manifest: before, notes } = manifest;
+    if (isQuiet && before !== undefined && notes.length === 0)
+        return { by, entries: before.entries };
+    return manifestAfter(plan, uploaded, manifest, by, inputs);
+}
 /** Writes the manifest; false when it is not the one that was read any more. */
-async function remember(plan, outcome, { inputs, manifest, by }) {
+async function remember(next, plan, { inputs, manifest }) {
     if (!inputs.overwrite)
         return true; // The manifest would be overwritten.
-    return manifest.write(manifestAfter(plan, outcome.uploaded, manifest.manifest, by, inputs), plan.verified);
+    return manifest.write(next, plan.verified);
+}
+/** Takes back that an invalidation is due. If it cannot be, one too many is made next time: no reason to fail. */
+async function settle(next, { inputs, manifest }) {
+    if (!inputs.overwrite)
+        return;
+    try {
+        await manifest.write({ ...next, uninvalidated: false }, true);
+    }
+    catch (error) {
+        if (!(error instanceof ServiceError))
+            throw error;
+        log.warn(`The next deploy will invalidate everything once more: ${describe(error.failure)}.`);
+    }
 }
 /**
  * Whether what an earlier deploy held for stale, and this one needs again, is still there: that deploy may have been deleting
@@ -77253,6 +79501,7 @@ async function hasRevived({ revived }, { inputs, bucket }) {
     const { objects } = await indexObjects(bucket.store.list(prefix), prefix);
     return revived.every((key) => objects.has(key));
 }
+/** Ends a run whose outcome has failures. @throws DeployError the first of them, with how many there are. */
 function throwIfFailed(outcome, plan) {
     const error = errorOf(outcome, plan);
     if (error !== undefined)
@@ -77321,8 +79570,8 @@ function payloadOf({ GITHUB_EVENT_PATH: file }) {
 
 
 
-/** Requests under way at once where nothing else is said: more gain little, on AWS as on other stores. */
-const DEFAULT_CONCURRENCY = 64;
+
+
 const inputs_MIB = 1024 ** 2;
 /**
  * Reads and checks every input, before any request is sent.
@@ -77363,8 +79612,9 @@ function readInputs(env) {
         sourceName: inputs_text('source-dir') ?? '',
         sourceDir: mode === 'probe' || mode === 'remove' ? undefined : (0,external_node_path_.resolve)(env.GITHUB_WORKSPACE ?? '.', required('source-dir')),
         filter: sourceFilter(lines('include'), lines('exclude')),
+        shard: shardInput(),
         delete: deleteMode(),
-        deleteExclude: globs('delete-exclude', lines('delete-exclude')),
+        deleteExclude: protectingGlobs('delete-exclude', lines('delete-exclude')),
         deleteGrace: seconds('delete-grace'),
         maxDelete: deleteLimit(),
         allowEmptySource: flag('allow-empty-source', false),
@@ -77373,15 +79623,19 @@ function readInputs(env) {
         headerRules: parseHeaderRules(inputs_text('headers') ?? ''),
         overwrite: flag('overwrite', true),
         storage: storage(),
-        concurrency: inputs_text('concurrency') === 'auto' ? DEFAULT_CONCURRENCY : whole('concurrency', DEFAULT_CONCURRENCY, 1, 512),
-        sizes: uploadSizes(),
+        concurrency: (inputs_text('concurrency') ?? 'auto') === 'auto' ? undefined : whole('concurrency', 1, 1, 512),
+        partSize: partSize(),
+        distribution: distribution(),
+        invalidationPaths: parseInvalidationPaths(lines('invalidation-paths')),
+        cloudfrontWait: flag('cloudfront-wait', false),
+        cloudfrontEndpoint: checkedUrl('AWS_ENDPOINT_URL_CLOUDFRONT', env.AWS_ENDPOINT_URL_CLOUDFRONT ?? env.AWS_ENDPOINT_URL),
         siteUrl: url('site-url'),
         probe: choice('probe', ['auto', 'full', 'no-residue', 'off']),
         expectedBucketOwner: matching('expected-bucket-owner', /^\d{12}$/, 'An account number has twelve digits; put it in quotes in YAML.'),
         isPullRequest: /^pull_request(_target)?$/.test(env.GITHUB_EVENT_NAME ?? ''),
     });
 }
-/** Refuses inputs that contradict each other. */
+/** Refuses inputs that contradict each other, and takes away what does not concern this run. */
 function checked(inputs) {
     const { keys, profile, role, roleChaining, roleExternalId, mode, showPolicies, probe } = inputs;
     const refuse = (name, problem, hint) => {
@@ -77402,11 +79656,32 @@ function checked(inputs) {
             hint: "Give the prefix to remove, 'previews/pr-12' say. A whole bucket is emptied elsewhere.",
         });
     }
+    if (mode === 'remove' && inputs.shard !== undefined)
+        refuse('shard', 'is given with mode: remove', 'One run removes everything below the prefix: leave it out.');
+    checkDistribution(inputs);
     if (showPolicies && mode !== 'probe')
         refuse('show-policies', 'is for mode: probe', 'Set mode: probe, or leave it out.');
     if (probe === 'off' && mode === 'probe')
         refuse('probe', 'is off in mode: probe', 'Leave it out, or choose full or no-residue.');
-    return inputs;
+    return forShard(inputs);
+}
+/** Refuses inputs about CloudFront that come to nothing. */
+function checkDistribution(inputs) {
+    const { distribution, invalidationPaths, cloudfrontWait, endpoint, cloudfrontEndpoint } = inputs;
+    if (distribution === undefined) {
+        const idle = cloudfrontWait
+            ? 'cloudfront-wait'
+            : invalidationPaths === undefined
+                ? undefined
+                : 'invalidation-paths';
+        if (idle === undefined)
+            return;
+        throw inputs_invalid(idle, 'is given without a distribution', 'Give cloudfront-distribution-id, or leave it out.');
+    }
+    const isAws = endpoint === undefined || /\.amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname);
+    if (!isAws && cloudfrontEndpoint === undefined) {
+        throw inputs_invalid('cloudfront-distribution-id', 'is given with an endpoint that is not of AWS, whose keys CloudFront does not know', 'Invalidate in a step of its own, with credentials of AWS.');
+    }
 }
 /** Account numbers, comma- or line-separated. */
 function accounts() {
@@ -77487,8 +79762,10 @@ function lines(name) {
     return getMultilineInput(name);
 }
 function url(name, otherwise) {
-    const value = inputs_text(name) ?? (otherwise || undefined);
-    if (value === undefined)
+    return checkedUrl(name, inputs_text(name) ?? otherwise);
+}
+function checkedUrl(name, value) {
+    if (!value)
         return undefined;
     const parsed = URL.canParse(value) ? new URL(value) : undefined;
     const problem = parsed === undefined || !/^https?:$/.test(parsed.protocol)
@@ -77522,6 +79799,26 @@ function deleteMode() {
     if (inputs_text('delete') === 'owned')
         return 'owned';
     return flag('delete', false) ? 'all' : 'off';
+}
+/** Without what a shard leaves to the last run, though it shares its inputs: deletions, and the invalidation. */
+function forShard(inputs) {
+    return inputs.shard === undefined ? inputs : { ...inputs, delete: 'off', distribution: undefined };
+}
+function distribution() {
+    const value = inputs_text('cloudfront-distribution-id');
+    if (value !== undefined && /[\s,;]/.test(value)) {
+        throw inputs_invalid('cloudfront-distribution-id', 'is more than one id', "Give one. Another can be invalidated with the AWS CLI after it, if: steps.ID.outputs.changed == 'true'.");
+    }
+    return matching('cloudfront-distribution-id', /^[A-Z0-9]{6,32}$/, "Give the id of the distribution, such as 'E2QWRUHAPOMQZL'; not its domain name or its ARN.");
+}
+function shardInput() {
+    const value = inputs_text('shard');
+    if (value === undefined)
+        return undefined;
+    const shard = parseShard(value);
+    if (shard !== undefined)
+        return shard;
+    throw inputs_invalid('shard', `'${plain(value, 100)}' is not a share`, `Give a number from 1 and of how many, at most ${MOST_SHARDS}: 2/8. In a matrix: \${{ matrix.shard }}/8.`);
 }
 const UNITS = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 /** A time such as `12h` or `7d`, as seconds. */
@@ -77586,158 +79883,16 @@ function tags() {
         throw inputs_invalid('tags', 'has more than ten tags', 'S3 keeps ten tags with an object.');
     return pairs;
 }
-function uploadSizes() {
+function partSize() {
     const value = inputs_text('part-size') ?? 'auto';
     if (value === 'auto')
-        return DEFAULT_SIZES;
+        return DEFAULT_PART;
     const [, digits, unit] = /^(\d{1,5})\s?(MiB|MB|GiB|GB)$/i.exec(value) ?? [];
     const part = Number(digits) * (unit?.toLowerCase().startsWith('g') ? 1024 * inputs_MIB : inputs_MIB);
     if (!(part >= SMALLEST_PART && part <= LARGEST_PART)) {
         throw inputs_invalid('part-size', `'${plain(value, 100)}' is not a size from 5MiB to 5GiB`, 'Give a size such as 16MiB, or auto.');
     }
-    return { threshold: part, part };
-}
-
-;// CONCATENATED MODULE: ./build/manifest-file.js
-
-
-
-
-
-
-
-/** A manifest of a million objects has a fifth of this. */
-const manifest_file_MOST_BYTES = 256 * 1024 ** 2;
-/** Of nobody's business but the next deploy's. */
-const HEADERS = { contentType: 'application/gzip', cacheControl: 'private, no-store' };
-/** The manifest of a prefix in the bucket: read once, and written on the condition that nobody else has written it since. */
-class ManifestFile {
-    manifest;
-    #store;
-    #key;
-    /** The ETag that was listed, or read; undefined when there was none. */
-    #etag;
-    #saidUnconditional = false;
-    constructor(store, prefix) {
-        this.#store = store;
-        this.#key = manifestKey(prefix);
-    }
-    /**
-     * Reads the manifest, if the listing has one: where listings are limited to the prefix, asking for a missing key is
-     * denied. What cannot be read or understood is as good as none.
-     * @returns false when it has been written since the listing, which then tells nothing of what it says.
-     * @throws DeployError SUPERSEDED when it is of a deploy that began later than ours.
-     */
-    async read(listed, ours) {
-        this.manifest = undefined;
-        this.#etag = undefined;
-        const there = listed.find(({ key }) => key === this.#key);
-        if (there === undefined)
-            return true;
-        this.#etag = there.etag;
-        if (there.size > manifest_file_MOST_BYTES) {
-            log.warn(`The manifest has ${bytes(there.size)}, which none of ours has: it is written anew.`);
-            return true;
-        }
-        const found = await this.#get();
-        if (found === undefined)
-            return true;
-        if (found.etag !== there.etag)
-            return false;
-        const manifest = decodeManifest(found.body);
-        if (manifest !== undefined)
-            stopIfNewer(manifest.by, ours);
-        if (manifest !== undefined)
-            this.manifest = { ...manifest, lastModified: there.lastModified };
-        else {
-            log.warn('The manifest of earlier deploys cannot be read; every object is compared by its ETag, and it is written anew.');
-        }
-        return true;
-    }
-    /** Whether the manifest is still the one that was read, or written. */
-    async isCurrent() {
-        const etag = await this.#store.etag(this.#key);
-        // Who may not see it cannot tell; the condition on the write still can.
-        return etag === undefined || etag === this.#etag;
-    }
-    /**
-     * Writes the manifest, unless it would tell nothing new.
-     * @param verified objects were looked at, and the manifest is to be newer than they are.
-     * @returns false when another deploy has written it since it was read.
-     */
-    async write(next, verified) {
-        if (!verified && !saysMore(next, this.manifest))
-            return true;
-        const body = bodyOf(encodeManifest(next));
-        const condition = this.#etag === undefined ? 'absent' : { etag: this.#etag };
-        const put = await this.#store.put(this.#key, body, HEADERS, condition);
-        if (put !== 'precondition failed') {
-            this.#etag = put.etag;
-            return true;
-        }
-        if (await this.isCurrent()) {
-            // Nobody wrote it, yet the condition was not met: this store compares in another way.
-            this.#sayUnconditional();
-            const anyway = await this.#store.put(this.#key, body, HEADERS);
-            if (anyway !== 'precondition failed')
-                this.#etag = anyway.etag;
-            return true;
-        }
-        // The answer to our own write may have been lost on the way.
-        const found = await this.#get();
-        const ours = found !== undefined && decodeManifest(found.body)?.by.run === next.by.run;
-        if (ours)
-            this.#etag = found.etag;
-        return ours;
-    }
-    /**
-     * Another deploy has finished meanwhile: stops the one that began first.
-     * @throws DeployError SUPERSEDED when this one did.
-     */
-    async yieldTo(ours) {
-        const theirs = await this.#writer();
-        if (theirs !== undefined)
-            stopIfNewer(theirs, ours);
-    }
-    async #writer() {
-        const found = await this.#get();
-        return found === undefined ? undefined : decodeManifest(found.body)?.by;
-    }
-    async #get() {
-        try {
-            return await this.#store.get(this.#key);
-        }
-        catch (error) {
-            if (!(error instanceof ServiceError))
-                throw error;
-            log.warn(`The manifest of earlier deploys cannot be read: ${describe(error.failure)}.`);
-            return undefined;
-        }
-    }
-    #sayUnconditional() {
-        if (this.#saidUnconditional)
-            return;
-        this.#saidUnconditional = true;
-        log.line('This store cannot write on a condition: two deploys at once are not noticed.');
-    }
-}
-function stopIfNewer(theirs, ours) {
-    if (theirs.startedAt <= ours.startedAt)
-        return;
-    const message = `A deploy of the same prefix that began later (run ${theirs.run}) has finished meanwhile.`;
-    throw new DeployError('SUPERSEDED', message, {
-        hint: 'Nothing was deleted. Let deploys wait for each other, in the workflow file:\n' +
-            '    concurrency: deploy-site\n' +
-            'If this build is the one that should be live, run it again.',
-    });
-}
-function bodyOf(content) {
-    return {
-        size: content.length,
-        read: async (offset, length) => content.subarray(offset, offset + length),
-        verify: async () => undefined,
-        content: () => '',
-    };
+    return part;
 }
 
 ;// CONCATENATED MODULE: ./build/core/trust.js
@@ -78010,42 +80165,37 @@ const TOKEN_REFUSED = /^(ExpiredToken|IDPRejectedClaim)/;
 /** Assumes a role with tokens of the job; each try takes a new one, since a token that was refused stays refused. */
 async function assumeWithToken(request, address, fetchToken, caller) {
     const operation = 'AssumeRoleWithWebIdentity';
-    const sts = clientFor(address, request.role);
-    const answer = await caller.call(operation, async (options) => {
+    const sts = clientFor(address, request.role, caller);
+    return caller.call(operation, async (options) => {
         const WebIdentityToken = await fetchToken().catch((error) => {
             throw toServiceError('GetIdToken', error);
         });
         const command = new client_sts_dist_cjs/* AssumeRoleWithWebIdentityCommand */.WH({ ...common(request), WebIdentityToken });
         return assumed(operation, await sts.send(command, options));
     }, { again: afterRefusal, slow: true });
-    sts.destroy();
-    return answer;
 }
 /** Assumes a role with other credentials. */
 async function assumeWithCredentials(request, address, base, caller) {
     const operation = 'AssumeRole';
-    const sts = clientFor(address, request.role, base);
+    const sts = clientFor(address, request.role, caller, base);
     const command = new client_sts_dist_cjs/* AssumeRoleCommand */.QL({
         ...common(request),
         ...(request.externalId === undefined ? {} : { ExternalId: request.externalId }),
     });
-    const answer = await caller.call(operation, async (options) => assumed(operation, await sts.send(command, options)), {
+    return caller.call(operation, async (options) => assumed(operation, await sts.send(command, options)), {
         again: afterRefusal,
     });
-    sts.destroy();
-    return answer;
 }
 /** Asks whose credentials these are; needs no permission. */
 async function whoAmI(address, base, caller) {
-    const sts = clientFor(address, undefined, base);
+    const sts = clientFor(address, undefined, caller, base);
     const answer = await caller.call('GetCallerIdentity', (options) => sts.send(new client_sts_dist_cjs/* GetCallerIdentityCommand */.zI({}), options), {
         budgetMs: 10_000,
     });
-    sts.destroy();
     return identityOf(answer.Arn);
 }
-function clientFor(address, role, base) {
-    return createSts(address.region ?? homeRegion(partitionOf(role)), address.endpoint, base);
+function clientFor(address, role, { connections }, base) {
+    return createSts(address.region ?? homeRegion(partitionOf(role)), address.endpoint, connections, base);
 }
 function common({ role, sessionName, durationSeconds, sessionPolicy }) {
     return {
@@ -78349,12 +80499,12 @@ function claimsOf(token) {
 
 
 
-
 /** Opens the session that the inputs ask for, an assumed role narrowed to what they need. */
 async function signIn(inputs, world, caller, report) {
     refuseLinkedToken(world.env);
-    if (inputs.maskAccount && inputs.role !== undefined)
-        core_setSecret(accountIn(inputs.role));
+    const account = accountOf(inputs.role);
+    if (inputs.maskAccount && account !== undefined)
+        mask(account);
     const session = await openSession({
         ...inputs,
         sessionPolicy: sessionPolicyOf(inputs),
@@ -78370,7 +80520,7 @@ async function signIn(inputs, world, caller, report) {
         warn: log.warn,
     });
     if (inputs.maskAccount && session.identity !== undefined)
-        core_setSecret(session.identity.account);
+        mask(session.identity.account);
     const { description, identity } = session;
     log.line(identity === undefined || inputs.role !== undefined ? description : `${description}: ${identity.arn}`);
     if (inputs.keys?.accessKeyId.startsWith('AKIA') && inputs.endpoint === undefined)
@@ -78413,17 +80563,14 @@ function sessionPolicyOf(inputs) {
     const partition = partitionOf(role);
     const { required, wanted } = needsOf(inputs);
     const writes = required.includes('s3:PutObject') && (probe === 'full' || (mode === 'probe' && probe === 'auto'));
-    const key = storage.kmsKeyId === undefined
-        ? undefined
-        : kmsKeyOf(storage.kmsKeyId, { partition, region, account: role === undefined ? undefined : accountIn(role) });
+    const account = accountOf(role);
+    const key = storage.kmsKeyId === undefined ? undefined : kmsKeyOf(storage.kmsKeyId, { partition, region, account });
     return sessionPolicy([...required, ...wanted], destination, partition, {
         key,
+        ...(inputs.distribution && { distribution: distributionArn(inputs.distribution, { partition, account }) }),
         looks: mode === 'probe',
         probeObjects: writes ? REMOVAL : undefined,
     });
-}
-function accountIn(arn) {
-    return arn.split(':')[4] ?? '';
 }
 
 ;// CONCATENATED MODULE: ./build/policies.js
@@ -78435,8 +80582,9 @@ function accountIn(arn) {
 /** Prints what a new set-up needs to paste: the permission policy, and the trust policy that matches this very job. */
 async function showPolicies(inputs, env) {
     const partition = partitionOf(inputs.role ?? inputs.region);
+    const account = inputs.maskAccount ? undefined : accountOf(inputs.role);
     log.line('The permission policy for these inputs:');
-    log.block(JSON.stringify(suggestedPolicy(inputs, { partition }), null, 2));
+    log.block(JSON.stringify(suggestedPolicy(inputs, { partition, account }), null, 2));
     if (env.ACTIONS_ID_TOKEN_REQUEST_URL === undefined) {
         log.line('This job has no OIDC token: with permissions: id-token: write the trust policy for it is shown as well.');
         return;
@@ -78457,6 +80605,8 @@ async function showPolicies(inputs, env) {
 
 
 
+
+
 const NOTHING_YET = {
     uploaded: [],
     existing: [],
@@ -78467,25 +80617,32 @@ const NOTHING_YET = {
     stopped: undefined,
 };
 /**
- * Deletes everything below the prefix, what the action itself keeps there last of all.
+ * Deletes everything below the prefix, tells the CDN, and deletes what the action itself keeps there last of all.
  * @throws DeployError TOO_MANY_DELETIONS, DELETE_FAILED, and what stops a run.
  */
-async function removeAll(inputs, { store, capabilities }, report, signal) {
+async function removeAll(inputs, opened, report, signal) {
+    const { store, cdn } = opened;
     const { bucket, prefix } = inputs.destination;
+    const paths = inputs.invalidationPaths ?? [everythingBelow(prefix)];
     const { plan, own } = await report.step('Plan', async () => {
         const index = await indexObjects(store.list(prefix), prefix);
         log.line(`${count(index.objects.size, 'object')} below s3://${bucket}/${prefix}`);
         const removal = planRemoval(index.objects, { ...inputs, prefix });
         report.planned(removal);
+        if (inputs.dryRun && cdn !== undefined && removal.deletions.length + index.own.length > 0)
+            report.invalidated({ paths });
         return { plan: removal, own: index.own };
     });
     if (inputs.dryRun)
         return;
-    const options = applyOptions(inputs, capabilities, report, signal);
+    const options = applyOptions(inputs, opened, report, signal);
     const outcome = await report.delete(plan, () => deleteStale(plan, NOTHING_YET, store, options));
     const error = errorOf(outcome, plan);
     if (error !== undefined)
         throw error;
+    // The manifest is there until it is done: a removal that is cut off is made up for.
+    if (plan.deletions.length + own.length > 0)
+        await cdn?.invalidate(paths);
     if (plan.kept.length > 0 || own.length === 0)
         return;
     const [left] = await store.deleteMany(own.map(({ key }) => key));
@@ -78521,7 +80678,7 @@ function failureIn(cause) {
 
 ;// CONCATENATED MODULE: ./build/version.js
 /** The version in package.json; a test keeps the two the same. */
-const VERSION = '0.1.0';
+const version_VERSION = '0.1.0';
 
 ;// CONCATENATED MODULE: ./build/report/probe.js
 
@@ -78679,6 +80836,7 @@ function resultOf(record) {
         deletions: deletions.map((key) => ({ key })),
         kept: [...(plan?.kept ?? []), ...(outcome?.existing ?? []).map((key) => ({ key, why: 'exists' }))],
         failures: outcome?.failures ?? [],
+        invalidations: (record.invalidations ?? []).map(({ id, paths }) => ({ id: id ?? null, paths })),
         probe: {
             checks: record.checks ?? [],
             findings: record.findings ?? [],
@@ -78688,7 +80846,7 @@ function resultOf(record) {
     };
 }
 const VERBS = {
-    put: /^(Put|UploadPart|Create|Complete|Abort)/,
+    put: /^(Put|UploadPart|Create(?!Invalidation)|Complete|Abort)/,
     list: /^List/,
     delete: /^Delete/,
     get: /^(Get|Head)(Object|Bucket)/,
@@ -78709,11 +80867,12 @@ function capabilitiesOf({ capabilities = capabilities_UNKNOWN }) {
 
 
 
+
 /** A summary may have 1 MiB; the log has all of it. */
 const ROWS = 200;
 /** The job summary: what happened, what changed, what the probe found. Every name in it is escaped. */
 function summaryOf(record) {
-    return [heading(record), problem(record), totals(record), changes(record), probeSection(record)]
+    return [heading(record), problem(record), totals(record), changes(record), invalidated(record), probeSection(record)]
         .filter(Boolean)
         .join('\n\n');
 }
@@ -78729,10 +80888,11 @@ const HEADINGS = {
 };
 function heading(record) {
     const { destination, region, url } = record;
-    const title = HEADINGS[record.mode]?.[statusOf(record)] ?? 's3-deploy';
+    const share = record.shard === undefined ? '' : ` · ${nameOf(record.shard)}`;
+    const title = `${HEADINGS[record.mode]?.[statusOf(record)] ?? 's3-deploy'}${share}`;
     const place = destination === undefined ? '' : `<code>s3://${html(destination.bucket)}/${html(destination.prefix)}</code>`;
     const where = [place, region === undefined ? '' : html(region)].filter(Boolean).join(' · ');
-    const link = url === undefined || record.mode !== 'deploy' || record.error !== undefined
+    const link = url === undefined || record.mode !== 'deploy' || record.shard !== undefined || record.error !== undefined
         ? ''
         : `\n\n<a href="${html(url, 2000)}">${html(url)}</a>`;
     return `### ${title}\n\n${where}${link}`;
@@ -78781,8 +80941,18 @@ function changes({ dryRun, plan, outcome }) {
         : '';
     return `<details${rows.length <= 20 ? ' open' : ''}><summary>${count(rows.length, 'change')}</summary>\n<table>\n${shown.join('\n')}${more}\n</table>\n</details>`;
 }
+function invalidated({ invalidations = [] }) {
+    return invalidations
+        .map(({ id, paths }) => {
+        const all = paths.slice(0, ROWS).map((path) => `<code>${html(path)}</code>`);
+        const more = paths.length > ROWS ? `, and ${count(paths.length - ROWS, 'more path')}` : '';
+        return `${id === undefined ? 'To invalidate' : `Invalidated (${html(id)})`}: ${all.join(', ')}${more}`;
+    })
+        .join('\n\n');
+}
 
 ;// CONCATENATED MODULE: ./build/report/report.js
+
 
 
 
@@ -78822,11 +80992,13 @@ class Report {
             return await log.group(title, work);
         }
         finally {
-            this.record.timings[title.toLowerCase()] = Math.round(performance.now() - started);
+            const { timings } = this.record;
+            const name = title.toLowerCase();
+            timings[name] = (timings[name] ?? 0) + Math.round(performance.now() - started);
         }
     }
-    began({ mode, dryRun, destination, endpoint, }) {
-        Object.assign(this.record, { mode, dryRun, destination, endpoint });
+    began({ mode, dryRun, shard, destination, endpoint, }) {
+        Object.assign(this.record, { mode, dryRun, shard, destination, endpoint });
     }
     signedIn(identity) {
         if (identity !== undefined)
@@ -78862,12 +81034,16 @@ class Report {
         for (const { key } of plan.deletions)
             log.line(`- ${key}  (not in the source)`);
         const uploads = uploadsOf(plan);
-        for (const { key, why } of plan.kept)
-            if (why !== 'delete off')
-                log.line(`= ${key}  (${report_KEPT[why]})`);
+        this.#kept(plan.kept.filter(({ why }) => why !== 'delete off'));
         const off = plan.kept.filter(({ why }) => why === 'delete off').length;
         const kept = plan.kept.length === 0 ? '' : `, ${plan.kept.length} kept${off === 0 ? '' : ` (${off} stale: delete is off)`}`;
         log.line(`${count(uploads.length, 'upload')} (${bytes(bytesOf(uploads))}), ${count(plan.deletions.length, 'deletion')}, ${plan.unchanged.length} unchanged${kept}`);
+    }
+    /** What a CDN is told to forget, or would be: a line for each path. */
+    invalidated(invalidation) {
+        this.record.invalidations = [...(this.record.invalidations ?? []), invalidation];
+        for (const path of invalidation.paths)
+            log.line(`↻ ${path}  (${invalidation.id ?? 'to invalidate'})`);
     }
     /** The upload, with a line now and then on how far it is. */
     async upload(plan, work) {
@@ -78895,13 +81071,23 @@ class Report {
     }
     #applied(outcome) {
         const known = new Set(this.record.outcome?.failures);
-        for (const key of outcome.existing)
-            log.line(`= ${key}  (${report_KEPT.exists})`);
+        this.#kept(outcome.existing.map((key) => ({ key, why: 'exists' })));
         for (const failure of outcome.failures)
             if (!known.has(failure))
                 log.line(`✗ ${failure.key}: ${failure.message}`);
         this.record.outcome = outcome;
         return outcome;
+    }
+    /** Some of the objects that stay: on a site that keeps old assets there are thousands of them. */
+    #kept(all) {
+        for (const why of Object.keys(report_KEPT)) {
+            const kept = all.filter((one) => one.why === why);
+            for (const { key } of kept.slice(0, KEPT_LINES))
+                log.line(`= ${key}  (${report_KEPT[why]})`);
+            const more = kept.length - KEPT_LINES;
+            if (more > 0)
+                log.line(`= and ${count(more, 'more object')} in the result file  (${report_KEPT[why]})`);
+        }
     }
     /** Says how the run ended: the red line with its code, or the totals. Then writes summary, outputs and result file. */
     async close(error) {
@@ -78921,7 +81107,7 @@ class Report {
         try {
             const { GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: outputs } = this.#env;
             if (summary)
-                await (0,promises_.appendFile)(summary, redacted(`${summaryOf(this.record)}\n`));
+                await (0,external_node_fs_promises_.appendFile)(summary, redacted(`${summaryOf(this.record)}\n`));
             const values = this.#outputs();
             if (outputs && (0,external_node_fs_.existsSync)(outputs))
                 for (const [name, value] of Object.entries(values))
@@ -78942,14 +81128,14 @@ class Report {
             endpoint,
             region,
             error,
-            tool: `s3-deploy ${VERSION}, Node.js ${process.version}, ${process.platform}`,
+            tool: `s3-deploy ${version_VERSION}, Node.js ${process.version}, ${process.platform}`,
             project: `${env.GITHUB_REPOSITORY ?? 'unknown'}, ${env.GITHUB_SERVER_URL ?? ''}/${env.GITHUB_REPOSITORY ?? ''}/actions/runs/${env.GITHUB_RUN_ID ?? ''}`,
             time: new Date(),
         });
         log.block(['For the support of the store:', ...this.record.support.map((line) => `    ${line}`)].join('\n'));
     }
     #totals() {
-        const { mode, dryRun, url, timings, checks } = this.record;
+        const { mode, dryRun, shard, url, timings, checks } = this.record;
         if (mode === 'probe' && checks === undefined)
             return 'Nothing was probed: no credentials were given.';
         if (mode === 'probe')
@@ -78957,8 +81143,9 @@ class Report {
         const { uploaded, updated, deleted, unchanged, bytes: size } = countsOf(this.record);
         if (uploaded + updated + deleted === 0)
             return `Nothing to do: ${count(unchanged, 'file')} unchanged, in ${duration(timings.total ?? 0)}`;
-        const would = dryRun ? 'A deploy would make' : 'Deployed:';
-        const at = url === undefined || dryRun ? '' : ` → ${url}`;
+        const done = shard === undefined ? 'Deployed:' : `Uploaded by ${nameOf(shard)}:`;
+        const would = dryRun ? 'A deploy would make' : done;
+        const at = url === undefined || dryRun || shard !== undefined ? '' : ` → ${url}`;
         return `${would} ${uploaded} new, ${updated} changed, ${deleted} deleted, ${unchanged} unchanged; ${bytes(size)} in ${duration(timings.total ?? 0)}${at}`;
     }
     #outputs() {
@@ -78969,6 +81156,7 @@ class Report {
             return (0,external_node_path_.join)(folder, name);
         };
         const counts = countsOf(record);
+        const [invalidation] = record.invalidations ?? [];
         return {
             'result-file': write('result.json', resultOf(record)),
             changed: counts.uploaded + counts.updated + counts.deleted > 0,
@@ -78980,6 +81168,7 @@ class Report {
             'bytes-uploaded': counts.bytes,
             'probe-result': probeResultOf(record),
             'missing-permissions': record.missing.join(','),
+            ...(invalidation?.id !== undefined && { 'invalidation-id': invalidation.id }),
             ...(record.url !== undefined && { url: record.url }),
             ...(record.region !== undefined && { region: record.region }),
             ...(record.identity !== undefined && {
@@ -79002,6 +81191,8 @@ const SUPPORTED = new Set([
     'STORE_UNREACHABLE',
     'STORE_MISBEHAVED',
 ]);
+/** Lines for objects that stay for one reason. */
+const KEPT_LINES = 20;
 /** Why an object that the source does not have, or may not replace, stays. */
 const report_KEPT = {
     'delete off': 'stale, delete is off',
@@ -79011,7 +81202,34 @@ const report_KEPT = {
     exists: 'is there already, and overwrite is false',
 };
 
+;// CONCATENATED MODULE: ./build/shard.js
+
+
+
+
+
+/**
+ * Uploads the share of a shard, and leaves a note of it for the last run, which finishes the deploy: that one finds the
+ * assets without asking for each, also where their ETags say nothing. Without the note, or with one that is not right any
+ * more, it compares as it does with any object, and puts what is missing.
+ * @throws DeployError UPLOAD_FAILED, SUPERSEDED, and what stops a run.
+ */
+async function uploadShare(plan, { inputs, bucket, manifest, by, signal }, report) {
+    const options = applyOptions(inputs, bucket, report, signal);
+    await proveAppendOnly(inputs, bucket);
+    const outcome = await report.upload(plan, () => uploadAll(plan, bucket.store, options));
+    // Who only appends compares nothing. What is up beside a file that failed need not go up again.
+    const remembers = inputs.overwrite && outcome.stopped === undefined;
+    const note = remembers ? noteAfter(plan, outcome.uploaded, manifest, by, inputs) : undefined;
+    if (note !== undefined)
+        await manifest.note(note);
+    throwIfFailed(outcome, plan);
+    if (inputs.overwrite && !(await manifest.isCurrent()))
+        await manifest.yieldTo(by);
+}
+
 ;// CONCATENATED MODULE: ./build/source.js
+
 
 
 
@@ -79030,7 +81248,15 @@ async function readSource(inputs, report) {
         throw nothingToDeploy(inputs, missing);
     report.scanned(source.files);
     log.line(describeSource(source, inputs.sourceName));
-    return source;
+    return inputs.shard === undefined ? source : shareIn(source, inputs.shard);
+}
+/** The source as a shard sees it: its share of the assets. */
+function shareIn(source, shard) {
+    const assets = assetsOf(source.files);
+    const files = shareOf(assets, shard);
+    const share = files.length.toLocaleString('en');
+    log.line(`${nameOf(shard)}: ${share} of ${count(assets.length, 'asset')}; pages, manifest and deletions are left to a last run without shard`);
+    return { ...source, files };
 }
 function nothingToDeploy(inputs, missing) {
     const problem = `source-dir: ${plain(inputs.sourceName)} ${missing ? 'does not exist' : 'holds no file to deploy'}.`;
@@ -79055,6 +81281,7 @@ function describeSource({ files, links, excluded, leftOut }, name) {
 }
 
 ;// CONCATENATED MODULE: ./build/main.js
+
 
 
 
@@ -79095,11 +81322,12 @@ async function run(world, caller, report) {
     if (mode === 'remove')
         return removeAll(inputs, bucket, report, world.signal);
     const by = { ...world.deploy, startedAt: caller.clock.atStore(world.deploy.startedAt) };
-    const manifest = new ManifestFile(bucket.store, inputs.destination.prefix);
+    const manifest = new ManifestFile(bucket.store, inputs.destination.prefix, inputs.shard);
     const plan = await report.step('Plan', () => planChanges(inputs, source, bucket, manifest, by, report));
     if (mode === 'plan')
         return;
-    await deploy(plan, { inputs, source, bucket, manifest, by, signal: world.signal }, report);
+    const carryOut = inputs.shard === undefined ? deploy : uploadShare;
+    await carryOut(plan, { inputs, source, bucket, manifest, by, signal: world.signal }, report);
 }
 
 
