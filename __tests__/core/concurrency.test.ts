@@ -64,11 +64,12 @@ describe('the number of requests at once', () => {
 
   test.each([12, 20, 40, 80, 100])('settles near what a store takes that refuses more than %d', (most) => {
     const course = simulate((underWay, nth) => (underWay > most ? 'too much' : 30 * jitter(nth)), 6000);
-    expect(mean(last(course))).toBeGreaterThan(most * 0.5);
-    expect(mean(last(course))).toBeLessThan(most * 1.15);
-    // Most of what could be had is had.
-    expect(course.rate).toBeGreaterThan(0.6 * (most / 0.03));
-    expect(course.refused).toBeLessThan(6000 * 0.12);
+    // Who waits to put again what was refused counts too, and is no load.
+    expect(mean(last(course))).toBeGreaterThan(most * 0.9);
+    expect(mean(last(course))).toBeLessThan(most * 2.5);
+    // Nearly all that could be had is had.
+    expect(course.rate).toBeGreaterThan(0.9 * (most / 0.03));
+    expect(course.refused).toBeLessThan(6000 * 0.18);
   });
 
   test('is never below the least, whatever a store refuses', () => {
@@ -80,14 +81,28 @@ describe('the number of requests at once', () => {
     const concurrency = new Concurrency();
     for (let i = 0; i < 40; i++) concurrency.throttled();
     expect(concurrency.limit).toBe(32);
-    for (let i = 0; i < 32; i++) concurrency.heard(30);
+    // Those that were under way when it was halved are none of the next window's.
+    for (let i = 0; i < 24; i++) concurrency.heard(30);
+    for (let i = 0; i < 8; i++) concurrency.throttled();
+    expect(concurrency.limit).toBe(32);
     concurrency.throttled();
     expect(concurrency.limit).toBe(16);
   });
 
+  test.each([10, 20])('stands by its number where a store refuses one in %d, however few are under way', (nth) => {
+    const course = simulate((_, asked) => (asked % nth === 0 ? 'too much' : 30 * jitter(asked)), 10_000);
+    expect(Math.min(...course.limits)).toBe(64);
+  });
+
+  test('is not misled by answers that take few milliseconds, now and then some more', () => {
+    const course = simulate((_, nth) => (nth % 50 === 0 ? 100 : 1), 10_000);
+    expect(Math.min(...course.limits)).toBe(64);
+    expect(course.limits.at(-1)).toBe(128);
+  });
+
   test('recovers from a bad minute', () => {
     const concurrency = new Concurrency();
-    simulate((underWay) => (underWay > 10 ? 'too much' : 30), 500, concurrency);
+    simulate((underWay) => (underWay > 2 ? 'too much' : 30), 500, concurrency);
     expect(concurrency.limit).toBeLessThan(20);
     const after = simulate((_, nth) => 30 * jitter(nth), 10_000, concurrency);
     expect(after.limits.at(-1)).toBe(128);
