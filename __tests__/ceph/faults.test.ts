@@ -9,8 +9,9 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => ceph?.close());
 
+/** So many that a deploy is still under way when a change of the store, which takes a command of Ceph's, has come to it. */
 const FILES = Object.fromEntries([
-  ...Array.from({ length: 300 }, (_, n) => [`assets/${n}.js`, `assets/${n}.js ${'x'.repeat(1000)}`]),
+  ...Array.from({ length: 1500 }, (_, n) => [`assets/${n}.js`, `assets/${n}.js ${'x'.repeat(1000)}`]),
   ...Array.from({ length: 20 }, (_, n) => [`${n}/index.html`, `<script src=assets/${n}.js></script>`]),
 ]);
 let site: Site;
