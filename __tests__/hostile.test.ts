@@ -220,7 +220,7 @@ describe('a hostile world', () => {
       symlinkSync(outside.at(''), stage.site.at('folder'));
       resolve();
     };
-    cloud.faults.add({ operation: 'ListObjectsV2', after: 1, answer: { kind: 'wait', until, onReached } });
+    cloud.faults.add({ operation: 'ListObjectsV2', answer: { kind: 'wait', until, onReached } });
     const run = await stage.run();
     expect([run.exitCode, run.result.error.code]).toEqual([1, 'SOURCE_INVALID']);
     expect(run.result.error.message).toContain('folder/passwd.txt changed');
@@ -241,7 +241,7 @@ describe('a hostile world', () => {
         }, 1);
       });
       cloud.clearRequests();
-      cloud.faults.add({ operation: 'ListObjectsV2', after: 1, answer: { kind: 'wait', until } });
+      cloud.faults.add({ operation: 'ListObjectsV2', answer: { kind: 'wait', until } });
       const run = await stage.run();
       expect([swap, run.exitCode, run.result.error]).toEqual([
         swap,

@@ -76,6 +76,8 @@ export async function openBucket(
 
   const clients: ProbeClients = {
     s3,
+    firstPage: () => store.firstPage(destination.prefix),
+    readManifest: readsManifest(inputs) ? async (key) => (await store.getAhead(key)).answer : undefined,
     unowned: once(() => createS3(address, session.credentials, connections)),
     nobodys: once(() =>
       createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, connections),
@@ -104,6 +106,10 @@ function cdnOf({ distribution, cloudfrontEndpoint: endpoint }: Inputs, world: Cd
   const { place, session, caller } = world;
   const { partition } = place;
   return new Cdn(new CloudFront(distribution, { partition, endpoint }, session.credentials, caller), world);
+}
+
+function readsManifest({ mode, overwrite }: Inputs): boolean {
+  return overwrite && (mode === 'deploy' || mode === 'plan');
 }
 
 /** A client that only some probes need. */

@@ -169,6 +169,22 @@ describe('a listing in ranges', () => {
     expect(bucket.asked.length).toBe(1);
   });
 
+  test('begins with the page that was asked for ahead of it, once, and only below the same prefix', async () => {
+    const keys = many(2500);
+    const bucket = new Bucket(keys);
+    const listing = new Listing(bucket.client, new Caller(pace()), 'site', knowing(undefined));
+    const all = async (prefix: string) => {
+      const found: string[] = [];
+      for await (const page of listing.pages(prefix, keys)) found.push(...page.map(({ key }) => key));
+      return [found.length, lost(keys, found), bucket.asked.length];
+    };
+    expect((await listing.firstPage('')).objects.length).toBe(PAGE);
+    expect(await all('')).toEqual([2500, [], 3]);
+    expect(await all('')).toEqual([2500, [], 6]);
+    await listing.firstPage('');
+    expect(await all('k')).toEqual([2500, [], 10]);
+  });
+
   test('is in flight at once', async () => {
     const keys = many(20_000);
     const bucket = new Bucket(keys);

@@ -1,4 +1,4 @@
-import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+import { ListObjectsV2Command, type ListObjectsV2CommandOutput, type S3Client } from '@aws-sdk/client-s3';
 import { misbehaved } from '../core/explain.ts';
 import { compareKeys } from '../core/key.ts';
 import type { RemoteObject } from '../core/model.ts';
@@ -12,10 +12,13 @@ const OPERATION = 'ListObjectsV2';
 /** Thrown for a store whose pages are not in the order of keys, or that begins elsewhere than it is asked to. */
 const DISORDERED = new Error('the listing is not in order');
 
-interface Page {
+export interface Page {
   readonly objects: readonly RemoteObject[];
   /** Where the next one begins; undefined for the last. */
   readonly token: string | undefined;
+  /** The store url-encoded the keys, as it was asked to. */
+  readonly encoded: boolean;
+  readonly $metadata: ListObjectsV2CommandOutput['$metadata'];
 }
 
 type From = { readonly after: string } | { readonly token: string } | undefined;
@@ -26,6 +29,7 @@ export class Listing {
   readonly #caller: Caller;
   readonly #bucket: string;
   readonly #knowledge: StoreKnowledge;
+  #ahead: { readonly prefix: string; readonly page: Page } | undefined;
 
   constructor(s3: S3Client, caller: Caller, bucket: string, knowledge: StoreKnowledge) {
     this.#s3 = s3;
@@ -35,13 +39,26 @@ export class Listing {
   }
 
   /**
+   * The first page of what is below the prefix, ahead of a listing, which then begins with it: whoever only wants to see
+   * whether listing is allowed saves that one a request.
+   * @throws ServiceError
+   */
+  async firstPage(prefix: string): Promise<Page> {
+    const page = await this.#page(prefix, undefined);
+    this.#ahead = { prefix, page };
+    return page;
+  }
+
+  /**
    * Every object below the prefix, page by page. What is expected there, in the order of keys, tells how to cut a long
    * listing into ranges that are listed at once, with no more requests than one after the other. A store that does not
    * keep the order is listed from page to page; objects may come twice then.
    * @throws ServiceError, also for a listing that is not whole.
    */
   async *pages(prefix: string, expected: readonly string[]): AsyncGenerator<readonly RemoteObject[]> {
-    const first = await this.#page(prefix, undefined);
+    const ahead = this.#ahead?.prefix === prefix ? this.#ahead.page : undefined;
+    this.#ahead = undefined;
+    const first = ahead ?? (await this.#page(prefix, undefined));
     yield first.objects;
     const last = first.objects.at(-1)?.key;
     if (first.token === undefined) return;
@@ -112,7 +129,8 @@ export class Listing {
         }
         return { key, size: Size, etag: ETag.replace(/^"|"$/g, ''), lastModified: LastModified?.getTime() ?? 0 };
       });
-      return { objects, token: answer.IsTruncated ? answer.NextContinuationToken : undefined };
+      const token = answer.IsTruncated ? answer.NextContinuationToken : undefined;
+      return { objects, token, encoded, $metadata: answer.$metadata };
     });
   }
 }

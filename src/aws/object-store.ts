@@ -7,6 +7,7 @@ import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
+  type GetObjectCommandOutput,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
   type ObjectCannedACL,
@@ -33,7 +34,7 @@ import { fitsXml } from '../core/storable.ts';
 import { type Caller, type CredentialSource, inspectAnswer } from './clients.ts';
 import { ServiceError, toServiceError } from './failure.ts';
 import { FastPut } from './fast-put.ts';
-import { Listing } from './listing.ts';
+import { Listing, type Page } from './listing.ts';
 import type { StoreKnowledge } from './store-knowledge.ts';
 import { digestOfWhole, sendStreamed } from './streamed-body.ts';
 
@@ -65,6 +66,7 @@ export class S3ObjectStore implements ObjectStore {
   #etagsAreMd5 = false;
   /** False after a batch of deletions was refused as a whole. */
   #mayBatch = true;
+  #ahead: { readonly key: string; readonly object: StoredObject } | undefined;
 
   constructor(s3: S3Client, caller: Caller, options: StoreOptions) {
     this.#s3 = s3;
@@ -82,29 +84,46 @@ export class S3ObjectStore implements ObjectStore {
     });
   }
 
+  /** See `Listing.firstPage`. */
+  firstPage(prefix: string): Promise<Page> {
+    return this.#listing.firstPage(prefix);
+  }
+
   list(prefix: string, expected: readonly string[] = []): AsyncIterable<readonly RemoteObject[]> {
     return this.#listing.pages(prefix, expected);
   }
 
-  async get(key: string): Promise<{ body: Uint8Array; etag: string } | undefined> {
+  async get(key: string): Promise<StoredObject | undefined> {
+    const ahead = this.#ahead?.key === key ? this.#ahead.object : undefined;
+    this.#ahead = undefined;
+    return ahead ?? this.#get(key).catch(undefinedIfMissing);
+  }
+
+  /**
+   * An object, ahead of the `get` that will ask for it, which then has it: whoever only wants to see whether reading is
+   * allowed saves that one a request.
+   * @throws ServiceError also when there is none.
+   */
+  async getAhead(key: string): Promise<StoredObject & { answer: GetObjectCommandOutput }> {
+    const object = await this.#get(key);
+    this.#ahead = { key, object };
+    return object;
+  }
+
+  #get(key: string): Promise<StoredObject & { answer: GetObjectCommandOutput }> {
     const command = new GetObjectCommand({ Bucket: this.#options.bucket, Key: key });
-    try {
-      return await this.#caller.call('GetObject', async (options, expectBytes) => {
-        const answer = await this.#s3.send(command, options);
-        expectBytes(answer.ContentLength ?? 0);
-        if (answer.ETag === undefined || answer.Body === undefined) {
-          throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
-        }
-        const body = await answer.Body.transformToByteArray();
-        if (answer.ContentLength !== undefined && body.length !== answer.ContentLength) {
-          throw new ServiceError(misbehaved('GetObject', 'content that is cut short'));
-        }
-        return { body, etag: unquote(answer.ETag) };
-      });
-    } catch (error) {
-      if (error instanceof ServiceError && error.failure.status === 404) return undefined;
-      throw error;
-    }
+    return this.#caller.call('GetObject', async (options, expectBytes) => {
+      const answer = await this.#s3.send(command, options);
+      expectBytes(answer.ContentLength ?? 0);
+      if (answer.ETag === undefined || answer.Body === undefined) {
+        throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
+      }
+      const body = await answer.Body.transformToByteArray();
+      if (answer.ContentLength !== undefined && body.length !== answer.ContentLength) {
+        throw new ServiceError(misbehaved('GetObject', 'content that is cut short'));
+      }
+      return { body, etag: unquote(answer.ETag), answer };
+    });
   }
 
   async etag(key: string): Promise<string | undefined> {
@@ -443,6 +462,16 @@ function signByMd5(command: UploadPartCommand): void {
     },
     { step: 'build', name: 'signByMd5' },
   );
+}
+
+interface StoredObject {
+  readonly body: Uint8Array;
+  readonly etag: string;
+}
+
+function undefinedIfMissing(error: unknown): undefined {
+  if (error instanceof ServiceError && error.failure.status === 404) return undefined;
+  throw error;
 }
 
 interface Target {

@@ -1,4 +1,5 @@
 import type { Capabilities } from '../../core/capabilities.ts';
+import { manifestKey } from '../../core/key.ts';
 import type { Action } from '../../core/needs.ts';
 import { tryInvalidation } from './invalidating.ts';
 import { ignoresOwner } from './ownership.ts';
@@ -25,6 +26,9 @@ export interface First {
   readonly capabilities: Partial<Capabilities>;
 }
 
+/** Bytes of a manifest that is read as soon as one byte of it; that of 10,000 objects. */
+const SMALL_MANIFEST = 1024 ** 2;
+
 /** Everything that needs nothing else goes at once. */
 export async function look(prober: Prober, target: ProbeTarget, clients: ProbeClients): Promise<First> {
   const actions = [...target.needs.required, ...target.needs.wanted];
@@ -38,13 +42,18 @@ export async function look(prober: Prober, target: ProbeTarget, clients: ProbeCl
     : lyingWrite(prober, target.storage, (stored) => {
         contentMd5 = !stored;
       });
-  const listing = list(prober);
+  const listing = list(prober, clients.firstPage);
   const { cloudfront } = clients;
 
   const [listed, read, written, abortion, deletion, versionDeletion, settings, breadth, ownerIgnored, invalidation] =
     await together([
       listing,
-      when(needs('s3:GetObject'), async () => readByte(prober, (await listing).key, target.isAws)),
+      when(needs('s3:GetObject'), async () => {
+        const { object } = await listing;
+        const isManifest = object?.key === manifestKey(target.destination.prefix);
+        const whole = isManifest && object.size <= SMALL_MANIFEST ? clients.readManifest : undefined;
+        return readByte(prober, object?.key, target.isAws, whole);
+      }),
       when(writes, () => judgeWrite(tryWrite, target.headers)),
       when(needs('s3:AbortMultipartUpload') && !target.isAws, () => abortNothing(prober)),
       when(needs('s3:DeleteObject') || mayWrite, () => deleteNothing(prober)),

@@ -1,4 +1,4 @@
-import type { S3Client } from '@aws-sdk/client-s3';
+import type { GetObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
 import type { Capabilities } from '../../core/capabilities.ts';
 import type { Exposure, Finding } from '../../core/findings.ts';
 import { type Destination, manifestKey } from '../../core/key.ts';
@@ -8,6 +8,7 @@ import type { KmsKey, Partition } from '../../core/policy.ts';
 import { type ProbeInput, probeForm } from '../../core/probe-form.ts';
 import type { Caller } from '../clients.ts';
 import type { CloudFront } from '../cloudfront.ts';
+import type { Page } from '../listing.ts';
 import { checksOf } from './checks.ts';
 import { findFeatures } from './features.ts';
 import { findingsOf } from './findings.ts';
@@ -43,6 +44,10 @@ export interface ProbeTarget {
 /** The clients of a probe; each reaches the same store. */
 export interface ProbeClients {
   readonly s3: S3Client;
+  /** The first page of what is below the prefix. */
+  readonly firstPage: () => Promise<Page>;
+  /** Reads the manifest for the plan; absent where there will be none, or none that looks into it. */
+  readonly readManifest: ((key: string) => Promise<GetObjectCommandOutput>) | undefined;
   /** Does not say whom the bucket should belong to. */
   readonly unowned: () => S3Client;
   /** Says that it should belong to nobody. */
@@ -66,8 +71,8 @@ export interface ProbeOutcome {
  * | action            | call                                             | allowed                | denied |
  * | ----------------- | ------------------------------------------------ | ---------------------- | ------ |
  * | list              | ListObjectsV2 with the prefix                    | 200                    | 403    |
- * | get               | GetObject of one byte of a listed object, or of  | 200, 206, 416, 404     | 403    |
- * |                   | a missing one                                    |                        |        |
+ * | get               | GetObject of the manifest, if it is listed first | 200, 206, 416, 404     | 403    |
+ * |                   | else of one byte of what is, or of a missing key |                        |        |
  * | put, ACL, tagging | on AWS a multipart start, aborted                | 200                    | 403    |
  * |                   | elsewhere PutObject with a Content-MD5 that lies | 400 BadDigest          | 403    |
  * | KMS               | the same, and a part of one byte                 | 200                    | 403    |
@@ -94,7 +99,7 @@ export async function probe(
 
   const { form, why } = formOf(target, first);
   const second = form === 'full' ? await write(prober, target, clients, caller, first) : undefined;
-  const key = first.listed.key;
+  const key = first.listed.object?.key;
   const site =
     second?.exposure ??
     (target.thorough && key !== undefined

@@ -1,13 +1,15 @@
-import { GetObjectCommand, ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
+import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { misbehaved } from '../../core/explain.ts';
+import type { RemoteObject } from '../../core/model.ts';
 import { ServiceError } from '../failure.ts';
+import type { Page } from '../listing.ts';
 import { type Prober, type Trial, type Verdict, whose } from './prober.ts';
 
 /** What a listing below the prefix showed. */
 export interface Listed {
   readonly verdict: Verdict;
-  /** The key of an object below the prefix. */
-  readonly key: string | undefined;
+  /** An object below the prefix. */
+  readonly object: RemoteObject | undefined;
   /** Whether the listing was url-encoded, as asked. */
   readonly urlEncoded: boolean | undefined;
   /** A denial that says nothing of itself, as AWS has them for buckets of others. */
@@ -15,41 +17,15 @@ export interface Listed {
 }
 
 /** Lists the first objects below the very prefix, as the deploy does. */
-export async function list(prober: Prober): Promise<Listed> {
-  const trial = await prober.try('ListObjectsV2', (options) =>
-    prober.s3
-      .send(
-        new ListObjectsV2Command({
-          ...prober.bucket,
-          Prefix: prober.destination.prefix,
-          MaxKeys: 2,
-          EncodingType: 'url',
-        }),
-        options,
-      )
-      .then(having('Name', 'ListObjectsV2')),
-  );
-  const { answer, denial } = trial;
+export async function list(prober: Prober, firstPage: () => Promise<Page>): Promise<Listed> {
+  const { verdict, answer, denial } = await prober.judge('ListObjectsV2', firstPage);
   return {
-    verdict: trial.verdict,
-    key: answer === undefined ? undefined : someObject(answer),
-    urlEncoded: answer === undefined ? undefined : answer.EncodingType === 'url',
+    verdict,
+    // A folder marker may be there that nobody can read; any other object says whether reading is allowed.
+    object: answer?.objects.find(({ key }) => !key.endsWith('/')),
+    urlEncoded: answer?.encoded,
     bare: denial !== undefined && denial.action === undefined,
   };
-}
-
-/** A folder marker may be there that nobody can read; any other object says whether reading is allowed. */
-function someObject({ Contents = [], EncodingType }: ListObjectsV2CommandOutput): string | undefined {
-  const keys = Contents.map(({ Key = '' }) => (EncodingType === 'url' ? decode(Key) : Key));
-  return keys.find((key) => key !== '' && !key.endsWith('/'));
-}
-
-function decode(key: string): string {
-  try {
-    return decodeURIComponent(key.replaceAll('+', ' '));
-  } catch {
-    return '';
-  }
 }
 
 /** What reading one byte showed: of the permission, of the key that encrypts, and of the bucket. */
@@ -61,17 +37,26 @@ export interface ReadByte {
   readonly objectLock: boolean | undefined;
 }
 
-/** Reads the first byte of a listed object, or of one that is not there. */
-export async function readByte(prober: Prober, listedKey: string | undefined, isAws: boolean): Promise<ReadByte> {
+/**
+ * Reads the first byte of a listed object, or of one that is not there.
+ * @param whole reads it whole instead, for somebody who will want it.
+ */
+export async function readByte(
+  prober: Prober,
+  listedKey: string | undefined,
+  isAws: boolean,
+  whole: ((key: string) => Promise<GetObjectCommandOutput>) | undefined,
+): Promise<ReadByte> {
   const Key = listedKey ?? prober.ownKey('read');
-  const trial = await prober.try(
-    'GetObject',
-    (options) => prober.s3.send(new GetObjectCommand({ ...prober.bucket, Key, Range: 'bytes=0-0' }), options),
-    // An archived object may be read, though not now; an empty one has no first byte.
-    { allowing: ['NoSuchKey', 'NotFound', 'InvalidRange', 'InvalidObjectState'] },
-  );
+  const firstByte = new GetObjectCommand({ ...prober.bucket, Key, Range: 'bytes=0-0' });
+  // An archived object may be read, though not now; an empty one has no first byte.
+  const allowing = ['NoSuchKey', 'NotFound', 'InvalidRange', 'InvalidObjectState'];
+  const trial =
+    whole === undefined
+      ? await prober.try('GetObject', (options) => prober.s3.send(firstByte, options), { allowing })
+      : await prober.judge('GetObject', () => whole(Key), allowing);
   const { answer, failure } = trial;
-  await answer?.Body?.transformToByteArray();
+  if (whole === undefined) await answer?.Body?.transformToByteArray();
   const version = answer?.VersionId;
   return {
     ...(failure?.status === 404 && !isAws ? { verdict: undecided(trial.verdict) } : judgeRead(trial, listedKey)),
