@@ -30,11 +30,20 @@ describe('on AWS', () => {
     const env = { ...onAws().env, AWS_REGION: 'us-west-2' };
     const found = await stage.run(noEndpoint, { env });
     expect([found.exitCode, found.outputs.region]).toEqual([0, 'eu-central-1']);
-    const wrong = await stage.run({ ...noEndpoint, 'aws-region': 'us-east-1' }, onAws());
-    expect(wrong.result.error).toMatchObject({
-      code: 'BUCKET_WRONG_REGION',
-      hint: expect.stringContaining('aws-region: eu-central-1'),
-    });
+    // It is the probe that is told, or HeadBucket where there is none.
+    for (const probe of ['auto', 'full', 'off']) {
+      cloud.clearRequests();
+      const wrong = await stage.run({ ...noEndpoint, 'aws-region': 'us-east-1', probe }, onAws());
+      expect([probe, wrong.result.error]).toEqual([
+        probe,
+        expect.objectContaining({
+          code: 'BUCKET_WRONG_REGION',
+          message: expect.stringContaining('is in eu-central-1'),
+          hint: expect.stringContaining('Set aws-region: eu-central-1'),
+        }),
+      ]);
+      expect([probe, cloud.count('HeadBucket')]).toEqual([probe, probe === 'off' ? 1 : 0]);
+    }
   });
 
   test('narrows the session to bucket, prefix and actions, however wide the role is', async () => {

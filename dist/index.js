@@ -65802,9 +65802,9 @@ function explain(failure, destination) {
         case 'missing bucket':
             return error('BUCKET_NOT_FOUND', `The bucket ${bucket} does not exist: ${told}.`, 'Check the name in bucket, and with an S3-compatible store the endpoint. Buckets are never created here.');
         case 'wrong region':
-            return error('BUCKET_WRONG_REGION', `The bucket ${bucket} is not in this region: ${told}.`, failure.region === undefined
+            return error('BUCKET_WRONG_REGION', `The bucket ${bucket} is ${failure.region === undefined ? 'not in this region' : `in ${failure.region}`}: ${told}.`, failure.region === undefined
                 ? 'Leave out aws-region: it is found by asking the bucket.'
-                : `Set aws-region: ${failure.region}`);
+                : `Set aws-region: ${failure.region}, or leave it out: the bucket is asked.`);
         case 'denied':
             return error('PERMISSION_DENIED', `Access to ${bucket} was denied: ${told}.`, 'Run with mode: probe to see which permission is missing.');
         case 'misbehaved':
@@ -69424,12 +69424,14 @@ async function exposureOfManifest(prober, { destination }, { anonymous }, caller
 
 /**
  * The region of the bucket. AWS's HeadBucket tells it whatever the permissions are, and so do some other stores; where one
- * does not, it takes what it is given.
+ * does not, it takes what it is given. A region that is given is not asked for when a probe follows: AWS refuses each of its
+ * calls in any other region, and names the right one.
  * @throws DeployError BUCKET_NOT_FOUND, BUCKET_WRONG_REGION (with the right one), STORE_UNREACHABLE.
  */
 async function findRegion(inputs, credentials, caller) {
     const given = inputs.region ?? inputs.ambientRegion;
-    if (inputs.endpoint !== undefined && inputs.region !== undefined)
+    const isSettled = inputs.endpoint !== undefined || inputs.probe !== 'off';
+    if (inputs.region !== undefined && isSettled)
         return inputs.region;
     const asked = given ?? homeRegion(partitionOf(inputs.role));
     const s3 = createS3({ region: asked, endpoint: inputs.endpoint, forcePathStyle: inputs.forcePathStyle }, credentials, caller.connections);

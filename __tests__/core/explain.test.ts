@@ -193,7 +193,7 @@ group('the error that stops a run', () => {
 
   test('names the region that the service names', () => {
     expect(explained({ code: 'PermanentRedirect', status: 301, region: 'eu-west-1' }).hint).toBe(
-      'Set aws-region: eu-west-1',
+      'Set aws-region: eu-west-1, or leave it out: the bucket is asked.',
     );
   });
 

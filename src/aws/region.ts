@@ -2,6 +2,7 @@ import { HeadBucketCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { explain, kindOf, MISBEHAVED, misbehaved, type ServiceFailure } from '../core/explain.ts';
 import type { Destination } from '../core/key.ts';
 import { homeRegion, partitionOf } from '../core/policy.ts';
+import type { ProbeInput } from '../core/probe-form.ts';
 import { DeployError } from '../errors.ts';
 import { type Caller, type CredentialSource, createS3 } from './clients.ts';
 import { ServiceError } from './failure.ts';
@@ -16,16 +17,19 @@ export interface RegionInputs {
   readonly role: string | undefined;
   readonly endpoint: string | undefined;
   readonly forcePathStyle: boolean;
+  readonly probe: ProbeInput;
 }
 
 /**
  * The region of the bucket. AWS's HeadBucket tells it whatever the permissions are, and so do some other stores; where one
- * does not, it takes what it is given.
+ * does not, it takes what it is given. A region that is given is not asked for when a probe follows: AWS refuses each of its
+ * calls in any other region, and names the right one.
  * @throws DeployError BUCKET_NOT_FOUND, BUCKET_WRONG_REGION (with the right one), STORE_UNREACHABLE.
  */
 export async function findRegion(inputs: RegionInputs, credentials: CredentialSource, caller: Caller): Promise<string> {
   const given = inputs.region ?? inputs.ambientRegion;
-  if (inputs.endpoint !== undefined && inputs.region !== undefined) return inputs.region;
+  const isSettled = inputs.endpoint !== undefined || inputs.probe !== 'off';
+  if (inputs.region !== undefined && isSettled) return inputs.region;
   const asked = given ?? homeRegion(partitionOf(inputs.role));
   const s3 = createS3(
     { region: asked, endpoint: inputs.endpoint, forcePathStyle: inputs.forcePathStyle },

@@ -244,10 +244,10 @@ export function explain(failure: ServiceFailure, destination: Destination): Depl
     case 'wrong region':
       return error(
         'BUCKET_WRONG_REGION',
-        `The bucket ${bucket} is not in this region: ${told}.`,
+        `The bucket ${bucket} is ${failure.region === undefined ? 'not in this region' : `in ${failure.region}`}: ${told}.`,
         failure.region === undefined
           ? 'Leave out aws-region: it is found by asking the bucket.'
-          : `Set aws-region: ${failure.region}`,
+          : `Set aws-region: ${failure.region}, or leave it out: the bucket is asked.`,
       );
     case 'denied':
       return error(
