@@ -30,8 +30,8 @@ const SMALL_BYTES = 128 * 1024;
 const GRACE_MS = 2_000;
 
 /**
- * A client for the store. Retries are ours (`retry.ts`), and so is the digest: every body carries its Content-MD5, which
- * all stores check, so the SDK adds checksums only where S3 demands one. It must never get a `logger`: that prints keys.
+ * A client for the store. Retries are ours (`retry.ts`), and so are the checksums (`checksum.ts`): the SDK adds one only
+ * where S3 demands it. It must never get a `logger`: that prints keys.
  */
 export function createS3(
   address: StoreAddress,

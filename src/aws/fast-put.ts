@@ -9,8 +9,9 @@ import { elementOf } from './xml.ts';
 export interface Whole {
   readonly Key: string;
   readonly Body: Buffer;
-  /** Base64. */
-  readonly ContentMD5: string;
+  /** One of the two; base64. */
+  readonly ContentMD5?: string;
+  readonly ChecksumCRC32?: string;
   readonly IfMatch?: string;
   readonly IfNoneMatch?: string;
 }
@@ -191,7 +192,7 @@ export class FastPut {
   }
 
   async #requestOf(
-    { Key, Body, ContentMD5, ...conditions }: Whole,
+    { Key, Body, ContentMD5, ChecksumCRC32, ...conditions }: Whole,
     pattern: Pattern,
     sha256: string,
   ): Promise<WireRequest> {
@@ -200,10 +201,11 @@ export class FastPut {
     const headers: Record<string, string> = {
       ...pattern.signed,
       'content-length': String(Body.length),
-      'content-md5': ContentMD5,
       'x-amz-content-sha256': sha256,
       'x-amz-date': amzDate(Date.now() + (this.#means.s3.config.systemClockOffset ?? 0)),
     };
+    if (ContentMD5 !== undefined) headers['content-md5'] = ContentMD5;
+    if (ChecksumCRC32 !== undefined) headers['x-amz-checksum-crc32'] = ChecksumCRC32;
     if (conditions.IfMatch !== undefined) headers['if-match'] = conditions.IfMatch;
     if (conditions.IfNoneMatch !== undefined) headers['if-none-match'] = conditions.IfNoneMatch;
     if (sessionToken !== undefined) headers['x-amz-security-token'] = sessionToken;

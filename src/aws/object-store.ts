@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -31,6 +30,7 @@ import type {
 } from '../core/model.ts';
 import { LARGEST_WHOLE, multipartEtag, partSizeFor, partsAtOnce, type UploadSizes } from '../core/parts.ts';
 import { fitsXml } from '../core/storable.ts';
+import { type Checksum, checksumOf, crcOf, PARTS_ALGORITHM, signByChecksum } from './checksum.ts';
 import { type Caller, type CredentialSource, inspectAnswer } from './clients.ts';
 import { ServiceError, toServiceError } from './failure.ts';
 import { FastPut } from './fast-put.ts';
@@ -159,8 +159,9 @@ export class S3ObjectStore implements ObjectStore {
         try {
           return await this.#putInParts(target, body, headers, condition);
         } catch (error) {
-          // After an answer that was lost on the way, the store may have completed or dropped the upload.
-          const forgotten = error instanceof ServiceError && error.failure.code === 'NoSuchUpload';
+          // After an answer that was lost on the way, the store may have completed or dropped the upload; or what it
+          // answered to a part was not what it keeps.
+          const forgotten = error instanceof ServiceError && /^(NoSuchUpload|InvalidPart)$/.test(error.failure.code);
           if (!forgotten && this.#lacksMultipart(error, body.size))
             return await this.#putStreamed(target, body, headers, condition);
           if (!forgotten || start === UPLOAD_STARTS) throw error;
@@ -227,15 +228,15 @@ export class S3ObjectStore implements ObjectStore {
   async #putWhole(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
     const operation = 'PutObject';
     const content = await body.read(0, body.size);
-    const md5 = hash('md5', content, 'buffer');
-    const whole = { ...target, ...conditionHeaders(condition), Body: content, ContentMD5: md5.toString('base64') };
+    const { md5, parameters } = checksumOf(content, this.#options.isAws);
+    const whole = { ...target, ...conditionHeaders(condition), Body: content, ...parameters };
     const kind = objectHeaders(headers, this.#options.storage);
     await body.verify();
     return this.#caller.call(
       operation,
       async (options) => {
         const answer = await this.#fastPut.put(whole, kind, body.sha256()?.toString('hex'), options);
-        this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+        this.#checkEtag(operation, answer.ETag, md5?.toString('hex'), answer.ServerSideEncryption);
         return { etag: unquote(answer.ETag) };
       },
       { bytes: content.length },
@@ -288,7 +289,11 @@ export class S3ObjectStore implements ObjectStore {
       'CreateMultipartUpload',
       async (options) => {
         const answer = await this.#s3.send(
-          new CreateMultipartUploadCommand({ ...target, ...objectHeaders(headers, this.#options.storage) }),
+          new CreateMultipartUploadCommand({
+            ...target,
+            ...objectHeaders(headers, this.#options.storage),
+            ...(this.#options.isAws && { ChecksumAlgorithm: PARTS_ALGORITHM }),
+          }),
           options,
         );
         if (!answer.UploadId) throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
@@ -321,7 +326,7 @@ export class S3ObjectStore implements ObjectStore {
     await eachOf(numbers, partsAtOnce(body.size, this.#options.sizes), async (number) => {
       const offset = (number - 1) * size;
       const content = await body.read(offset, Math.min(size, body.size - offset));
-      const md5 = hash('md5', content, 'buffer');
+      const checksum = checksumOf(content, this.#options.isAws);
       const etag = await this.#caller.call(
         operation,
         async (options) => {
@@ -330,31 +335,38 @@ export class S3ObjectStore implements ObjectStore {
             PartNumber: number,
             Body: content,
             ContentLength: content.length,
-            ContentMD5: md5.toString('base64'),
+            ...checksum.parameters,
           });
-          if (this.#options.knowledge.capabilities.contentMd5 !== false) signByMd5(command);
+          if (this.#options.knowledge.capabilities.contentMd5 !== false) signByChecksum(command);
           const answer = await this.#s3.send(command, options);
-          this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+          this.#checkEtag(operation, answer.ETag, checksum.md5?.toString('hex'), answer.ServerSideEncryption);
           return answer.ETag ?? '';
         },
         { bytes: content.length },
       );
       body.giveBack(content);
-      parts[number - 1] = { number, etag, md5 };
+      parts[number - 1] = { number, etag, ...checksum };
     });
     return parts;
   }
 
   async #complete(target: MultipartTarget, parts: readonly Part[], condition?: Condition): Promise<string> {
     const operation = 'CompleteMultipartUpload';
-    const expected = multipartEtag(parts.map(({ md5 }) => md5));
+    const md5s = parts.flatMap(({ md5 }) => md5 ?? []);
+    const expected = md5s.length === parts.length ? multipartEtag(md5s) : undefined;
     const etag = await this.#caller.call(
       operation,
       async (options) => {
         const command = new CompleteMultipartUploadCommand({
           ...target,
           ...conditionHeaders(condition),
-          MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
+          MultipartUpload: {
+            Parts: parts.map(({ number, etag, parameters }) => ({
+              PartNumber: number,
+              ETag: etag,
+              ...crcOf(parameters),
+            })),
+          },
         });
         const answer = await this.#s3.send(command, options);
         // Ceph answers an empty ETag here, and the right one to a HEAD; its parts were confirmed one by one.
@@ -366,13 +378,22 @@ export class S3ObjectStore implements ObjectStore {
       },
       { slow: true },
     );
-    return etag || ((await this.etag(target.Key).catch(() => undefined)) ?? expected);
+    return etag || ((await this.etag(target.Key).catch(() => undefined)) ?? expected ?? '');
   }
 
-  /** Holds an answer against what was sent. Encrypted with KMS, and in some stores, an ETag says nothing of the content. */
-  #checkEtag(operation: string, answered: string | undefined, expected: string, encryption: string | undefined): void {
+  /**
+   * Holds an answer against the MD5 of what was sent, where that was made. Encrypted with KMS, and in some stores, an ETag
+   * says nothing of the content.
+   */
+  #checkEtag(
+    operation: string,
+    answered: string | undefined,
+    expected: string | undefined,
+    encryption: string | undefined,
+  ): void {
     const etag = unquote(answered);
     if (etag === '') throw new ServiceError(misbehaved(operation, 'no ETag: nothing says that the bytes were stored'));
+    if (expected === undefined) return;
     if (etag === expected) this.#etagsAreMd5 = true;
     else if (
       (this.#options.isAws || this.#etagsAreMd5) &&
@@ -450,20 +471,6 @@ export class S3ObjectStore implements ObjectStore {
   }
 }
 
-/**
- * Has the signature cover a part by its Content-MD5 alone, one of the headers that are signed, as the AWS CLI does over
- * TLS: a SHA-256 besides would be a third of what a large file costs.
- */
-function signByMd5(command: UploadPartCommand): void {
-  command.middlewareStack.add(
-    (next) => (args) => {
-      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
-      return next(args);
-    },
-    { step: 'build', name: 'signByMd5' },
-  );
-}
-
 interface StoredObject {
   readonly body: Uint8Array;
   readonly etag: string;
@@ -483,10 +490,9 @@ interface MultipartTarget extends Target {
   readonly UploadId: string | undefined;
 }
 
-interface Part {
+interface Part extends Checksum {
   readonly number: number;
   readonly etag: string;
-  readonly md5: Buffer;
 }
 
 /** The parameters of the SDK for an object's headers and storage; what is absent is not sent. */
