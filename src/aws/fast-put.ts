@@ -83,6 +83,7 @@ export interface Means {
 export class FastPut {
   readonly #means: Means;
   readonly #signature = new SignatureV4();
+  readonly #names = new WeakMap<Kind, string>();
   readonly #patterns = new Map<string, Pattern | Promise<Pattern | undefined>>();
   #lessons: number;
 
@@ -113,7 +114,8 @@ export class FastPut {
   }
 
   #patternFor(kind: Kind): Pattern | Promise<Pattern | undefined> | undefined {
-    const name = JSON.stringify(kind);
+    const name = this.#names.get(kind) ?? JSON.stringify(kind);
+    this.#names.set(kind, name);
     const known = this.#patterns.get(name);
     if (known !== undefined || this.#lessons === 0) return known;
     this.#lessons--;

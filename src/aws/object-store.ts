@@ -33,7 +33,7 @@ import { fitsXml } from '../core/storable.ts';
 import { type Checksum, checksumOf, crcOf, PARTS_ALGORITHM, signByChecksum } from './checksum.ts';
 import { type Caller, type CredentialSource, inspectAnswer } from './clients.ts';
 import { ServiceError, toServiceError } from './failure.ts';
-import { FastPut } from './fast-put.ts';
+import { FastPut, type Kind } from './fast-put.ts';
 import { Listing, type Page } from './listing.ts';
 import type { StoreKnowledge } from './store-knowledge.ts';
 import { digestOfWhole, sendStreamed } from './streamed-body.ts';
@@ -62,6 +62,7 @@ export class S3ObjectStore implements ObjectStore {
   readonly #options: StoreOptions;
   readonly #listing: Listing;
   readonly #fastPut: FastPut;
+  readonly #kinds = new WeakMap<ObjectHeaders, Kind>();
   /** An ETag of this store was seen to be an MD5, so that another one is a defect. */
   #etagsAreMd5 = false;
   /** False after a batch of deletions was refused as a whole. */
@@ -230,7 +231,7 @@ export class S3ObjectStore implements ObjectStore {
     const content = await body.read(0, body.size);
     const { md5, parameters } = checksumOf(content, this.#options.isAws);
     const whole = { ...target, ...conditionHeaders(condition), Body: content, ...parameters };
-    const kind = objectHeaders(headers, this.#options.storage);
+    const kind = this.#kindOf(headers);
     await body.verify();
     return this.#caller.call(
       operation,
@@ -241,6 +242,15 @@ export class S3ObjectStore implements ObjectStore {
       },
       { bytes: content.length },
     );
+  }
+
+  /** Files that are served alike share their headers, and so what is made of them. */
+  #kindOf(headers: ObjectHeaders): Kind {
+    const known = this.#kinds.get(headers);
+    if (known !== undefined) return known;
+    const kind = objectHeaders(headers, this.#options.storage);
+    this.#kinds.set(headers, kind);
+    return kind;
   }
 
   /**
