@@ -1,4 +1,5 @@
-import { type Caller, createAnonymousS3, createS3 } from './aws/clients.ts';
+import type { Caller } from './aws/caller.ts';
+import { createAnonymousS3, createS3 } from './aws/clients.ts';
 import { CloudFront } from './aws/cloudfront.ts';
 import { objectHeaders, S3ObjectStore } from './aws/object-store.ts';
 import { type ProbeClients, type ProbeOutcome, type ProbeTarget, probe } from './aws/probe/probe.ts';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Caller } from './aws/clients.ts';
+import type { Caller } from './aws/caller.ts';
 import type { CloudFront } from './aws/cloudfront.ts';
 import { ServiceError } from './aws/failure.ts';
 import type { Session } from './aws/session.ts';

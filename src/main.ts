@@ -1,4 +1,4 @@
-import { Caller } from './aws/clients.ts';
+import { Caller } from './aws/caller.ts';
 import type { Pace } from './aws/retry.ts';
 import { openBucket } from './bucket.ts';
 import { planChanges } from './changes.ts';

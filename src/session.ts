@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
-import type { Caller } from './aws/clients.ts';
+import type { Caller } from './aws/caller.ts';
 import { openSession, type WebIdentity } from './aws/credentials.ts';
 import type { Session } from './aws/session.ts';
 import { accountOf, distributionArn, kmsKeyOf, needsOf, partitionOf, REMOVAL, sessionPolicy } from './core/policy.ts';

@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
-import { Caller } from '../../src/aws/clients.ts';
+import { Caller } from '../../src/aws/caller.ts';
 import { CloudFront } from '../../src/aws/cloudfront.ts';
 import { ServiceError } from '../../src/aws/failure.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { Caller } from '../../src/aws/clients.ts';
+import { Caller } from '../../src/aws/caller.ts';
 import { Listing } from '../../src/aws/listing.ts';
 import type { Pace } from '../../src/aws/retry.ts';
 import { StoreKnowledge } from '../../src/aws/store-knowledge.ts';

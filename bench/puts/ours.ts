@@ -1,6 +1,7 @@
 /** PUTs buffers through the product's object store; prints microseconds of processor time a PUT. */
 import { hash } from 'node:crypto';
-import { Caller, createS3 } from '../../src/aws/clients.ts';
+import { Caller } from '../../src/aws/caller.ts';
+import { createS3 } from '../../src/aws/clients.ts';
 import { S3ObjectStore } from '../../src/aws/object-store.ts';
 import { StoreKnowledge } from '../../src/aws/store-knowledge.ts';
 import { profileOf } from '../../src/core/capabilities.ts';

@@ -3,7 +3,8 @@ import type { NodeHttpHandler } from '@smithy/node-http-handler';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { misbehaved } from '../core/explain.ts';
 import { DeployError } from '../errors.ts';
-import type { Caller, CredentialSource } from './clients.ts';
+import type { Caller } from './caller.ts';
+import type { CredentialSource } from './clients.ts';
 import type { CallOptions } from './connections.ts';
 import { ServiceError } from './failure.ts';
 

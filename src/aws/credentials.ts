@@ -4,7 +4,7 @@ import { describe, explain, kindOf, type ServiceFailure } from '../core/explain.
 import { plain } from '../core/text.ts';
 import { type Claims, roleProblemOf, trustRemedy } from '../core/trust.ts';
 import { DeployError } from '../errors.ts';
-import type { Caller } from './clients.ts';
+import type { Caller } from './caller.ts';
 import { ServiceError, toServiceError } from './failure.ts';
 import type { Pace } from './retry.ts';
 import { type Credentials, Session } from './session.ts';

@@ -3,7 +3,7 @@ import { misbehaved } from '../core/explain.ts';
 import { compareKeys } from '../core/key.ts';
 import type { RemoteObject } from '../core/model.ts';
 import { cutRanges, type Range } from '../core/ranges.ts';
-import type { Caller } from './clients.ts';
+import type { Caller } from './caller.ts';
 import { ServiceError } from './failure.ts';
 import { readFast } from './list-page.ts';
 import type { StoreKnowledge } from './store-knowledge.ts';

@@ -30,8 +30,9 @@ import type {
 } from '../core/model.ts';
 import { LARGEST_WHOLE, multipartEtag, partSizeFor, partsAtOnce, type UploadSizes } from '../core/parts.ts';
 import { fitsXml } from '../core/storable.ts';
+import type { Caller } from './caller.ts';
 import { type Checksum, checksumOf, crcOf, PARTS_ALGORITHM, signByChecksum } from './checksum.ts';
-import { type Caller, type CredentialSource, inspectAnswer } from './clients.ts';
+import { type CredentialSource, inspectAnswer } from './clients.ts';
 import { ServiceError, toServiceError } from './failure.ts';
 import { FastPut, type Kind } from './fast-put.ts';
 import { Listing, type Page } from './listing.ts';

@@ -4,7 +4,8 @@ import type { Destination } from '../core/key.ts';
 import { homeRegion, partitionOf } from '../core/policy.ts';
 import type { ProbeInput } from '../core/probe-form.ts';
 import { DeployError } from '../errors.ts';
-import { type Caller, type CredentialSource, createS3 } from './clients.ts';
+import type { Caller } from './caller.ts';
+import { type CredentialSource, createS3 } from './clients.ts';
 import { ServiceError } from './failure.ts';
 
 export interface RegionInputs {

@@ -6,7 +6,8 @@ import {
 } from '@aws-sdk/client-sts';
 import { misbehaved, type ServiceFailure } from '../core/explain.ts';
 import { homeRegion, partitionOf } from '../core/policy.ts';
-import { type Caller, createSts } from './clients.ts';
+import type { Caller } from './caller.ts';
+import { createSts } from './clients.ts';
 import { ServiceError, toServiceError } from './failure.ts';
 import type { Credentials, Identity } from './session.ts';
 

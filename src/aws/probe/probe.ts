@@ -6,7 +6,7 @@ import type { Check, StorageOptions } from '../../core/model.ts';
 import type { Needs } from '../../core/needs.ts';
 import type { KmsKey, Partition } from '../../core/policy.ts';
 import { type ProbeInput, probeForm } from '../../core/probe-form.ts';
-import type { Caller } from '../clients.ts';
+import type { Caller } from '../caller.ts';
 import type { CloudFront } from '../cloudfront.ts';
 import type { Page } from '../listing.ts';
 import { checksOf } from './checks.ts';

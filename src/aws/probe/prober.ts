@@ -2,7 +2,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { type Denial, denialOf, explain, kindOf, type ServiceFailure } from '../../core/explain.ts';
 import { type Destination, probeFolder } from '../../core/key.ts';
 import type { Check } from '../../core/model.ts';
-import type { Caller } from '../clients.ts';
+import type { Caller } from '../caller.ts';
 import type { CallOptions } from '../connections.ts';
 import { ServiceError } from '../failure.ts';
 

@@ -6,7 +6,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import type { Breadth, Exposure } from '../../core/findings.ts';
-import type { Caller } from '../clients.ts';
+import type { Caller } from '../caller.ts';
 import { ServiceError } from '../failure.ts';
 import type { Prober } from './prober.ts';
 
