@@ -65407,7 +65407,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
 /* harmony import */ var node_v8__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8877);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9725);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9772);
 
 
 
@@ -65438,7 +65438,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 9725:
+/***/ 9772:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -65447,10 +65447,6 @@ __nccwpck_require__.d(__webpack_exports__, {
   i: () => (/* binding */ main)
 });
 
-// EXTERNAL MODULE: ./node_modules/@aws-sdk/client-s3/dist-cjs/index.js
-var dist_cjs = __nccwpck_require__(3711);
-// EXTERNAL MODULE: ./node_modules/@aws-sdk/client-sts/dist-cjs/index.js
-var client_sts_dist_cjs = __nccwpck_require__(1695);
 ;// CONCATENATED MODULE: ./build/core/concurrency.js
 /** Begins boldly: no store has trouble with so many, and a site of a few thousand files is up before anything is learned. */
 const FIRST = 64;
@@ -65824,7 +65820,7 @@ var external_node_http_ = __nccwpck_require__(7067);
 // EXTERNAL MODULE: external "node:https"
 var external_node_https_ = __nccwpck_require__(4708);
 // EXTERNAL MODULE: ./node_modules/@smithy/node-http-handler/dist-cjs/index.js
-var node_http_handler_dist_cjs = __nccwpck_require__(1279);
+var dist_cjs = __nccwpck_require__(1279);
 ;// CONCATENATED MODULE: ./build/aws/connections.js
 
 
@@ -65847,7 +65843,7 @@ class Connections {
     }
     /** How the SDK's clients send. */
     handler() {
-        return new node_http_handler_dist_cjs.NodeHttpHandler({
+        return new dist_cjs.NodeHttpHandler({
             connectionTimeout: CONNECT_MS,
             socketTimeout: this.#silenceMs,
             requestTimeout: ANSWER_MS,
@@ -65904,6 +65900,35 @@ class Connections {
             });
             sent.end(body);
         });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/aws/patience.js
+/** The least that an answer to a small request is waited for. */
+const LEAST_MS = 2_000;
+const MOST_MS = 15_000;
+/** So many times as long as the slowest of the latest answers took is longer than any will take. */
+const MARGIN = 4;
+/** What each answer leaves of the memory of the slowest before it. */
+const DECAY = 0.95;
+/** 64 small requests at once share a line of 4 Mbit/s. */
+const BYTES_PER_MS = 8;
+/**
+ * How long the answer to a small request is waited for before it is asked for again. S3 answers one in a fraction of a
+ * second, and one that is late is likely to be answered at once on another path, see
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html. A store that is merely slow
+ * must be heard: each call after an unanswered one is waited for twice as long, and all once it is known to be slow.
+ */
+class Patience {
+    #slowestMs = 0;
+    /** Learns how long an answer took. */
+    heard(ms) {
+        this.#slowestMs = Math.max(ms, this.#slowestMs * DECAY);
+    }
+    /** Milliseconds to wait for an answer to a request of so many bytes, after so many that were not answered. */
+    waitFor(bytes, unanswered) {
+        const usual = Math.min(MOST_MS, Math.max(LEAST_MS, MARGIN * this.#slowestMs));
+        return usual * 2 ** unanswered + bytes / BYTES_PER_MS;
     }
 }
 
@@ -65992,35 +66017,6 @@ function networkMessage(code, message = '') {
 }
 function region(value) {
     return value !== undefined && /^[a-z0-9-]{2,40}$/.test(value) ? value : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/aws/patience.js
-/** The least that an answer to a small request is waited for. */
-const LEAST_MS = 2_000;
-const MOST_MS = 15_000;
-/** So many times as long as the slowest of the latest answers took is longer than any will take. */
-const MARGIN = 4;
-/** What each answer leaves of the memory of the slowest before it. */
-const DECAY = 0.95;
-/** 64 small requests at once share a line of 4 Mbit/s. */
-const BYTES_PER_MS = 8;
-/**
- * How long the answer to a small request is waited for before it is asked for again. S3 answers one in a fraction of a
- * second, and one that is late is likely to be answered at once on another path, see
- * https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html. A store that is merely slow
- * must be heard: each call after an unanswered one is waited for twice as long, and all once it is known to be slow.
- */
-class Patience {
-    #slowestMs = 0;
-    /** Learns how long an answer took. */
-    heard(ms) {
-        this.#slowestMs = Math.max(ms, this.#slowestMs * DECAY);
-    }
-    /** Milliseconds to wait for an answer to a request of so many bytes, after so many that were not answered. */
-    waitFor(bytes, unanswered) {
-        const usual = Math.min(MOST_MS, Math.max(LEAST_MS, MARGIN * this.#slowestMs));
-        return usual * 2 ** unanswered + bytes / BYTES_PER_MS;
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/aws/retry.js
@@ -66125,90 +66121,7 @@ function isOurs(error) {
     return error instanceof Error && error.name === 'DeployError';
 }
 
-;// CONCATENATED MODULE: ./build/aws/clients.js
-
-
-
-
-
-
-
-
-/** The slowest line that a whole call is waited for, in bytes per millisecond, above a fixed allowance. */
-const SLOWEST_BYTES_PER_MS = 32;
-const CALL_MS = 30_000;
-/** Requests with a body up to this are answered soon, or not at all: see `Patience`. */
-const SMALL_BYTES = 128 * 1024;
-/** What a call that must be finished gets after the job was cancelled, before it is given up. */
-const GRACE_MS = 2_000;
-/**
- * A client for the store. Retries are ours (`retry.ts`), and so are the checksums (`checksum.ts`): the SDK adds one only
- * where S3 demands it. It must never get a `logger`: that prints keys.
- */
-function createS3(address, credentials, connections, clock) {
-    const s3 = new dist_cjs/* S3Client */.YxF({
-        region: address.region,
-        credentials,
-        forcePathStyle: address.forcePathStyle,
-        ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
-        maxAttempts: 1,
-        requestChecksumCalculation: 'WHEN_REQUIRED',
-        responseChecksumValidation: 'WHEN_REQUIRED',
-        requestHandler: connections.handler(),
-    });
-    s3.middlewareStack.add((next, { commandName }) => async (args) => {
-        const result = await next(args);
-        const { method } = args.request;
-        inspectAnswer(String(commandName).replace(/Command$/, ''), method, result.response, clock);
-        return result;
-    }, { step: 'deserialize', name: 'inspectAnswer' });
-    if (address.expectedBucketOwner !== undefined)
-        expectOwner(s3, address.expectedBucketOwner);
-    if (address.endpoint !== undefined)
-        announceNoChecksum(s3);
-    return s3;
-}
-/** Content-MD5 is known everywhere; the header with which the SDK announces it is one too many for some stores. */
-function announceNoChecksum(s3) {
-    s3.middlewareStack.add((next) => (args) => {
-        delete args.request.headers['x-amz-sdk-checksum-algorithm'];
-        return next(args);
-    }, { step: 'build', name: 'announceNoChecksum', priority: 'low' });
-}
-function expectOwner(s3, account) {
-    s3.middlewareStack.add((next) => (args) => {
-        args.request.headers['x-amz-expected-bucket-owner'] = account;
-        return next(args);
-    }, { step: 'build', name: 'expectBucketOwner' });
-}
-/** A client for what anybody may ask: nothing is signed. */
-function createAnonymousS3(address, connections) {
-    return new dist_cjs/* S3Client */.YxF({
-        region: address.region,
-        forcePathStyle: address.forcePathStyle,
-        ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
-        credentials: { accessKeyId: '', secretAccessKey: '' },
-        signer: { sign: async (request) => request },
-        maxAttempts: 1,
-        requestHandler: connections.handler(),
-    });
-}
-/**
- * Learns from an answer what the store's clock says, and refuses a proxy's page: it must not pass for success, and to the
- * SDK an answer without members is one where nothing went wrong. Web pages are none of S3's answers, but objects that are
- * read may be some; a deletion is answered with 204.
- * @throws ServiceError
- */
-function inspectAnswer(operation, method, { statusCode, headers, body }, clock) {
-    const isPage = /^text\/html\b/i.test(headers['content-type'] ?? '');
-    const reads = method === 'GET' || method === 'HEAD';
-    if (statusCode < 300 && !reads && (isPage || (method === 'DELETE' && statusCode !== 204))) {
-        body?.resume?.();
-        const what = isPage ? 'a web page instead of an answer' : `${statusCode} in place of 204`;
-        throw new ServiceError(misbehaved(operation, what));
-    }
-    clock?.read(headers.date);
-}
+;// CONCATENATED MODULE: ./build/aws/store-clock.js
 /** The clock of the store, as far as its answers tell: what two runners' clocks say cannot be compared. */
 class StoreClock {
     #ahead = 0;
@@ -66225,17 +66138,21 @@ class StoreClock {
 }
 /** A Date header has whole seconds, and has been on the way. */
 const NOISE_MS = 5_000;
-/** A client for STS; without credentials only for calls that are not signed. */
-function createSts(region, endpoint, connections, credentials) {
-    return new client_sts_dist_cjs/* STSClient */.iM({
-        region,
-        ...(endpoint === undefined ? {} : { endpoint }),
-        // Calls that are not signed must not go looking for ambient credentials.
-        credentials: credentials ?? (() => Promise.reject(new Error('this call is not signed'))),
-        maxAttempts: 1,
-        requestHandler: connections.handler(),
-    });
-}
+
+;// CONCATENATED MODULE: ./build/aws/caller.js
+
+
+
+
+
+
+/** The slowest line that a whole call is waited for, in bytes per millisecond, above a fixed allowance. */
+const SLOWEST_BYTES_PER_MS = 32;
+const CALL_MS = 30_000;
+/** Requests with a body up to this are answered soon, or not at all: see `Patience`. */
+const SMALL_BYTES = 128 * 1024;
+/** What a call that must be finished gets after the job was cancelled, before it is given up. */
+const GRACE_MS = 2_000;
 /** How many calls were made, by operation, and how often one was made again. */
 class Tally {
     calls = new Map();
@@ -66412,6 +66329,95 @@ class Caller {
     }
 }
 
+// EXTERNAL MODULE: ./node_modules/@aws-sdk/client-s3/dist-cjs/index.js
+var client_s3_dist_cjs = __nccwpck_require__(3711);
+// EXTERNAL MODULE: ./node_modules/@aws-sdk/client-sts/dist-cjs/index.js
+var client_sts_dist_cjs = __nccwpck_require__(1695);
+;// CONCATENATED MODULE: ./build/aws/clients.js
+
+
+
+
+/**
+ * A client for the store. Retries are ours (`retry.ts`), and so are the checksums (`checksum.ts`): the SDK adds one only
+ * where S3 demands it. It must never get a `logger`: that prints keys.
+ */
+function createS3(address, credentials, connections, clock) {
+    const s3 = new client_s3_dist_cjs/* S3Client */.YxF({
+        region: address.region,
+        credentials,
+        forcePathStyle: address.forcePathStyle,
+        ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
+        maxAttempts: 1,
+        requestChecksumCalculation: 'WHEN_REQUIRED',
+        responseChecksumValidation: 'WHEN_REQUIRED',
+        requestHandler: connections.handler(),
+    });
+    s3.middlewareStack.add((next, { commandName }) => async (args) => {
+        const result = await next(args);
+        const { method } = args.request;
+        inspectAnswer(String(commandName).replace(/Command$/, ''), method, result.response, clock);
+        return result;
+    }, { step: 'deserialize', name: 'inspectAnswer' });
+    if (address.expectedBucketOwner !== undefined)
+        expectOwner(s3, address.expectedBucketOwner);
+    if (address.endpoint !== undefined)
+        announceNoChecksum(s3);
+    return s3;
+}
+/** Content-MD5 is known everywhere; the header with which the SDK announces it is one too many for some stores. */
+function announceNoChecksum(s3) {
+    s3.middlewareStack.add((next) => (args) => {
+        delete args.request.headers['x-amz-sdk-checksum-algorithm'];
+        return next(args);
+    }, { step: 'build', name: 'announceNoChecksum', priority: 'low' });
+}
+function expectOwner(s3, account) {
+    s3.middlewareStack.add((next) => (args) => {
+        args.request.headers['x-amz-expected-bucket-owner'] = account;
+        return next(args);
+    }, { step: 'build', name: 'expectBucketOwner' });
+}
+/** A client for what anybody may ask: nothing is signed. */
+function createAnonymousS3(address, connections) {
+    return new client_s3_dist_cjs/* S3Client */.YxF({
+        region: address.region,
+        forcePathStyle: address.forcePathStyle,
+        ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
+        credentials: { accessKeyId: '', secretAccessKey: '' },
+        signer: { sign: async (request) => request },
+        maxAttempts: 1,
+        requestHandler: connections.handler(),
+    });
+}
+/**
+ * Learns from an answer what the store's clock says, and refuses a proxy's page: it must not pass for success, and to the
+ * SDK an answer without members is one where nothing went wrong. Web pages are none of S3's answers, but objects that are
+ * read may be some; a deletion is answered with 204.
+ * @throws ServiceError
+ */
+function inspectAnswer(operation, method, { statusCode, headers, body }, clock) {
+    const isPage = /^text\/html\b/i.test(headers['content-type'] ?? '');
+    const reads = method === 'GET' || method === 'HEAD';
+    if (statusCode < 300 && !reads && (isPage || (method === 'DELETE' && statusCode !== 204))) {
+        body?.resume?.();
+        const what = isPage ? 'a web page instead of an answer' : `${statusCode} in place of 204`;
+        throw new ServiceError(misbehaved(operation, what));
+    }
+    clock?.read(headers.date);
+}
+/** A client for STS; without credentials only for calls that are not signed. */
+function createSts(region, endpoint, connections, credentials) {
+    return new client_sts_dist_cjs/* STSClient */.iM({
+        region,
+        ...(endpoint === undefined ? {} : { endpoint }),
+        // Calls that are not signed must not go looking for ambient credentials.
+        credentials: credentials ?? (() => Promise.reject(new Error('this call is not signed'))),
+        maxAttempts: 1,
+        requestHandler: connections.handler(),
+    });
+}
+
 // EXTERNAL MODULE: ./node_modules/@smithy/core/dist-cjs/submodules/checksum/index.js
 var checksum = __nccwpck_require__(9542);
 // EXTERNAL MODULE: ./node_modules/@smithy/signature-v4/dist-cjs/index.js
@@ -66549,6 +66555,148 @@ function escapeXml(text) {
     return text.replace(/[&<>]/g, (character) => `&${{ '&': 'amp', '<': 'lt', '>': 'gt' }[character]};`);
 }
 
+;// CONCATENATED MODULE: ./build/aws/object-headers.js
+/** The parameters of the SDK for an object's headers and storage; what is absent is not sent. */
+function objectHeaders(headers, storage) {
+    const { acl, storageClass, encryption, kmsKeyId, tags } = storage;
+    return {
+        ContentType: headers.contentType,
+        ...(headers.cacheControl !== undefined && { CacheControl: headers.cacheControl }),
+        ...(headers.contentDisposition !== undefined && { ContentDisposition: headers.contentDisposition }),
+        ...(headers.contentEncoding !== undefined && { ContentEncoding: headers.contentEncoding }),
+        ...(headers.contentLanguage !== undefined && { ContentLanguage: headers.contentLanguage }),
+        ...(headers.expires !== undefined && { Expires: new Date(headers.expires) }),
+        ...(headers.metadata !== undefined && { Metadata: { ...headers.metadata } }),
+        ...(acl !== undefined && { ACL: acl }),
+        ...(storageClass !== undefined && { StorageClass: storageClass }),
+        ...(encryption !== undefined && { ServerSideEncryption: encryption }),
+        ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
+        ...(tags !== undefined && { Tagging: tags.map((pair) => pair.map(encodeURIComponent).join('=')).join('&') }),
+    };
+}
+/** The headers of an object as a HEAD answers them. */
+function headersOf(answer) {
+    const { ContentType, CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, ExpiresString, Metadata } = answer;
+    return {
+        contentType: ContentType ?? '',
+        ...(CacheControl && { cacheControl: CacheControl }),
+        ...(ContentDisposition && { contentDisposition: ContentDisposition }),
+        ...(ContentEncoding && { contentEncoding: ContentEncoding }),
+        ...(ContentLanguage && { contentLanguage: ContentLanguage }),
+        ...(ExpiresString && { expires: ExpiresString }),
+        ...(Metadata && Object.keys(Metadata).length > 0 && { metadata: Metadata }),
+    };
+}
+/** The parameters of the SDK for a condition. */
+function conditionHeaders(condition) {
+    if (condition === undefined)
+        return {};
+    return typeof condition === 'object' ? { IfMatch: `"${condition.etag}"` } : { IfNoneMatch: '*' };
+}
+
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./build/core/parts.js
+
+const MIB = 1024 ** 2;
+/** S3's limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+const SMALLEST_PART = 5 * MIB;
+const LARGEST_PART = 5 * 1024 * MIB;
+/** The largest object that one request puts, or copies. */
+const LARGEST_WHOLE = 5 * 1024 * MIB;
+/** The part size of other tools' defaults too, so that what they uploaded in parts is recognised. */
+const DEFAULT_PART = 8 * MIB;
+/** The size of this file's parts: as set, or the next MiB with which as many suffice as the store allows. */
+function partSizeFor(size, { part, mostParts }) {
+    const needed = Math.ceil(size / mostParts / MIB) * MIB;
+    return Math.max(part, needed);
+}
+/** Most parts of one file that are under way at once. */
+const PARTS_AT_ONCE = 4;
+/** Bytes of parts of one file that are under way at once, unless one part alone is larger. */
+const PARTS_MEMORY = 64 * MIB;
+/** Parts of this file that are under way at once. */
+function partsAtOnce(size, sizes) {
+    return Math.max(1, Math.min(PARTS_AT_ONCE, Math.floor(PARTS_MEMORY / partSizeFor(size, sizes))));
+}
+/** Bytes that an upload of a file holds in memory. */
+function memoryFor(size, sizes) {
+    return size <= sizes.threshold ? size : Math.min(size, partsAtOnce(size, sizes) * partSizeFor(size, sizes));
+}
+/** The ETag that S3 gives an object of these parts: the MD5 of their MD5s, and their number. */
+function multipartEtag(md5s) {
+    const hash = (0,external_node_crypto_.createHash)('md5');
+    for (const md5 of md5s)
+        hash.update(md5);
+    return `${hash.digest('hex')}-${md5s.length}`;
+}
+
+// EXTERNAL MODULE: external "node:zlib"
+var external_node_zlib_ = __nccwpck_require__(8522);
+;// CONCATENATED MODULE: ./build/aws/checksum.js
+
+
+
+
+/** How the parts of an upload to AWS are checked. */
+const PARTS_ALGORITHM = 'CRC32';
+/**
+ * The checksum of a body. AWS takes CRC-32, at an eighth of what an MD5 costs (1.8 ms a MB); every other store knows
+ * Content-MD5. https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+ */
+function checksumOf(content, isAws) {
+    if (isAws) {
+        const bytes = Buffer.allocUnsafe(4);
+        bytes.writeUInt32BE((0,external_node_zlib_.crc32)(content));
+        return { parameters: { ChecksumCRC32: bytes.toString('base64') }, md5: undefined };
+    }
+    const md5 = (0,external_node_crypto_.hash)('md5', content, 'buffer');
+    return { parameters: { ContentMD5: md5.toString('base64') }, md5 };
+}
+/** What the end of an upload in parts says of a part, beside its ETag. */
+function crcOf(parameters) {
+    return 'ChecksumCRC32' in parameters ? parameters : {};
+}
+/**
+ * Has the signature cover a part by its checksum alone, one of the headers that are signed, as the AWS CLI does over TLS:
+ * a SHA-256 besides would be a third of what a large file costs.
+ */
+function signByChecksum(command) {
+    command.middlewareStack.add((next) => (args) => {
+        args.request.headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
+        return next(args);
+    }, { step: 'build', name: 'signByChecksum' });
+}
+/** Holds what a store answers against what was sent. */
+class EtagCheck {
+    #isAws;
+    /** An ETag of this store was seen to be an MD5, so that another one is a defect. */
+    #etagsAreMd5 = false;
+    constructor(isAws) {
+        this.#isAws = isAws;
+    }
+    /**
+     * Holds an answer against the MD5 of what was sent, where that was made. Encrypted with KMS, and in some stores, an ETag
+     * says nothing of the content.
+     */
+    check(operation, answered, expected, encryption) {
+        const etag = unquote(answered);
+        if (etag === '')
+            throw new ServiceError(misbehaved(operation, 'no ETag: nothing says that the bytes were stored'));
+        if (expected === undefined)
+            return;
+        if (etag === expected)
+            this.#etagsAreMd5 = true;
+        else if ((this.#isAws || this.#etagsAreMd5) && !encryption?.startsWith('aws:kms') && /^[0-9a-f]{32}$/.test(etag)) {
+            throw new ServiceError(misbehaved(operation, `the ETag is ${etag}, the content's ${expected}`));
+        }
+    }
+}
+/** An ETag without its quotes; empty for none. */
+function unquote(etag) {
+    return (etag ?? '').replace(/^"|"$/g, '');
+}
+
 ;// CONCATENATED MODULE: ./build/core/each-of.js
 /**
  * Runs `work` for each item, at most `atOnce` at a time, in order of the items. The first that throws ends it: no further
@@ -66590,43 +66738,6 @@ async function eachOf(items, atOnce, work) {
         throw failed.error;
 }
 
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-;// CONCATENATED MODULE: ./build/core/parts.js
-
-const MIB = 1024 ** 2;
-/** S3's limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
-const SMALLEST_PART = 5 * MIB;
-const LARGEST_PART = 5 * 1024 * MIB;
-/** The largest object that one request puts, or copies. */
-const LARGEST_WHOLE = 5 * 1024 * MIB;
-/** The part size of other tools' defaults too, so that what they uploaded in parts is recognised. */
-const DEFAULT_PART = 8 * MIB;
-/** The size of this file's parts: as set, or the next MiB with which as many suffice as the store allows. */
-function partSizeFor(size, { part, mostParts }) {
-    const needed = Math.ceil(size / mostParts / MIB) * MIB;
-    return Math.max(part, needed);
-}
-/** Most parts of one file that are under way at once. */
-const PARTS_AT_ONCE = 4;
-/** Bytes of parts of one file that are under way at once, unless one part alone is larger. */
-const PARTS_MEMORY = 64 * MIB;
-/** Parts of this file that are under way at once. */
-function partsAtOnce(size, sizes) {
-    return Math.max(1, Math.min(PARTS_AT_ONCE, Math.floor(PARTS_MEMORY / partSizeFor(size, sizes))));
-}
-/** Bytes that an upload of a file holds in memory. */
-function memoryFor(size, sizes) {
-    return size <= sizes.threshold ? size : Math.min(size, partsAtOnce(size, sizes) * partSizeFor(size, sizes));
-}
-/** The ETag that S3 gives an object of these parts: the MD5 of their MD5s, and their number. */
-function multipartEtag(md5s) {
-    const hash = (0,external_node_crypto_.createHash)('md5');
-    for (const md5 of md5s)
-        hash.update(md5);
-    return `${hash.digest('hex')}-${md5s.length}`;
-}
-
 ;// CONCATENATED MODULE: ./build/core/storable.js
 
 
@@ -66647,39 +66758,107 @@ function storeProblem({ key, size }, { multipart, urlEncodedListing }, { mostPar
     return `it has ${count(size, 'byte')}, and this store takes ${bytes(largest)} at most${why}`;
 }
 
-// EXTERNAL MODULE: external "node:zlib"
-var external_node_zlib_ = __nccwpck_require__(8522);
-;// CONCATENATED MODULE: ./build/aws/checksum.js
+;// CONCATENATED MODULE: ./build/aws/deletions.js
 
 
-/** How the parts of an upload to AWS are checked. */
-const PARTS_ALGORITHM = 'CRC32';
-/**
- * The checksum of a body. AWS takes CRC-32, at an eighth of what an MD5 costs (1.8 ms a MB); every other store knows
- * Content-MD5. https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
- */
-function checksumOf(content, isAws) {
-    if (isAws) {
-        const bytes = Buffer.allocUnsafe(4);
-        bytes.writeUInt32BE((0,external_node_zlib_.crc32)(content));
-        return { parameters: { ChecksumCRC32: bytes.toString('base64') }, md5: undefined };
+
+
+
+const BATCH = 1000;
+/** A batch is sent again for the keys that the store was too busy to delete. */
+const DELETE_ROUNDS = 4;
+/** Deletes keys, in batches where the store has them. */
+class Deletions {
+    #s3;
+    #caller;
+    #bucket;
+    #knowledge;
+    /** False after a batch was refused as a whole. */
+    #mayBatch = true;
+    constructor(s3, caller, bucket, knowledge) {
+        this.#s3 = s3;
+        this.#caller = caller;
+        this.#bucket = bucket;
+        this.#knowledge = knowledge;
     }
-    const md5 = (0,external_node_crypto_.hash)('md5', content, 'buffer');
-    return { parameters: { ContentMD5: md5.toString('base64') }, md5 };
+    /** Answers the keys that are still there, with the reason. @throws ServiceError for a failure of all that is left. */
+    async deleteMany(keys) {
+        // A key that XML cannot carry goes alone, in the URL.
+        const together = this.#mayBatch && !this.#knowledge.lacks('batchDelete') ? keys.filter(fitsXml) : [];
+        const failures = await this.#deleteOneByOne(together.length === 0 ? keys : keys.filter((key) => !fitsXml(key)));
+        for (let i = 0; i < together.length; i += BATCH) {
+            failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH))));
+        }
+        return failures;
+    }
+    async #deleteBatch(keys) {
+        const operation = 'DeleteObjects';
+        if (!this.#mayBatch)
+            return this.#deleteOneByOne(keys);
+        const failed = new Map();
+        let left = keys;
+        for (let round = 1; round <= DELETE_ROUNDS && left.length > 0; round++) {
+            failed.clear();
+            try {
+                for (const { Key, Code, Message } of await this.#sendBatch(left)) {
+                    const error = { name: Code ?? 'Unknown', message: Message ?? '', $metadata: { httpStatusCode: 200 } };
+                    failed.set(Key ?? '', toServiceError(operation, error).failure);
+                }
+            }
+            catch (error) {
+                // Stores without batches say 400, 403 or 501; Ceph wants the permission on the bucket for them.
+                if (!(error instanceof ServiceError) || !['refused', 'denied'].includes(kindOf(error.failure)))
+                    throw error;
+                this.#mayBatch = false;
+                if (kindOf(error.failure) === 'refused') {
+                    this.#knowledge.learn({ batchDelete: false });
+                    this.#knowledge.lacks('batchDelete');
+                }
+                return this.#deleteOneByOne(left);
+            }
+            left = [...failed]
+                .filter(([, failure]) => ['throttled', 'transient'].includes(kindOf(failure)))
+                .map(([key]) => key);
+            if (left.length < failed.size)
+                break;
+        }
+        return [...failed].map(([key, failure]) => toFailure(key, failure));
+    }
+    async #sendBatch(keys) {
+        const operation = 'DeleteObjects';
+        return this.#caller.call(operation, async (options) => {
+            const command = new client_s3_dist_cjs/* DeleteObjectsCommand */.xvx({
+                Bucket: this.#bucket,
+                // Not quiet: an answer that was cut short, or is not S3's, must not look like one without errors.
+                Delete: { Quiet: false, Objects: keys.map((Key) => ({ Key })) },
+                // Content-MD5 instead of CRC32: older stores know nothing else.
+                ChecksumAlgorithm: 'MD5',
+            });
+            const { Deleted = [], Errors = [] } = await this.#s3.send(command, options);
+            if (Deleted.length + Errors.length < keys.length) {
+                throw new ServiceError(misbehaved(operation, 'an answer that does not name every key'));
+            }
+            return Errors;
+        }, { slow: true });
+    }
+    async #deleteOneByOne(keys) {
+        const failures = [];
+        await eachOf(keys, 16, async (Key) => {
+            try {
+                const command = new client_s3_dist_cjs/* DeleteObjectCommand */.k4j({ Bucket: this.#bucket, Key });
+                await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options));
+            }
+            catch (error) {
+                if (!(error instanceof ServiceError))
+                    throw error;
+                failures.push(toFailure(Key, error.failure));
+            }
+        });
+        return failures;
+    }
 }
-/** What the end of an upload in parts says of a part, beside its ETag. */
-function crcOf(parameters) {
-    return 'ChecksumCRC32' in parameters ? parameters : {};
-}
-/**
- * Has the signature cover a part by its checksum alone, one of the headers that are signed, as the AWS CLI does over TLS:
- * a SHA-256 besides would be a third of what a large file costs.
- */
-function signByChecksum(command) {
-    command.middlewareStack.add((next) => (args) => {
-        args.request.headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
-        return next(args);
-    }, { step: 'build', name: 'signByChecksum' });
+function toFailure(key, failure) {
+    return { key, operation: failure.operation, code: failure.code, message: describe(failure) };
 }
 
 ;// CONCATENATED MODULE: ./build/aws/signature.js
@@ -66803,6 +66982,7 @@ const OF_CONTENT = /^x-amz-(checksum|sdk-checksum|trailer|decoded)/;
 class FastPut {
     #means;
     #signature = new SignatureV4();
+    #names = new WeakMap();
     #patterns = new Map();
     #lessons;
     /** @param plain leaves all to the SDK's commands. */
@@ -66820,7 +67000,7 @@ class FastPut {
         const pattern = whole.Body.length > fast_put_MOST_BYTES ? undefined : await this.#patternFor(kind);
         if (pattern === undefined) {
             const input = { ...whole, ...kind, Bucket: bucket, ContentLength: whole.Body.length };
-            return s3.send(new dist_cjs/* PutObjectCommand */.wKZ(input), options);
+            return s3.send(new client_s3_dist_cjs/* PutObjectCommand */.wKZ(input), options);
         }
         const request = await this.#requestOf(whole, pattern, sha256 ?? (0,external_node_crypto_.hash)('sha256', whole.Body));
         const { status, headers, text } = await connections.send(request, options);
@@ -66831,7 +67011,8 @@ class FastPut {
         return { ETag, ServerSideEncryption: encryption };
     }
     #patternFor(kind) {
-        const name = JSON.stringify(kind);
+        const name = this.#names.get(kind) ?? JSON.stringify(kind);
+        this.#names.set(kind, name);
         const known = this.#patterns.get(name);
         if (known !== undefined || this.#lessons === 0)
             return known;
@@ -66879,7 +67060,7 @@ class FastPut {
     }
     /** The SDK's request for a sample of this kind, signed and not sent. */
     async #sample(kind) {
-        const command = new dist_cjs/* PutObjectCommand */.wKZ({
+        const command = new client_s3_dist_cjs/* PutObjectCommand */.wKZ({
             ...kind,
             Bucket: this.#means.bucket,
             Key: SAMPLE_KEY,
@@ -67277,7 +67458,7 @@ class Listing {
     #page(prefix, from) {
         const { urlEncodedListing } = this.#knowledge.capabilities;
         return this.#caller.call(OPERATION, async (options) => {
-            const command = new dist_cjs/* ListObjectsV2Command */.u6x({
+            const command = new client_s3_dist_cjs/* ListObjectsV2Command */.u6x({
                 Bucket: this.#bucket,
                 Prefix: prefix,
                 ...(urlEncodedListing === false ? {} : { EncodingType: 'url' }),
@@ -67355,6 +67536,127 @@ function decodeKey(key) {
     }
     catch {
         return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/aws/multipart-upload.js
+
+
+
+
+
+
+
+/** An upload that the store has forgotten is begun again so often. */
+const UPLOAD_STARTS = 3;
+/** Puts large files in parts. */
+class MultipartUploads {
+    #s3;
+    #caller;
+    #options;
+    #etags;
+    #etagOf;
+    /** @param etagOf looks an object's ETag up, where the end of an upload does not tell it. */
+    constructor(s3, caller, options, etags, etagOf) {
+        this.#s3 = s3;
+        this.#caller = caller;
+        this.#options = options;
+        this.#etags = etags;
+        this.#etagOf = etagOf;
+    }
+    /** Puts an object in parts, or leaves nothing of it. @throws ServiceError, and what the body throws. */
+    async put(target, body, headers, condition) {
+        for (let start = 1;; start++) {
+            try {
+                return await this.#putInParts(target, body, headers, condition);
+            }
+            catch (error) {
+                // After an answer that was lost on the way, the store may have completed or dropped the upload; or what it
+                // answered to a part was not what it keeps.
+                const forgotten = error instanceof ServiceError && /^(NoSuchUpload|InvalidPart)$/.test(error.failure.code);
+                if (!forgotten || start === UPLOAD_STARTS)
+                    throw error;
+            }
+        }
+    }
+    async #putInParts(target, body, headers, condition) {
+        const { UploadId } = await this.#caller.call('CreateMultipartUpload', async (options) => {
+            const answer = await this.#s3.send(new client_s3_dist_cjs/* CreateMultipartUploadCommand */.nG4({
+                ...target,
+                ...objectHeaders(headers, this.#options.storage),
+                ...(this.#options.isAws && { ChecksumAlgorithm: PARTS_ALGORITHM }),
+            }), options);
+            if (!answer.UploadId)
+                throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
+            return answer;
+        }, { uncancelled: true });
+        try {
+            const parts = await this.#uploadParts({ ...target, UploadId }, body);
+            await body.verify();
+            return { etag: await this.#complete({ ...target, UploadId }, parts, condition) };
+        }
+        catch (error) {
+            // An open upload is kept, and billed, for ever. Gone already is as good as aborted.
+            await this.#caller
+                .call('AbortMultipartUpload', (options) => this.#s3.send(new client_s3_dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId }), options), { uncancelled: true })
+                .catch(() => undefined);
+            throw error;
+        }
+    }
+    async #uploadParts(target, body) {
+        const operation = 'UploadPart';
+        const size = partSizeFor(body.size, this.#options.sizes);
+        const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
+        const parts = new Array(numbers.length);
+        await eachOf(numbers, partsAtOnce(body.size, this.#options.sizes), async (number) => {
+            const offset = (number - 1) * size;
+            const content = await body.read(offset, Math.min(size, body.size - offset));
+            const checksum = checksumOf(content, this.#options.isAws);
+            const etag = await this.#caller.call(operation, async (options) => {
+                const command = new client_s3_dist_cjs/* UploadPartCommand */.iVK({
+                    ...target,
+                    PartNumber: number,
+                    Body: content,
+                    ContentLength: content.length,
+                    ...checksum.parameters,
+                });
+                if (this.#options.knowledge.capabilities.contentMd5 !== false)
+                    signByChecksum(command);
+                const answer = await this.#s3.send(command, options);
+                this.#etags.check(operation, answer.ETag, checksum.md5?.toString('hex'), answer.ServerSideEncryption);
+                return answer.ETag ?? '';
+            }, { bytes: content.length });
+            body.giveBack(content);
+            parts[number - 1] = { number, etag, ...checksum };
+        });
+        return parts;
+    }
+    async #complete(target, parts, condition) {
+        const operation = 'CompleteMultipartUpload';
+        const md5s = parts.flatMap(({ md5 }) => md5 ?? []);
+        const expected = md5s.length === parts.length ? multipartEtag(md5s) : undefined;
+        const etag = await this.#caller.call(operation, async (options) => {
+            const command = new client_s3_dist_cjs/* CompleteMultipartUploadCommand */.Gym({
+                ...target,
+                ...conditionHeaders(condition),
+                MultipartUpload: {
+                    Parts: parts.map(({ number, etag, parameters }) => ({
+                        PartNumber: number,
+                        ETag: etag,
+                        ...crcOf(parameters),
+                    })),
+                },
+            });
+            const answer = await this.#s3.send(command, options);
+            // Ceph answers an empty ETag here, and the right one to a HEAD; its parts were confirmed one by one.
+            if (!answer.ETag && (this.#options.isAws || answer.ETag === undefined)) {
+                throw new ServiceError(misbehaved(operation, 'no ETag'));
+            }
+            if (answer.ETag)
+                this.#etags.check(operation, answer.ETag, expected, answer.ServerSideEncryption);
+            return unquote(answer.ETag);
+        }, { slow: true });
+        return etag || ((await this.#etagOf(target.Key).catch(() => undefined)) ?? expected ?? '');
     }
 }
 
@@ -67514,11 +67816,7 @@ async function* pieces(body) {
 
 
 
-const BATCH = 1000;
-/** A batch is sent again for the keys that the store was too busy to delete. */
-const DELETE_ROUNDS = 4;
-/** An upload that the store has forgotten is begun again so often. */
-const UPLOAD_STARTS = 3;
+
 /** The bucket of a deploy, through the SDK. Every failure that it throws is a ServiceError. */
 class S3ObjectStore {
     #s3;
@@ -67526,17 +67824,20 @@ class S3ObjectStore {
     #options;
     #listing;
     #fastPut;
-    /** An ETag of this store was seen to be an MD5, so that another one is a defect. */
-    #etagsAreMd5 = false;
-    /** False after a batch of deletions was refused as a whole. */
-    #mayBatch = true;
+    #kinds = new WeakMap();
+    #multipart;
+    #deletions;
+    #etags;
     #ahead;
     constructor(s3, caller, options) {
         this.#s3 = s3;
         this.#caller = caller;
         this.#options = options;
         const { bucket, credentials, knowledge } = options;
+        this.#etags = new EtagCheck(options.isAws);
         this.#listing = new Listing(s3, caller, bucket, knowledge);
+        this.#deletions = new Deletions(s3, caller, bucket, knowledge);
+        this.#multipart = new MultipartUploads(s3, caller, options, this.#etags, (key) => this.etag(key));
         const { connections, clock } = caller;
         this.#fastPut = new FastPut({
             s3,
@@ -67569,7 +67870,7 @@ class S3ObjectStore {
         return object;
     }
     #get(key) {
-        const command = new dist_cjs/* GetObjectCommand */.jLs({ Bucket: this.#options.bucket, Key: key });
+        const command = new client_s3_dist_cjs/* GetObjectCommand */.jLs({ Bucket: this.#options.bucket, Key: key });
         return this.#caller.call('GetObject', async (options, expectBytes) => {
             const answer = await this.#s3.send(command, options);
             expectBytes(answer.ContentLength ?? 0);
@@ -67591,7 +67892,7 @@ class S3ObjectStore {
         return answer === undefined ? undefined : headersOf(answer);
     }
     async #head(key) {
-        const command = new dist_cjs/* HeadObjectCommand */.l81({ Bucket: this.#options.bucket, Key: key });
+        const command = new client_s3_dist_cjs/* HeadObjectCommand */.l81({ Bucket: this.#options.bucket, Key: key });
         try {
             return await this.#caller.call('HeadObject', async (options) => {
                 const answer = await this.#s3.send(command, options);
@@ -67614,19 +67915,13 @@ class S3ObjectStore {
                 return await this.#putWhole(target, body, headers, condition);
             if (this.#goesWhole(body.size, condition))
                 return await this.#putStreamed(target, body, headers, condition);
-            for (let start = 1;; start++) {
-                try {
-                    return await this.#putInParts(target, body, headers, condition);
-                }
-                catch (error) {
-                    // After an answer that was lost on the way, the store may have completed or dropped the upload; or what it
-                    // answered to a part was not what it keeps.
-                    const forgotten = error instanceof ServiceError && /^(NoSuchUpload|InvalidPart)$/.test(error.failure.code);
-                    if (!forgotten && this.#lacksMultipart(error, body.size))
-                        return await this.#putStreamed(target, body, headers, condition);
-                    if (!forgotten || start === UPLOAD_STARTS)
-                        throw error;
-                }
+            try {
+                return await this.#multipart.put(target, body, headers, condition);
+            }
+            catch (error) {
+                if (!this.#lacksMultipart(error, body.size))
+                    throw error;
+                return await this.#putStreamed(target, body, headers, condition);
             }
         }
         catch (error) {
@@ -67644,7 +67939,7 @@ class S3ObjectStore {
     }
     /** The object, when it is this body: the answer to a put may be lost, and the next try is told that something is there. */
     async #isThere(key, body) {
-        const command = new dist_cjs/* HeadObjectCommand */.l81({ Bucket: this.#options.bucket, Key: key });
+        const command = new client_s3_dist_cjs/* HeadObjectCommand */.l81({ Bucket: this.#options.bucket, Key: key });
         const found = await this.#caller
             .call('HeadObject', (options) => this.#s3.send(command, options))
             .catch(() => undefined);
@@ -67657,7 +67952,7 @@ class S3ObjectStore {
         if (size > LARGEST_WHOLE)
             return undefined;
         const { bucket, storage } = this.#options;
-        const command = new dist_cjs/* CopyObjectCommand */.s9Z({
+        const command = new client_s3_dist_cjs/* CopyObjectCommand */.s9Z({
             Bucket: bucket,
             Key: key,
             CopySource: `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`,
@@ -67679,27 +67974,30 @@ class S3ObjectStore {
             throw error;
         }
     }
-    async deleteMany(keys) {
-        // A key that XML cannot carry goes alone, in the URL.
-        const together = this.#mayBatch && !this.#options.knowledge.lacks('batchDelete') ? keys.filter(fitsXml) : [];
-        const failures = await this.#deleteOneByOne(together.length === 0 ? keys : keys.filter((key) => !fitsXml(key)));
-        for (let i = 0; i < together.length; i += BATCH) {
-            failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH))));
-        }
-        return failures;
+    deleteMany(keys) {
+        return this.#deletions.deleteMany(keys);
     }
     async #putWhole(target, body, headers, condition) {
         const operation = 'PutObject';
         const content = await body.read(0, body.size);
         const { md5, parameters } = checksumOf(content, this.#options.isAws);
         const whole = { ...target, ...conditionHeaders(condition), Body: content, ...parameters };
-        const kind = objectHeaders(headers, this.#options.storage);
+        const kind = this.#kindOf(headers);
         await body.verify();
         return this.#caller.call(operation, async (options) => {
             const answer = await this.#fastPut.put(whole, kind, body.sha256()?.toString('hex'), options);
-            this.#checkEtag(operation, answer.ETag, md5?.toString('hex'), answer.ServerSideEncryption);
+            this.#etags.check(operation, answer.ETag, md5?.toString('hex'), answer.ServerSideEncryption);
             return { etag: unquote(answer.ETag) };
         }, { bytes: content.length });
+    }
+    /** Files that are served alike share their headers, and so what is made of them. */
+    #kindOf(headers) {
+        const known = this.#kinds.get(headers);
+        if (known !== undefined)
+            return known;
+        const kind = objectHeaders(headers, this.#options.storage);
+        this.#kinds.set(headers, kind);
+        return kind;
     }
     /**
      * Whether a large file goes up in one request all the same: where a store has no other, and where it is to look at a
@@ -67724,7 +68022,7 @@ class S3ObjectStore {
         const operation = 'PutObject';
         const md5 = await digestOfWhole(body);
         return this.#caller.call(operation, (options) => sendStreamed(body, options.abortSignal, async (stream, abortSignal) => {
-            const command = new dist_cjs/* PutObjectCommand */.wKZ({
+            const command = new client_s3_dist_cjs/* PutObjectCommand */.wKZ({
                 ...target,
                 ...conditionHeaders(condition),
                 Body: stream,
@@ -67733,213 +68031,15 @@ class S3ObjectStore {
                 ...objectHeaders(headers, this.#options.storage),
             });
             const answer = await this.#s3.send(command, { ...options, abortSignal });
-            this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+            this.#etags.check(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
             return { etag: unquote(answer.ETag) };
         }), { bytes: body.size });
-    }
-    async #putInParts(target, body, headers, condition) {
-        const { UploadId } = await this.#caller.call('CreateMultipartUpload', async (options) => {
-            const answer = await this.#s3.send(new dist_cjs/* CreateMultipartUploadCommand */.nG4({
-                ...target,
-                ...objectHeaders(headers, this.#options.storage),
-                ...(this.#options.isAws && { ChecksumAlgorithm: PARTS_ALGORITHM }),
-            }), options);
-            if (!answer.UploadId)
-                throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
-            return answer;
-        }, { uncancelled: true });
-        try {
-            const parts = await this.#uploadParts({ ...target, UploadId }, body);
-            await body.verify();
-            return { etag: await this.#complete({ ...target, UploadId }, parts, condition) };
-        }
-        catch (error) {
-            // An open upload is kept, and billed, for ever. Gone already is as good as aborted.
-            await this.#caller
-                .call('AbortMultipartUpload', (options) => this.#s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId }), options), { uncancelled: true })
-                .catch(() => undefined);
-            throw error;
-        }
-    }
-    async #uploadParts(target, body) {
-        const operation = 'UploadPart';
-        const size = partSizeFor(body.size, this.#options.sizes);
-        const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
-        const parts = new Array(numbers.length);
-        await eachOf(numbers, partsAtOnce(body.size, this.#options.sizes), async (number) => {
-            const offset = (number - 1) * size;
-            const content = await body.read(offset, Math.min(size, body.size - offset));
-            const checksum = checksumOf(content, this.#options.isAws);
-            const etag = await this.#caller.call(operation, async (options) => {
-                const command = new dist_cjs/* UploadPartCommand */.iVK({
-                    ...target,
-                    PartNumber: number,
-                    Body: content,
-                    ContentLength: content.length,
-                    ...checksum.parameters,
-                });
-                if (this.#options.knowledge.capabilities.contentMd5 !== false)
-                    signByChecksum(command);
-                const answer = await this.#s3.send(command, options);
-                this.#checkEtag(operation, answer.ETag, checksum.md5?.toString('hex'), answer.ServerSideEncryption);
-                return answer.ETag ?? '';
-            }, { bytes: content.length });
-            body.giveBack(content);
-            parts[number - 1] = { number, etag, ...checksum };
-        });
-        return parts;
-    }
-    async #complete(target, parts, condition) {
-        const operation = 'CompleteMultipartUpload';
-        const md5s = parts.flatMap(({ md5 }) => md5 ?? []);
-        const expected = md5s.length === parts.length ? multipartEtag(md5s) : undefined;
-        const etag = await this.#caller.call(operation, async (options) => {
-            const command = new dist_cjs/* CompleteMultipartUploadCommand */.Gym({
-                ...target,
-                ...conditionHeaders(condition),
-                MultipartUpload: {
-                    Parts: parts.map(({ number, etag, parameters }) => ({
-                        PartNumber: number,
-                        ETag: etag,
-                        ...crcOf(parameters),
-                    })),
-                },
-            });
-            const answer = await this.#s3.send(command, options);
-            // Ceph answers an empty ETag here, and the right one to a HEAD; its parts were confirmed one by one.
-            if (!answer.ETag && (this.#options.isAws || answer.ETag === undefined)) {
-                throw new ServiceError(misbehaved(operation, 'no ETag'));
-            }
-            if (answer.ETag)
-                this.#checkEtag(operation, answer.ETag, expected, answer.ServerSideEncryption);
-            return unquote(answer.ETag);
-        }, { slow: true });
-        return etag || ((await this.etag(target.Key).catch(() => undefined)) ?? expected ?? '');
-    }
-    /**
-     * Holds an answer against the MD5 of what was sent, where that was made. Encrypted with KMS, and in some stores, an ETag
-     * says nothing of the content.
-     */
-    #checkEtag(operation, answered, expected, encryption) {
-        const etag = unquote(answered);
-        if (etag === '')
-            throw new ServiceError(misbehaved(operation, 'no ETag: nothing says that the bytes were stored'));
-        if (expected === undefined)
-            return;
-        if (etag === expected)
-            this.#etagsAreMd5 = true;
-        else if ((this.#options.isAws || this.#etagsAreMd5) &&
-            !encryption?.startsWith('aws:kms') &&
-            /^[0-9a-f]{32}$/.test(etag)) {
-            throw new ServiceError(misbehaved(operation, `the ETag is ${etag}, the content's ${expected}`));
-        }
-    }
-    async #deleteBatch(keys) {
-        const operation = 'DeleteObjects';
-        if (!this.#mayBatch)
-            return this.#deleteOneByOne(keys);
-        const failed = new Map();
-        let left = keys;
-        for (let round = 1; round <= DELETE_ROUNDS && left.length > 0; round++) {
-            failed.clear();
-            try {
-                for (const { Key, Code, Message } of await this.#sendBatch(left)) {
-                    const error = { name: Code ?? 'Unknown', message: Message ?? '', $metadata: { httpStatusCode: 200 } };
-                    failed.set(Key ?? '', toServiceError(operation, error).failure);
-                }
-            }
-            catch (error) {
-                // Stores without batches say 400, 403 or 501; Ceph wants the permission on the bucket for them.
-                if (!(error instanceof ServiceError) || !['refused', 'denied'].includes(kindOf(error.failure)))
-                    throw error;
-                this.#mayBatch = false;
-                if (kindOf(error.failure) === 'refused') {
-                    this.#options.knowledge.learn({ batchDelete: false });
-                    this.#options.knowledge.lacks('batchDelete');
-                }
-                return this.#deleteOneByOne(left);
-            }
-            left = [...failed]
-                .filter(([, failure]) => ['throttled', 'transient'].includes(kindOf(failure)))
-                .map(([key]) => key);
-            if (left.length < failed.size)
-                break;
-        }
-        return [...failed].map(([key, failure]) => toFailure(key, failure));
-    }
-    async #sendBatch(keys) {
-        const operation = 'DeleteObjects';
-        return this.#caller.call(operation, async (options) => {
-            const command = new dist_cjs/* DeleteObjectsCommand */.xvx({
-                Bucket: this.#options.bucket,
-                // Not quiet: an answer that was cut short, or is not S3's, must not look like one without errors.
-                Delete: { Quiet: false, Objects: keys.map((Key) => ({ Key })) },
-                // Content-MD5 instead of CRC32: older stores know nothing else.
-                ChecksumAlgorithm: 'MD5',
-            });
-            const { Deleted = [], Errors = [] } = await this.#s3.send(command, options);
-            if (Deleted.length + Errors.length < keys.length) {
-                throw new ServiceError(misbehaved(operation, 'an answer that does not name every key'));
-            }
-            return Errors;
-        }, { slow: true });
-    }
-    async #deleteOneByOne(keys) {
-        const failures = [];
-        await eachOf(keys, 16, async (Key) => {
-            try {
-                const command = new dist_cjs/* DeleteObjectCommand */.k4j({ Bucket: this.#options.bucket, Key });
-                await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options));
-            }
-            catch (error) {
-                if (!(error instanceof ServiceError))
-                    throw error;
-                failures.push(toFailure(Key, error.failure));
-            }
-        });
-        return failures;
     }
 }
 function undefinedIfMissing(error) {
     if (error instanceof ServiceError && error.failure.status === 404)
         return undefined;
     throw error;
-}
-/** The parameters of the SDK for an object's headers and storage; what is absent is not sent. */
-function objectHeaders(headers, storage) {
-    const { acl, storageClass, encryption, kmsKeyId, tags } = storage;
-    return {
-        ContentType: headers.contentType,
-        ...(headers.cacheControl !== undefined && { CacheControl: headers.cacheControl }),
-        ...(headers.contentDisposition !== undefined && { ContentDisposition: headers.contentDisposition }),
-        ...(headers.contentEncoding !== undefined && { ContentEncoding: headers.contentEncoding }),
-        ...(headers.contentLanguage !== undefined && { ContentLanguage: headers.contentLanguage }),
-        ...(headers.expires !== undefined && { Expires: new Date(headers.expires) }),
-        ...(headers.metadata !== undefined && { Metadata: { ...headers.metadata } }),
-        ...(acl !== undefined && { ACL: acl }),
-        ...(storageClass !== undefined && { StorageClass: storageClass }),
-        ...(encryption !== undefined && { ServerSideEncryption: encryption }),
-        ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
-        ...(tags !== undefined && { Tagging: tags.map((pair) => pair.map(encodeURIComponent).join('=')).join('&') }),
-    };
-}
-/** The headers of an object as a HEAD answers them. */
-function headersOf(answer) {
-    const { ContentType, CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, ExpiresString, Metadata } = answer;
-    return {
-        contentType: ContentType ?? '',
-        ...(CacheControl && { cacheControl: CacheControl }),
-        ...(ContentDisposition && { contentDisposition: ContentDisposition }),
-        ...(ContentEncoding && { contentEncoding: ContentEncoding }),
-        ...(ContentLanguage && { contentLanguage: ContentLanguage }),
-        ...(ExpiresString && { expires: ExpiresString }),
-        ...(Metadata && Object.keys(Metadata).length > 0 && { metadata: Metadata }),
-    };
-}
-function conditionHeaders(condition) {
-    if (condition === undefined)
-        return {};
-    return typeof condition === 'object' ? { IfMatch: `"${condition.etag}"` } : { IfNoneMatch: '*' };
 }
 /** The store does not know what it was asked, rather than refusing it. */
 function isNotImplemented({ status, code }) {
@@ -67948,12 +68048,6 @@ function isNotImplemented({ status, code }) {
 /** 412 says that the condition is not met; so does 404, when what should be overwritten is gone. */
 function isUnmet({ status, code }, condition) {
     return status === 412 || code === 'PreconditionFailed' || (typeof condition === 'object' && code === 'NoSuchKey');
-}
-function toFailure(key, failure) {
-    return { key, operation: failure.operation, code: failure.code, message: describe(failure) };
-}
-function unquote(etag) {
-    return (etag ?? '').replace(/^"|"$/g, '');
 }
 
 ;// CONCATENATED MODULE: ./build/core/probe-form.js
@@ -68353,7 +68447,7 @@ async function findFeatures(prober, mayAbort) {
     const target = { ...prober.bucket, Key };
     const versions = new Set();
     const put = async (more) => {
-        const command = new dist_cjs/* PutObjectCommand */.wKZ({ ...target, Body: '.', ContentType: 'text/html', ...more });
+        const command = new client_s3_dist_cjs/* PutObjectCommand */.wKZ({ ...target, Body: '.', ContentType: 'text/html', ...more });
         const trial = await prober.try('PutObject', (options) => prober.s3.send(command, options), {
             allowing: ['PreconditionFailed', 'BadDigest', 'InvalidDigest', 'XAmzContentChecksumMismatch'],
             uncancelled: true,
@@ -68369,7 +68463,7 @@ async function findFeatures(prober, mayAbort) {
         const first = await put({ WebsiteRedirectLocation: REDIRECT });
         if (first.answer === undefined)
             return {};
-        const redirects = await prober.try('HeadObject', (options) => prober.s3.send(new dist_cjs/* HeadObjectCommand */.l81(target), options));
+        const redirects = await prober.try('HeadObject', (options) => prober.s3.send(new client_s3_dist_cjs/* HeadObjectCommand */.l81(target), options));
         const condition = await put({ IfNoneMatch: '*' });
         const checksum = await put({ ChecksumCRC32: 'AAAAAA==' });
         return {
@@ -68383,7 +68477,7 @@ async function findFeatures(prober, mayAbort) {
     }
     finally {
         for (const VersionId of versions) {
-            const remove = new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, ...(VersionId !== undefined && { VersionId }) });
+            const remove = new client_s3_dist_cjs/* DeleteObjectCommand */.k4j({ ...target, ...(VersionId !== undefined && { VersionId }) });
             await prober.takeBack('DeleteObject', `the object ${Key}`, (options) => prober.s3.send(remove, options));
         }
     }
@@ -68398,11 +68492,11 @@ function refuses({ verdict, answer }) {
 }
 async function hasMultipart(prober) {
     const target = { ...prober.bucket, Key: prober.ownKey('feature-parts') };
-    const start = await prober.try('CreateMultipartUpload', (options) => prober.s3.send(new dist_cjs/* CreateMultipartUploadCommand */.nG4(target), options), { uncancelled: true });
+    const start = await prober.try('CreateMultipartUpload', (options) => prober.s3.send(new client_s3_dist_cjs/* CreateMultipartUploadCommand */.nG4(target), options), { uncancelled: true });
     const { UploadId } = start.answer ?? {};
     if (UploadId === undefined)
         return start.verdict.result === 'unknown' ? false : undefined;
-    await prober.takeBack('AbortMultipartUpload', `the open upload of ${target.Key}`, (options) => prober.s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId }), options));
+    await prober.takeBack('AbortMultipartUpload', `the open upload of ${target.Key}`, (options) => prober.s3.send(new client_s3_dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...target, UploadId }), options));
     return true;
 }
 
@@ -68764,7 +68858,7 @@ async function ignoresOwner(prober, nobodys) {
     return (await listAs(prober, nobodys)).answer !== undefined;
 }
 function listAs(prober, s3, more = {}) {
-    const command = new dist_cjs/* ListObjectsV2Command */.u6x({
+    const command = new client_s3_dist_cjs/* ListObjectsV2Command */.u6x({
         ...prober.bucket,
         Prefix: prober.destination.prefix,
         MaxKeys: 1,
@@ -68799,7 +68893,7 @@ async function list(prober, firstPage) {
  */
 async function readByte(prober, listedKey, isAws, whole) {
     const Key = listedKey ?? prober.ownKey('read');
-    const firstByte = new dist_cjs/* GetObjectCommand */.jLs({ ...prober.bucket, Key, Range: 'bytes=0-0' });
+    const firstByte = new client_s3_dist_cjs/* GetObjectCommand */.jLs({ ...prober.bucket, Key, Range: 'bytes=0-0' });
     // An archived object may be read, though not now; an empty one has no first byte.
     const allowing = ['NoSuchKey', 'NotFound', 'InvalidRange', 'InvalidObjectState'];
     const trial = whole === undefined
@@ -68860,10 +68954,10 @@ function having(member, operation) {
 /** Deletes a key that is not there, on the condition that it is: nothing happens, and a denial comes first. */
 async function deleteNothing(prober) {
     const target = { ...prober.bucket, Key: prober.ownKey('delete') };
-    const { verdict, answer } = await prober.try('DeleteObject', (options) => prober.s3.send(new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, IfMatch: '*' }), options), { allowing: ['PreconditionFailed', 'NoSuchKey', 'NotFound'], uncancelled: true });
+    const { verdict, answer } = await prober.try('DeleteObject', (options) => prober.s3.send(new client_s3_dist_cjs/* DeleteObjectCommand */.k4j({ ...target, IfMatch: '*' }), options), { allowing: ['PreconditionFailed', 'NoSuchKey', 'NotFound'], uncancelled: true });
     if (answer?.DeleteMarker === true && answer.VersionId !== undefined) {
         // A versioned bucket of a store that does not know the condition.
-        const remove = new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, VersionId: answer.VersionId });
+        const remove = new client_s3_dist_cjs/* DeleteObjectCommand */.k4j({ ...target, VersionId: answer.VersionId });
         await prober.takeBack('DeleteObject', `a delete marker at ${target.Key}`, (options) => prober.s3.send(remove, options));
     }
     return verdict;
@@ -68871,14 +68965,14 @@ async function deleteNothing(prober) {
 /** Deletes a version that is not there: 204, and no marker, for those who may delete versions. */
 async function deleteNoVersion(prober) {
     const target = { ...prober.bucket, Key: prober.ownKey('version'), VersionId: 'null' };
-    const { verdict } = await prober.try('DeleteObject', (options) => prober.s3.send(new dist_cjs/* DeleteObjectCommand */.k4j(target), options), { allowing: ['NoSuchVersion', 'NoSuchKey', 'NotFound'] });
+    const { verdict } = await prober.try('DeleteObject', (options) => prober.s3.send(new client_s3_dist_cjs/* DeleteObjectCommand */.k4j(target), options), { allowing: ['NoSuchVersion', 'NoSuchKey', 'NotFound'] });
     return verdict;
 }
 /** Aborts an upload that nobody began; tells also whether the store has uploads in parts, where it says so. */
 async function abortNothing(prober) {
     // Stores look at the form of an id: this one is of Ceph's, which is a base64 of nothing elsewhere.
     const target = { ...prober.bucket, Key: prober.ownKey('abort'), UploadId: '2~s3deployprobe00000000000000000' };
-    const { verdict, failure } = await prober.try('AbortMultipartUpload', (options) => prober.s3.send(new dist_cjs/* AbortMultipartUploadCommand */.tfP(target), options), { allowing: ['NoSuchUpload', 'NotFound'] });
+    const { verdict, failure } = await prober.try('AbortMultipartUpload', (options) => prober.s3.send(new client_s3_dist_cjs/* AbortMultipartUploadCommand */.tfP(target), options), { allowing: ['NoSuchUpload', 'NotFound'] });
     const isUnknown = failure?.status === 501 || failure?.status === 405 || failure?.code === 'NotImplemented';
     return { verdict, multipart: failure?.code === 'NoSuchUpload' ? true : isUnknown ? false : undefined };
 }
@@ -68889,9 +68983,9 @@ async function abortNothing(prober) {
 async function readSettings(prober) {
     const { s3, bucket } = prober;
     const [versioning, lock, notification] = await Promise.all([
-        prober.try('GetBucketVersioning', (options) => s3.send(new dist_cjs/* GetBucketVersioningCommand */._rj(bucket), options)),
-        prober.try('GetObjectLockConfiguration', (options) => s3.send(new dist_cjs/* GetObjectLockConfigurationCommand */.mU1(bucket), options), { allowing: ['ObjectLockConfigurationNotFoundError', 'ObjectLockConfigurationNotFound'] }),
-        prober.try('GetBucketNotificationConfiguration', (options) => s3.send(new dist_cjs/* GetBucketNotificationConfigurationCommand */.zP$(bucket), options)),
+        prober.try('GetBucketVersioning', (options) => s3.send(new client_s3_dist_cjs/* GetBucketVersioningCommand */._rj(bucket), options)),
+        prober.try('GetObjectLockConfiguration', (options) => s3.send(new client_s3_dist_cjs/* GetObjectLockConfigurationCommand */.mU1(bucket), options), { allowing: ['ObjectLockConfigurationNotFoundError', 'ObjectLockConfigurationNotFound'] }),
+        prober.try('GetBucketNotificationConfiguration', (options) => s3.send(new client_s3_dist_cjs/* GetBucketNotificationConfigurationCommand */.zP$(bucket), options)),
     ]);
     const { TopicConfigurations = [], QueueConfigurations = [], LambdaFunctionConfigurations = [], EventBridgeConfiguration, } = notification.answer ?? {};
     const listeners = TopicConfigurations.length + QueueConfigurations.length + LambdaFunctionConfigurations.length;
@@ -68922,7 +69016,7 @@ async function lookAround(prober, unowned) {
     return { outsidePrefix, buckets: names, listed: some.find((_, index) => listed[index]) };
 }
 async function mayList(prober, s3, Bucket) {
-    const command = new dist_cjs/* ListObjectsV2Command */.u6x({ Bucket, MaxKeys: 1 });
+    const command = new client_s3_dist_cjs/* ListObjectsV2Command */.u6x({ Bucket, MaxKeys: 1 });
     try {
         return (await prober.try('ListObjectsV2', (options) => s3.send(command, options))).answer?.Name !== undefined;
     }
@@ -68933,7 +69027,7 @@ async function mayList(prober, s3, Bucket) {
 }
 async function otherBuckets(prober, s3) {
     try {
-        const trial = await prober.try('ListBuckets', (options) => s3.send(new dist_cjs/* ListBucketsCommand */.$Lo({}), options));
+        const trial = await prober.try('ListBuckets', (options) => s3.send(new client_s3_dist_cjs/* ListBucketsCommand */.$Lo({}), options));
         return trial.answer?.Buckets?.map(({ Name = '' }) => Name).filter((name) => name !== prober.destination.bucket);
     }
     catch {
@@ -68942,7 +69036,7 @@ async function otherBuckets(prober, s3) {
 }
 /** Whether anybody can read a key. A missing key is denied to those who may not list, so it has to be there. */
 async function exposureOf(caller, anonymous, Bucket, Key) {
-    const command = new dist_cjs/* GetObjectCommand */.jLs({ Bucket, Key, Range: 'bytes=0-0' });
+    const command = new client_s3_dist_cjs/* GetObjectCommand */.jLs({ Bucket, Key, Range: 'bytes=0-0' });
     try {
         const answer = await caller.call('GetObject', (options) => anonymous.send(command, options), { budgetMs: 1000 });
         await answer.Body?.transformToByteArray();
@@ -68959,7 +69053,7 @@ async function exposureOf(caller, anonymous, Bucket, Key) {
 }
 /** Whether a key is there; undefined where that may not be known. */
 async function exists(prober, Key) {
-    const command = new dist_cjs/* HeadObjectCommand */.l81({ ...prober.bucket, Key });
+    const command = new client_s3_dist_cjs/* HeadObjectCommand */.l81({ ...prober.bucket, Key });
     const trial = await prober.try('HeadObject', (options) => prober.s3.send(command, options), {
         allowing: ['NotFound', 'NoSuchKey'],
     });
@@ -69122,7 +69216,7 @@ function multipartWrite(prober, storage, also) {
         const trial = await prober.try('CreateMultipartUpload', (options) => {
             tries++;
             return prober.s3
-                .send(new dist_cjs/* CreateMultipartUploadCommand */.nG4({ ...target, ...headers }), options)
+                .send(new client_s3_dist_cjs/* CreateMultipartUploadCommand */.nG4({ ...target, ...headers }), options)
                 .then(having('UploadId', 'CreateMultipartUpload'));
         }, { uncancelled: true });
         if (trial.failure !== undefined)
@@ -69130,7 +69224,7 @@ function multipartWrite(prober, storage, also) {
         const { UploadId } = trial.answer ?? {};
         if (UploadId !== undefined) {
             if (headers.SSEKMSKeyId !== undefined) {
-                const part = new dist_cjs/* UploadPartCommand */.iVK({ ...target, UploadId, PartNumber: 1, Body: '.' });
+                const part = new client_s3_dist_cjs/* UploadPartCommand */.iVK({ ...target, UploadId, PartNumber: 1, Body: '.' });
                 const { verdict } = await prober.try('UploadPart', (options) => prober.s3.send(part, options), {
                     uncancelled: true,
                 });
@@ -69145,12 +69239,12 @@ function multipartWrite(prober, storage, also) {
     };
 }
 async function abort(prober, Key, UploadId) {
-    const command = new dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...prober.bucket, Key, UploadId });
+    const command = new client_s3_dist_cjs/* AbortMultipartUploadCommand */.tfP({ ...prober.bucket, Key, UploadId });
     const send = (options) => prober.s3.send(command, options);
     return (await prober.takeBack('AbortMultipartUpload', `the open upload of ${Key}`, send)).verdict;
 }
 async function sweep(prober, key) {
-    const { answer } = await prober.takeBack('ListMultipartUploads', `perhaps an open upload of ${key}`, (options) => prober.s3.send(new dist_cjs/* ListMultipartUploadsCommand */.mo2({ ...prober.bucket, Prefix: key }), options));
+    const { answer } = await prober.takeBack('ListMultipartUploads', `perhaps an open upload of ${key}`, (options) => prober.s3.send(new client_s3_dist_cjs/* ListMultipartUploadsCommand */.mo2({ ...prober.bucket, Prefix: key }), options));
     for (const { Key, UploadId } of answer?.Uploads ?? []) {
         if (Key === key && UploadId !== undefined)
             await abort(prober, Key, UploadId);
@@ -69165,7 +69259,7 @@ function lyingWrite(prober, storage, onStored) {
     return async (headers) => {
         const target = { ...prober.bucket, Key: prober.ownKey(`write-${++number}`) };
         const ContentMD5 = (0,external_node_crypto_.createHash)('md5').update('another content').digest('base64');
-        const trial = await prober.try('PutObject', (options) => prober.s3.send(new dist_cjs/* PutObjectCommand */.wKZ({ ...target, ...headers, Body: 's3-deploy probe', ContentMD5 }), options), { allowing: ['BadDigest', 'InvalidDigest', 'XAmzContentSHA256Mismatch'], uncancelled: true });
+        const trial = await prober.try('PutObject', (options) => prober.s3.send(new client_s3_dist_cjs/* PutObjectCommand */.wKZ({ ...target, ...headers, Body: 's3-deploy probe', ContentMD5 }), options), { allowing: ['BadDigest', 'InvalidDigest', 'XAmzContentSHA256Mismatch'], uncancelled: true });
         if (trial.verdict.result === 'unknown' && trial.failure !== undefined)
             throwIfInput(trial.failure, storage);
         if (trial.verdict.result === 'allowed')
@@ -69173,7 +69267,7 @@ function lyingWrite(prober, storage, onStored) {
         if (trial.answer !== undefined) {
             // The store does not look at Content-MD5, so the object is there.
             const { VersionId } = trial.answer;
-            const remove = new dist_cjs/* DeleteObjectCommand */.k4j({ ...target, ...(VersionId !== undefined && { VersionId }) });
+            const remove = new client_s3_dist_cjs/* DeleteObjectCommand */.k4j({ ...target, ...(VersionId !== undefined && { VersionId }) });
             await prober.takeBack('DeleteObject', `the object ${target.Key}`, (options) => prober.s3.send(remove, options));
         }
         return trial;
@@ -69277,7 +69371,7 @@ async function roundtrip(prober, headers, storage, while_) {
     const target = { ...prober.bucket, Key: prober.ownKey('object.html') };
     const content = Buffer.from('<!doctype html><title>s3-deploy probe</title>\n');
     const ContentMD5 = (0,external_node_crypto_.createHash)('md5').update(content).digest('base64');
-    const command = new dist_cjs/* PutObjectCommand */.wKZ({ ...target, ...headers, Body: content, ContentMD5 });
+    const command = new client_s3_dist_cjs/* PutObjectCommand */.wKZ({ ...target, ...headers, Body: content, ContentMD5 });
     let removed;
     let put;
     let read;
@@ -69310,7 +69404,7 @@ async function roundtrip(prober, headers, storage, while_) {
     };
 }
 function readBack(prober, target) {
-    return prober.try('GetObject', (options) => prober.s3.send(new dist_cjs/* GetObjectCommand */.jLs(target), options), {
+    return prober.try('GetObject', (options) => prober.s3.send(new client_s3_dist_cjs/* GetObjectCommand */.jLs(target), options), {
         allowing: ['InvalidObjectState'],
     });
 }
@@ -69320,7 +69414,7 @@ async function remove(prober, Key, VersionId, twice) {
     const batch = await removeByBatch(prober, one);
     let { verdict, marker } = batch;
     if (!batch.done) {
-        const command = new dist_cjs/* DeleteObjectCommand */.k4j({ ...prober.bucket, ...one });
+        const command = new client_s3_dist_cjs/* DeleteObjectCommand */.k4j({ ...prober.bucket, ...one });
         const trial = await prober.takeBack('DeleteObject', `the object ${Key}`, (options) => prober.s3.send(command, options));
         verdict = trial.verdict;
         marker = trial.answer?.DeleteMarker === true;
@@ -69334,7 +69428,7 @@ async function removeByBatch(prober, one) {
     // Content-MD5 instead of CRC32: older stores know nothing else.
     const input = { ...prober.bucket, Delete: { Objects: [one] }, ChecksumAlgorithm: 'MD5' };
     try {
-        const { verdict, answer, failure } = await prober.try('DeleteObjects', (options) => prober.s3.send(new dist_cjs/* DeleteObjectsCommand */.xvx(input), options), { uncancelled: true });
+        const { verdict, answer, failure } = await prober.try('DeleteObjects', (options) => prober.s3.send(new client_s3_dist_cjs/* DeleteObjectsCommand */.xvx(input), options), { uncancelled: true });
         const [deleted] = answer?.Deleted ?? [];
         const done = deleted !== undefined && (answer?.Errors ?? []).length === 0;
         // Refused as a whole (Ceph wants s3:DeleteObject on the bucket for it): a deploy goes key by key there.
@@ -69352,11 +69446,11 @@ async function removeByBatch(prober, one) {
     }
 }
 async function removeVersions(prober, key) {
-    const { answer } = await prober.takeBack('ListObjectVersions', `perhaps versions of ${key}`, (options) => prober.s3.send(new dist_cjs/* ListObjectVersionsCommand */.uc$({ ...prober.bucket, Prefix: key }), options));
+    const { answer } = await prober.takeBack('ListObjectVersions', `perhaps versions of ${key}`, (options) => prober.s3.send(new client_s3_dist_cjs/* ListObjectVersionsCommand */.uc$({ ...prober.bucket, Prefix: key }), options));
     for (const { Key, VersionId } of [...(answer?.Versions ?? []), ...(answer?.DeleteMarkers ?? [])]) {
         if (Key !== key || VersionId === undefined)
             continue;
-        await prober.takeBack('DeleteObject', `a version of ${key}`, (options) => prober.s3.send(new dist_cjs/* DeleteObjectCommand */.k4j({ ...prober.bucket, Key, VersionId }), options));
+        await prober.takeBack('DeleteObject', `a version of ${key}`, (options) => prober.s3.send(new client_s3_dist_cjs/* DeleteObjectCommand */.k4j({ ...prober.bucket, Key, VersionId }), options));
     }
 }
 /** What a store must give back as it got it. Tags are counted; an ACL is not answered with the object. */
@@ -69497,14 +69591,14 @@ async function findRegion(inputs, credentials, caller) {
     const Bucket = inputs.destination.bucket;
     const actual = await regionAnswered(inputs.destination, inputs.endpoint !== undefined, [
         () => caller.call('HeadBucket', async (options) => {
-            const answer = await s3.send(new dist_cjs/* HeadBucketCommand */.kuI({ Bucket }), options);
+            const answer = await s3.send(new client_s3_dist_cjs/* HeadBucketCommand */.kuI({ Bucket }), options);
             // AWS always tells it; a proxy's page does not.
             if (inputs.endpoint === undefined && answer.BucketRegion === undefined)
                 throw new ServiceError(misbehaved('HeadBucket', 'no region'));
             return answer;
         }),
         // A HEAD has no body to say why; this has.
-        () => caller.call('ListObjectsV2', (options) => s3.send(new dist_cjs/* ListObjectsV2Command */.u6x({ Bucket, MaxKeys: 1 }), options).then(() => ({}))),
+        () => caller.call('ListObjectsV2', (options) => s3.send(new client_s3_dist_cjs/* ListObjectsV2Command */.u6x({ Bucket, MaxKeys: 1 }), options).then(() => ({}))),
     ]);
     if (actual !== undefined && inputs.region !== undefined && actual !== inputs.region) {
         throw new DeployError('BUCKET_WRONG_REGION', `The bucket ${Bucket} is in ${actual}, not in ${inputs.region}.`, {
@@ -74132,6 +74226,7 @@ function siteUrlOf({ destination, region, endpoint, siteUrl }) {
 }
 
 ;// CONCATENATED MODULE: ./build/bucket.js
+
 
 
 

@@ -1,7 +1,8 @@
 import type { Caller } from './aws/caller.ts';
 import { createAnonymousS3, createS3 } from './aws/clients.ts';
 import { CloudFront } from './aws/cloudfront.ts';
-import { objectHeaders, S3ObjectStore } from './aws/object-store.ts';
+import { objectHeaders } from './aws/object-headers.ts';
+import { S3ObjectStore } from './aws/object-store.ts';
 import { type ProbeClients, type ProbeOutcome, type ProbeTarget, probe } from './aws/probe/probe.ts';
 import { findRegion } from './aws/region.ts';
 import type { Session } from './aws/session.ts';

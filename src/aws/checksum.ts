@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { UploadPartCommand } from '@aws-sdk/client-s3';
+import { misbehaved } from '../core/explain.ts';
+import { ServiceError } from './failure.ts';
 
 /** What a body is sent with, so that a store takes it whole or not at all. */
 export interface Checksum {
@@ -44,4 +46,39 @@ export function signByChecksum(command: UploadPartCommand): void {
     },
     { step: 'build', name: 'signByChecksum' },
   );
+}
+
+/** Holds what a store answers against what was sent. */
+export class EtagCheck {
+  readonly #isAws: boolean;
+  /** An ETag of this store was seen to be an MD5, so that another one is a defect. */
+  #etagsAreMd5 = false;
+
+  constructor(isAws: boolean) {
+    this.#isAws = isAws;
+  }
+
+  /**
+   * Holds an answer against the MD5 of what was sent, where that was made. Encrypted with KMS, and in some stores, an ETag
+   * says nothing of the content.
+   */
+  check(
+    operation: string,
+    answered: string | undefined,
+    expected: string | undefined,
+    encryption: string | undefined,
+  ): void {
+    const etag = unquote(answered);
+    if (etag === '') throw new ServiceError(misbehaved(operation, 'no ETag: nothing says that the bytes were stored'));
+    if (expected === undefined) return;
+    if (etag === expected) this.#etagsAreMd5 = true;
+    else if ((this.#isAws || this.#etagsAreMd5) && !encryption?.startsWith('aws:kms') && /^[0-9a-f]{32}$/.test(etag)) {
+      throw new ServiceError(misbehaved(operation, `the ETag is ${etag}, the content's ${expected}`));
+    }
+  }
+}
+
+/** An ETag without its quotes; empty for none. */
+export function unquote(etag: string | undefined): string {
+  return (etag ?? '').replace(/^"|"$/g, '');
 }

@@ -1,23 +1,13 @@
 import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
   CopyObjectCommand,
-  CreateMultipartUploadCommand,
-  DeleteObjectCommand,
-  DeleteObjectsCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
-  type ObjectCannedACL,
   PutObjectCommand,
   type S3Client,
-  type ServerSideEncryption,
-  type StorageClass,
-  UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { eachOf } from '../core/each-of.ts';
-import { describe, kindOf, misbehaved, type ServiceFailure } from '../core/explain.ts';
+import { kindOf, misbehaved, type ServiceFailure } from '../core/explain.ts';
 import type {
   Body,
   Condition,
@@ -28,22 +18,18 @@ import type {
   RemoteObject,
   StorageOptions,
 } from '../core/model.ts';
-import { LARGEST_WHOLE, multipartEtag, partSizeFor, partsAtOnce, type UploadSizes } from '../core/parts.ts';
-import { fitsXml } from '../core/storable.ts';
+import { LARGEST_WHOLE, type UploadSizes } from '../core/parts.ts';
 import type { Caller } from './caller.ts';
-import { type Checksum, checksumOf, crcOf, PARTS_ALGORITHM, signByChecksum } from './checksum.ts';
+import { checksumOf, EtagCheck, unquote } from './checksum.ts';
 import { type CredentialSource, inspectAnswer } from './clients.ts';
-import { ServiceError, toServiceError } from './failure.ts';
+import { Deletions } from './deletions.ts';
+import { ServiceError } from './failure.ts';
 import { FastPut, type Kind } from './fast-put.ts';
 import { Listing, type Page } from './listing.ts';
+import { MultipartUploads } from './multipart-upload.ts';
+import { conditionHeaders, headersOf, objectHeaders } from './object-headers.ts';
 import type { StoreKnowledge } from './store-knowledge.ts';
 import { digestOfWhole, sendStreamed } from './streamed-body.ts';
-
-const BATCH = 1000;
-/** A batch is sent again for the keys that the store was too busy to delete. */
-const DELETE_ROUNDS = 4;
-/** An upload that the store has forgotten is begun again so often. */
-const UPLOAD_STARTS = 3;
 
 export interface StoreOptions {
   readonly bucket: string;
@@ -64,10 +50,9 @@ export class S3ObjectStore implements ObjectStore {
   readonly #listing: Listing;
   readonly #fastPut: FastPut;
   readonly #kinds = new WeakMap<ObjectHeaders, Kind>();
-  /** An ETag of this store was seen to be an MD5, so that another one is a defect. */
-  #etagsAreMd5 = false;
-  /** False after a batch of deletions was refused as a whole. */
-  #mayBatch = true;
+  readonly #multipart: MultipartUploads;
+  readonly #deletions: Deletions;
+  readonly #etags: EtagCheck;
   #ahead: { readonly key: string; readonly object: StoredObject } | undefined;
 
   constructor(s3: S3Client, caller: Caller, options: StoreOptions) {
@@ -75,7 +60,10 @@ export class S3ObjectStore implements ObjectStore {
     this.#caller = caller;
     this.#options = options;
     const { bucket, credentials, knowledge } = options;
+    this.#etags = new EtagCheck(options.isAws);
     this.#listing = new Listing(s3, caller, bucket, knowledge);
+    this.#deletions = new Deletions(s3, caller, bucket, knowledge);
+    this.#multipart = new MultipartUploads(s3, caller, options, this.#etags, (key) => this.etag(key));
     const { connections, clock } = caller;
     this.#fastPut = new FastPut({
       s3,
@@ -157,17 +145,11 @@ export class S3ObjectStore implements ObjectStore {
     try {
       if (body.size <= this.#options.sizes.threshold) return await this.#putWhole(target, body, headers, condition);
       if (this.#goesWhole(body.size, condition)) return await this.#putStreamed(target, body, headers, condition);
-      for (let start = 1; ; start++) {
-        try {
-          return await this.#putInParts(target, body, headers, condition);
-        } catch (error) {
-          // After an answer that was lost on the way, the store may have completed or dropped the upload; or what it
-          // answered to a part was not what it keeps.
-          const forgotten = error instanceof ServiceError && /^(NoSuchUpload|InvalidPart)$/.test(error.failure.code);
-          if (!forgotten && this.#lacksMultipart(error, body.size))
-            return await this.#putStreamed(target, body, headers, condition);
-          if (!forgotten || start === UPLOAD_STARTS) throw error;
-        }
+      try {
+        return await this.#multipart.put(target, body, headers, condition);
+      } catch (error) {
+        if (!this.#lacksMultipart(error, body.size)) throw error;
+        return await this.#putStreamed(target, body, headers, condition);
       }
     } catch (error) {
       if (condition === undefined || !(error instanceof ServiceError)) throw error;
@@ -217,14 +199,8 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  async deleteMany(keys: readonly string[]): Promise<Failure[]> {
-    // A key that XML cannot carry goes alone, in the URL.
-    const together = this.#mayBatch && !this.#options.knowledge.lacks('batchDelete') ? keys.filter(fitsXml) : [];
-    const failures = await this.#deleteOneByOne(together.length === 0 ? keys : keys.filter((key) => !fitsXml(key)));
-    for (let i = 0; i < together.length; i += BATCH) {
-      failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH))));
-    }
-    return failures;
+  deleteMany(keys: readonly string[]): Promise<Failure[]> {
+    return this.#deletions.deleteMany(keys);
   }
 
   async #putWhole(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
@@ -238,7 +214,7 @@ export class S3ObjectStore implements ObjectStore {
       operation,
       async (options) => {
         const answer = await this.#fastPut.put(whole, kind, body.sha256()?.toString('hex'), options);
-        this.#checkEtag(operation, answer.ETag, md5?.toString('hex'), answer.ServerSideEncryption);
+        this.#etags.check(operation, answer.ETag, md5?.toString('hex'), answer.ServerSideEncryption);
         return { etag: unquote(answer.ETag) };
       },
       { bytes: content.length },
@@ -288,197 +264,11 @@ export class S3ObjectStore implements ObjectStore {
             ...objectHeaders(headers, this.#options.storage),
           });
           const answer = await this.#s3.send(command, { ...options, abortSignal });
-          this.#checkEtag(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+          this.#etags.check(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
           return { etag: unquote(answer.ETag) };
         }),
       { bytes: body.size },
     );
-  }
-
-  async #putInParts(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
-    const { UploadId } = await this.#caller.call(
-      'CreateMultipartUpload',
-      async (options) => {
-        const answer = await this.#s3.send(
-          new CreateMultipartUploadCommand({
-            ...target,
-            ...objectHeaders(headers, this.#options.storage),
-            ...(this.#options.isAws && { ChecksumAlgorithm: PARTS_ALGORITHM }),
-          }),
-          options,
-        );
-        if (!answer.UploadId) throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
-        return answer;
-      },
-      { uncancelled: true },
-    );
-    try {
-      const parts = await this.#uploadParts({ ...target, UploadId }, body);
-      await body.verify();
-      return { etag: await this.#complete({ ...target, UploadId }, parts, condition) };
-    } catch (error) {
-      // An open upload is kept, and billed, for ever. Gone already is as good as aborted.
-      await this.#caller
-        .call(
-          'AbortMultipartUpload',
-          (options) => this.#s3.send(new AbortMultipartUploadCommand({ ...target, UploadId }), options),
-          { uncancelled: true },
-        )
-        .catch(() => undefined);
-      throw error;
-    }
-  }
-
-  async #uploadParts(target: MultipartTarget, body: Body): Promise<Part[]> {
-    const operation = 'UploadPart';
-    const size = partSizeFor(body.size, this.#options.sizes);
-    const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
-    const parts: Part[] = new Array(numbers.length);
-    await eachOf(numbers, partsAtOnce(body.size, this.#options.sizes), async (number) => {
-      const offset = (number - 1) * size;
-      const content = await body.read(offset, Math.min(size, body.size - offset));
-      const checksum = checksumOf(content, this.#options.isAws);
-      const etag = await this.#caller.call(
-        operation,
-        async (options) => {
-          const command = new UploadPartCommand({
-            ...target,
-            PartNumber: number,
-            Body: content,
-            ContentLength: content.length,
-            ...checksum.parameters,
-          });
-          if (this.#options.knowledge.capabilities.contentMd5 !== false) signByChecksum(command);
-          const answer = await this.#s3.send(command, options);
-          this.#checkEtag(operation, answer.ETag, checksum.md5?.toString('hex'), answer.ServerSideEncryption);
-          return answer.ETag ?? '';
-        },
-        { bytes: content.length },
-      );
-      body.giveBack(content);
-      parts[number - 1] = { number, etag, ...checksum };
-    });
-    return parts;
-  }
-
-  async #complete(target: MultipartTarget, parts: readonly Part[], condition?: Condition): Promise<string> {
-    const operation = 'CompleteMultipartUpload';
-    const md5s = parts.flatMap(({ md5 }) => md5 ?? []);
-    const expected = md5s.length === parts.length ? multipartEtag(md5s) : undefined;
-    const etag = await this.#caller.call(
-      operation,
-      async (options) => {
-        const command = new CompleteMultipartUploadCommand({
-          ...target,
-          ...conditionHeaders(condition),
-          MultipartUpload: {
-            Parts: parts.map(({ number, etag, parameters }) => ({
-              PartNumber: number,
-              ETag: etag,
-              ...crcOf(parameters),
-            })),
-          },
-        });
-        const answer = await this.#s3.send(command, options);
-        // Ceph answers an empty ETag here, and the right one to a HEAD; its parts were confirmed one by one.
-        if (!answer.ETag && (this.#options.isAws || answer.ETag === undefined)) {
-          throw new ServiceError(misbehaved(operation, 'no ETag'));
-        }
-        if (answer.ETag) this.#checkEtag(operation, answer.ETag, expected, answer.ServerSideEncryption);
-        return unquote(answer.ETag);
-      },
-      { slow: true },
-    );
-    return etag || ((await this.etag(target.Key).catch(() => undefined)) ?? expected ?? '');
-  }
-
-  /**
-   * Holds an answer against the MD5 of what was sent, where that was made. Encrypted with KMS, and in some stores, an ETag
-   * says nothing of the content.
-   */
-  #checkEtag(
-    operation: string,
-    answered: string | undefined,
-    expected: string | undefined,
-    encryption: string | undefined,
-  ): void {
-    const etag = unquote(answered);
-    if (etag === '') throw new ServiceError(misbehaved(operation, 'no ETag: nothing says that the bytes were stored'));
-    if (expected === undefined) return;
-    if (etag === expected) this.#etagsAreMd5 = true;
-    else if (
-      (this.#options.isAws || this.#etagsAreMd5) &&
-      !encryption?.startsWith('aws:kms') &&
-      /^[0-9a-f]{32}$/.test(etag)
-    ) {
-      throw new ServiceError(misbehaved(operation, `the ETag is ${etag}, the content's ${expected}`));
-    }
-  }
-
-  async #deleteBatch(keys: readonly string[]): Promise<Failure[]> {
-    const operation = 'DeleteObjects';
-    if (!this.#mayBatch) return this.#deleteOneByOne(keys);
-    const failed = new Map<string, ServiceFailure>();
-    let left = keys;
-    for (let round = 1; round <= DELETE_ROUNDS && left.length > 0; round++) {
-      failed.clear();
-      try {
-        for (const { Key, Code, Message } of await this.#sendBatch(left)) {
-          const error = { name: Code ?? 'Unknown', message: Message ?? '', $metadata: { httpStatusCode: 200 } };
-          failed.set(Key ?? '', toServiceError(operation, error).failure);
-        }
-      } catch (error) {
-        // Stores without batches say 400, 403 or 501; Ceph wants the permission on the bucket for them.
-        if (!(error instanceof ServiceError) || !['refused', 'denied'].includes(kindOf(error.failure))) throw error;
-        this.#mayBatch = false;
-        if (kindOf(error.failure) === 'refused') {
-          this.#options.knowledge.learn({ batchDelete: false });
-          this.#options.knowledge.lacks('batchDelete');
-        }
-        return this.#deleteOneByOne(left);
-      }
-      left = [...failed]
-        .filter(([, failure]) => ['throttled', 'transient'].includes(kindOf(failure)))
-        .map(([key]) => key);
-      if (left.length < failed.size) break;
-    }
-    return [...failed].map(([key, failure]) => toFailure(key, failure));
-  }
-
-  async #sendBatch(keys: readonly string[]) {
-    const operation = 'DeleteObjects';
-    return this.#caller.call(
-      operation,
-      async (options) => {
-        const command = new DeleteObjectsCommand({
-          Bucket: this.#options.bucket,
-          // Not quiet: an answer that was cut short, or is not S3's, must not look like one without errors.
-          Delete: { Quiet: false, Objects: keys.map((Key) => ({ Key })) },
-          // Content-MD5 instead of CRC32: older stores know nothing else.
-          ChecksumAlgorithm: 'MD5' as never,
-        });
-        const { Deleted = [], Errors = [] } = await this.#s3.send(command, options);
-        if (Deleted.length + Errors.length < keys.length) {
-          throw new ServiceError(misbehaved(operation, 'an answer that does not name every key'));
-        }
-        return Errors;
-      },
-      { slow: true },
-    );
-  }
-
-  async #deleteOneByOne(keys: readonly string[]): Promise<Failure[]> {
-    const failures: Failure[] = [];
-    await eachOf(keys, 16, async (Key) => {
-      try {
-        const command = new DeleteObjectCommand({ Bucket: this.#options.bucket, Key });
-        await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options));
-      } catch (error) {
-        if (!(error instanceof ServiceError)) throw error;
-        failures.push(toFailure(Key, error.failure));
-      }
-    });
-    return failures;
   }
 }
 
@@ -492,57 +282,9 @@ function undefinedIfMissing(error: unknown): undefined {
   throw error;
 }
 
-interface Target {
+export interface Target {
   readonly Bucket: string;
   readonly Key: string;
-}
-
-interface MultipartTarget extends Target {
-  readonly UploadId: string | undefined;
-}
-
-interface Part extends Checksum {
-  readonly number: number;
-  readonly etag: string;
-}
-
-/** The parameters of the SDK for an object's headers and storage; what is absent is not sent. */
-export function objectHeaders(headers: ObjectHeaders, storage: StorageOptions) {
-  const { acl, storageClass, encryption, kmsKeyId, tags } = storage;
-  return {
-    ContentType: headers.contentType,
-    ...(headers.cacheControl !== undefined && { CacheControl: headers.cacheControl }),
-    ...(headers.contentDisposition !== undefined && { ContentDisposition: headers.contentDisposition }),
-    ...(headers.contentEncoding !== undefined && { ContentEncoding: headers.contentEncoding }),
-    ...(headers.contentLanguage !== undefined && { ContentLanguage: headers.contentLanguage }),
-    ...(headers.expires !== undefined && { Expires: new Date(headers.expires) }),
-    ...(headers.metadata !== undefined && { Metadata: { ...headers.metadata } }),
-    ...(acl !== undefined && { ACL: acl as ObjectCannedACL }),
-    ...(storageClass !== undefined && { StorageClass: storageClass as StorageClass }),
-    ...(encryption !== undefined && { ServerSideEncryption: encryption as ServerSideEncryption }),
-    ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
-    ...(tags !== undefined && { Tagging: tags.map((pair) => pair.map(encodeURIComponent).join('=')).join('&') }),
-  };
-}
-
-/** The headers of an object as a HEAD answers them. */
-function headersOf(answer: HeadObjectCommandOutput): ObjectHeaders {
-  const { ContentType, CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, ExpiresString, Metadata } =
-    answer;
-  return {
-    contentType: ContentType ?? '',
-    ...(CacheControl && { cacheControl: CacheControl }),
-    ...(ContentDisposition && { contentDisposition: ContentDisposition }),
-    ...(ContentEncoding && { contentEncoding: ContentEncoding }),
-    ...(ContentLanguage && { contentLanguage: ContentLanguage }),
-    ...(ExpiresString && { expires: ExpiresString }),
-    ...(Metadata && Object.keys(Metadata).length > 0 && { metadata: Metadata }),
-  };
-}
-
-function conditionHeaders(condition: Condition | undefined): { IfNoneMatch?: string; IfMatch?: string } {
-  if (condition === undefined) return {};
-  return typeof condition === 'object' ? { IfMatch: `"${condition.etag}"` } : { IfNoneMatch: '*' };
 }
 
 /** The store does not know what it was asked, rather than refusing it. */
@@ -553,12 +295,4 @@ function isNotImplemented({ status, code }: ServiceFailure): boolean {
 /** 412 says that the condition is not met; so does 404, when what should be overwritten is gone. */
 function isUnmet({ status, code }: ServiceFailure, condition: Condition): boolean {
   return status === 412 || code === 'PreconditionFailed' || (typeof condition === 'object' && code === 'NoSuchKey');
-}
-
-function toFailure(key: string, failure: ServiceFailure): Failure {
-  return { key, operation: failure.operation, code: failure.code, message: describe(failure) };
-}
-
-function unquote(etag: string | undefined): string {
-  return (etag ?? '').replace(/^"|"$/g, '');
 }

@@ -1,0 +1,171 @@
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  type S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { eachOf } from '../core/each-of.ts';
+import { misbehaved } from '../core/explain.ts';
+import type { Body, Condition, ObjectHeaders, Put } from '../core/model.ts';
+import { multipartEtag, partSizeFor, partsAtOnce } from '../core/parts.ts';
+import type { Caller } from './caller.ts';
+import {
+  type Checksum,
+  checksumOf,
+  crcOf,
+  type EtagCheck,
+  PARTS_ALGORITHM,
+  signByChecksum,
+  unquote,
+} from './checksum.ts';
+import { ServiceError } from './failure.ts';
+import { conditionHeaders, objectHeaders } from './object-headers.ts';
+import type { StoreOptions, Target } from './object-store.ts';
+
+/** An upload that the store has forgotten is begun again so often. */
+const UPLOAD_STARTS = 3;
+
+/** Puts large files in parts. */
+export class MultipartUploads {
+  readonly #s3: S3Client;
+  readonly #caller: Caller;
+  readonly #options: StoreOptions;
+  readonly #etags: EtagCheck;
+  readonly #etagOf: (key: string) => Promise<string | undefined>;
+
+  /** @param etagOf looks an object's ETag up, where the end of an upload does not tell it. */
+  constructor(
+    s3: S3Client,
+    caller: Caller,
+    options: StoreOptions,
+    etags: EtagCheck,
+    etagOf: (key: string) => Promise<string | undefined>,
+  ) {
+    this.#s3 = s3;
+    this.#caller = caller;
+    this.#options = options;
+    this.#etags = etags;
+    this.#etagOf = etagOf;
+  }
+
+  /** Puts an object in parts, or leaves nothing of it. @throws ServiceError, and what the body throws. */
+  async put(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
+    for (let start = 1; ; start++) {
+      try {
+        return await this.#putInParts(target, body, headers, condition);
+      } catch (error) {
+        // After an answer that was lost on the way, the store may have completed or dropped the upload; or what it
+        // answered to a part was not what it keeps.
+        const forgotten = error instanceof ServiceError && /^(NoSuchUpload|InvalidPart)$/.test(error.failure.code);
+        if (!forgotten || start === UPLOAD_STARTS) throw error;
+      }
+    }
+  }
+
+  async #putInParts(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
+    const { UploadId } = await this.#caller.call(
+      'CreateMultipartUpload',
+      async (options) => {
+        const answer = await this.#s3.send(
+          new CreateMultipartUploadCommand({
+            ...target,
+            ...objectHeaders(headers, this.#options.storage),
+            ...(this.#options.isAws && { ChecksumAlgorithm: PARTS_ALGORITHM }),
+          }),
+          options,
+        );
+        if (!answer.UploadId) throw new ServiceError(misbehaved('CreateMultipartUpload', 'no upload id'));
+        return answer;
+      },
+      { uncancelled: true },
+    );
+    try {
+      const parts = await this.#uploadParts({ ...target, UploadId }, body);
+      await body.verify();
+      return { etag: await this.#complete({ ...target, UploadId }, parts, condition) };
+    } catch (error) {
+      // An open upload is kept, and billed, for ever. Gone already is as good as aborted.
+      await this.#caller
+        .call(
+          'AbortMultipartUpload',
+          (options) => this.#s3.send(new AbortMultipartUploadCommand({ ...target, UploadId }), options),
+          { uncancelled: true },
+        )
+        .catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #uploadParts(target: MultipartTarget, body: Body): Promise<Part[]> {
+    const operation = 'UploadPart';
+    const size = partSizeFor(body.size, this.#options.sizes);
+    const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
+    const parts: Part[] = new Array(numbers.length);
+    await eachOf(numbers, partsAtOnce(body.size, this.#options.sizes), async (number) => {
+      const offset = (number - 1) * size;
+      const content = await body.read(offset, Math.min(size, body.size - offset));
+      const checksum = checksumOf(content, this.#options.isAws);
+      const etag = await this.#caller.call(
+        operation,
+        async (options) => {
+          const command = new UploadPartCommand({
+            ...target,
+            PartNumber: number,
+            Body: content,
+            ContentLength: content.length,
+            ...checksum.parameters,
+          });
+          if (this.#options.knowledge.capabilities.contentMd5 !== false) signByChecksum(command);
+          const answer = await this.#s3.send(command, options);
+          this.#etags.check(operation, answer.ETag, checksum.md5?.toString('hex'), answer.ServerSideEncryption);
+          return answer.ETag ?? '';
+        },
+        { bytes: content.length },
+      );
+      body.giveBack(content);
+      parts[number - 1] = { number, etag, ...checksum };
+    });
+    return parts;
+  }
+
+  async #complete(target: MultipartTarget, parts: readonly Part[], condition?: Condition): Promise<string> {
+    const operation = 'CompleteMultipartUpload';
+    const md5s = parts.flatMap(({ md5 }) => md5 ?? []);
+    const expected = md5s.length === parts.length ? multipartEtag(md5s) : undefined;
+    const etag = await this.#caller.call(
+      operation,
+      async (options) => {
+        const command = new CompleteMultipartUploadCommand({
+          ...target,
+          ...conditionHeaders(condition),
+          MultipartUpload: {
+            Parts: parts.map(({ number, etag, parameters }) => ({
+              PartNumber: number,
+              ETag: etag,
+              ...crcOf(parameters),
+            })),
+          },
+        });
+        const answer = await this.#s3.send(command, options);
+        // Ceph answers an empty ETag here, and the right one to a HEAD; its parts were confirmed one by one.
+        if (!answer.ETag && (this.#options.isAws || answer.ETag === undefined)) {
+          throw new ServiceError(misbehaved(operation, 'no ETag'));
+        }
+        if (answer.ETag) this.#etags.check(operation, answer.ETag, expected, answer.ServerSideEncryption);
+        return unquote(answer.ETag);
+      },
+      { slow: true },
+    );
+    return etag || ((await this.#etagOf(target.Key).catch(() => undefined)) ?? expected ?? '');
+  }
+}
+
+interface MultipartTarget extends Target {
+  readonly UploadId: string | undefined;
+}
+
+interface Part extends Checksum {
+  readonly number: number;
+  readonly etag: string;
+}
