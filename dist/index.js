@@ -65673,6 +65673,13 @@ const CREDENTIALS = new Set([
 ]);
 const DENIED = new Set(['AccessDenied', 'AccessDeniedException', 'AllAccessDisabled', 'Forbidden', 'AccountProblem']);
 /** No answer at all: the network, a host that is not found, a certificate that is not trusted. */
+/** The third is of regions that an account has to opt in to, the last of a bucket that is new. */
+const WRONG_REGION = new Set([
+    'PermanentRedirect',
+    'AuthorizationHeaderMalformed',
+    'IllegalLocationConstraintException',
+    'TemporaryRedirect',
+]);
 const UNANSWERED = new Set(['NetworkError', 'HostNotFound', 'CertificateRefused', 'ConnectionRefused', 'NoTls']);
 /** The code of an answer that is not S3's. */
 const MISBEHAVED = 'StoreMisbehaved';
@@ -65703,7 +65710,7 @@ function kindOf(failure) {
         return 'credentials';
     if (code === 'NoSuchBucket')
         return 'missing bucket';
-    if (code === 'PermanentRedirect' || code === 'AuthorizationHeaderMalformed' || status === 301)
+    if (WRONG_REGION.has(code) || status === 301)
         return 'wrong region';
     if (DENIED.has(code) || status === 403 || status === 401)
         return 'denied';
@@ -66077,6 +66084,8 @@ async function withRetry(operation, call, pace, options = {}) {
                 throw new ServiceError(failure);
             options.onRetry?.(failure, delay);
             await wait(delay, pace, options);
+            if (options.mayRetry !== undefined && !(await options.mayRetry()))
+                throw new ServiceError(failure);
         }
     }
 }
@@ -66271,6 +66280,7 @@ class Caller {
             hurry: how.uncancelled ? this.#signal : undefined,
             expect: how.expect,
             budgetMs: how.budgetMs,
+            mayRetry: how.mayRetry,
             again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt)),
             onRetry: (failure) => {
                 this.tally.retries++;
@@ -66767,6 +66777,8 @@ function storeProblem({ key, size }, { multipart, urlEncodedListing }, { mostPar
 const BATCH = 1000;
 /** A batch is sent again for the keys that the store was too busy to delete. */
 const DELETE_ROUNDS = 4;
+/** Keys that are deleted one by one between two looks at whether that may go on. */
+const GROUP = 100;
 /** Deletes keys, in batches where the store has them. */
 class Deletions {
     #s3;
@@ -66781,26 +66793,33 @@ class Deletions {
         this.#bucket = bucket;
         this.#knowledge = knowledge;
     }
-    /** Answers the keys that are still there, with the reason. @throws ServiceError for a failure of all that is left. */
-    async deleteMany(keys) {
+    /**
+     * Answers the keys that are still there, with the reason.
+     * @param mayGoOn asked before anything is tried again, and now and then where keys are deleted one by one.
+     * @throws ServiceError for a failure of all that is left.
+     */
+    async deleteMany(keys, mayGoOn = async () => true) {
         // A key that XML cannot carry goes alone, in the URL.
         const together = this.#mayBatch && !this.#knowledge.lacks('batchDelete') ? keys.filter(fitsXml) : [];
-        const failures = await this.#deleteOneByOne(together.length === 0 ? keys : keys.filter((key) => !fitsXml(key)));
+        const alone = together.length === 0 ? keys : keys.filter((key) => !fitsXml(key));
+        const failures = await this.#deleteOneByOne(alone, mayGoOn);
         for (let i = 0; i < together.length; i += BATCH) {
-            failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH))));
+            failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH), mayGoOn)));
         }
         return failures;
     }
-    async #deleteBatch(keys) {
+    async #deleteBatch(keys, mayGoOn) {
         const operation = 'DeleteObjects';
         if (!this.#mayBatch)
-            return this.#deleteOneByOne(keys);
+            return this.#deleteOneByOne(keys, mayGoOn);
         const failed = new Map();
         let left = keys;
         for (let round = 1; round <= DELETE_ROUNDS && left.length > 0; round++) {
+            if (round > 1 && !(await mayGoOn()))
+                break;
             failed.clear();
             try {
-                for (const { Key, Code, Message } of await this.#sendBatch(left)) {
+                for (const { Key, Code, Message } of await this.#sendBatch(left, mayGoOn)) {
                     const error = { name: Code ?? 'Unknown', message: Message ?? '', $metadata: { httpStatusCode: 200 } };
                     failed.set(Key ?? '', toServiceError(operation, error).failure);
                 }
@@ -66814,7 +66833,7 @@ class Deletions {
                     this.#knowledge.learn({ batchDelete: false });
                     this.#knowledge.lacks('batchDelete');
                 }
-                return this.#deleteOneByOne(left);
+                return this.#deleteOneByOne(left, mayGoOn);
             }
             left = [...failed]
                 .filter(([, failure]) => ['throttled', 'transient'].includes(kindOf(failure)))
@@ -66824,7 +66843,7 @@ class Deletions {
         }
         return [...failed].map(([key, failure]) => toFailure(key, failure));
     }
-    async #sendBatch(keys) {
+    async #sendBatch(keys, mayRetry) {
         const operation = 'DeleteObjects';
         return this.#caller.call(operation, async (options) => {
             const command = new client_s3_dist_cjs/* DeleteObjectsCommand */.xvx({
@@ -66839,23 +66858,33 @@ class Deletions {
                 throw new ServiceError(misbehaved(operation, 'an answer that does not name every key'));
             }
             return Errors;
-        }, { slow: true });
+        }, { slow: true, mayRetry });
     }
-    async #deleteOneByOne(keys) {
+    async #deleteOneByOne(keys, mayGoOn) {
         const failures = [];
-        await eachOf(keys, 16, async (Key) => {
-            try {
-                const command = new client_s3_dist_cjs/* DeleteObjectCommand */.k4j({ Bucket: this.#bucket, Key });
-                await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options));
-            }
-            catch (error) {
-                if (!(error instanceof ServiceError))
-                    throw error;
-                failures.push(toFailure(Key, error.failure));
-            }
-        });
+        for (let i = 0; i < keys.length; i += GROUP) {
+            const group = keys.slice(i, i + GROUP);
+            if (i > 0 && !(await mayGoOn()))
+                return [...failures, ...keys.slice(i).map(leftToAnother)];
+            await eachOf(group, 16, async (Key) => {
+                try {
+                    const command = new client_s3_dist_cjs/* DeleteObjectCommand */.k4j({ Bucket: this.#bucket, Key });
+                    const how = { mayRetry: mayGoOn };
+                    await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options), how);
+                }
+                catch (error) {
+                    if (!(error instanceof ServiceError))
+                        throw error;
+                    failures.push(toFailure(Key, error.failure));
+                }
+            });
+        }
         return failures;
     }
+}
+function leftToAnother(key) {
+    const message = 'another deploy has finished meanwhile, and may have a use for it';
+    return { key, operation: 'DeleteObject', code: 'Superseded', message };
 }
 function toFailure(key, failure) {
     return { key, operation: failure.operation, code: failure.code, message: describe(failure) };
@@ -67426,7 +67455,9 @@ class Listing {
                 return;
             }
             catch (error) {
-                if (error !== DISORDERED)
+                // Nor does every store know where to start.
+                const refused = error instanceof ServiceError && kindOf(error.failure) === 'refused';
+                if (error !== DISORDERED && !refused)
                     throw error;
             }
         }
@@ -67555,6 +67586,11 @@ class MultipartUploads {
     #caller;
     #options;
     #etags;
+    /**
+     * A policy may forbid what is not signed, by the condition `s3:x-amz-content-sha256`:
+     * https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
+     */
+    #mustSignContent = false;
     #etagOf;
     /** @param etagOf looks an object's ETag up, where the end of an upload does not tell it. */
     constructor(s3, caller, options, etags, etagOf) {
@@ -67603,6 +67639,11 @@ class MultipartUploads {
             throw error;
         }
     }
+    /** Not where a checksum may be ignored, and the signature is all that a part is held against. */
+    get #maySignByChecksum() {
+        const { isAws, knowledge } = this.#options;
+        return !this.#mustSignContent && (isAws || knowledge.capabilities.contentMd5 === true);
+    }
     async #uploadParts(target, body) {
         const operation = 'UploadPart';
         const size = partSizeFor(body.size, this.#options.sizes);
@@ -67620,12 +67661,20 @@ class MultipartUploads {
                     ContentLength: content.length,
                     ...checksum.parameters,
                 });
-                if (this.#options.knowledge.capabilities.contentMd5 !== false)
+                if (this.#maySignByChecksum)
                     signByChecksum(command);
                 const answer = await this.#s3.send(command, options);
                 this.#etags.check(operation, answer.ETag, checksum.md5?.toString('hex'), answer.ServerSideEncryption);
                 return answer.ETag ?? '';
-            }, { bytes: content.length });
+            }, {
+                bytes: content.length,
+                again: (failure, nth) => {
+                    if (nth > 1 || kindOf(failure) !== 'denied')
+                        return undefined;
+                    this.#mustSignContent = true;
+                    return 0;
+                },
+            });
             body.giveBack(content);
             parts[number - 1] = { number, etag, ...checksum };
         });
@@ -67974,8 +68023,8 @@ class S3ObjectStore {
             throw error;
         }
     }
-    deleteMany(keys) {
-        return this.#deletions.deleteMany(keys);
+    deleteMany(keys, mayGoOn) {
+        return this.#deletions.deleteMany(keys, mayGoOn);
     }
     async #putWhole(target, body, headers, condition) {
         const operation = 'PutObject';
@@ -67984,11 +68033,13 @@ class S3ObjectStore {
         const whole = { ...target, ...conditionHeaders(condition), Body: content, ...parameters };
         const kind = this.#kindOf(headers);
         await body.verify();
-        return this.#caller.call(operation, async (options) => {
+        const put = await this.#caller.call(operation, async (options) => {
             const answer = await this.#fastPut.put(whole, kind, body.sha256()?.toString('hex'), options);
             this.#etags.check(operation, answer.ETag, md5?.toString('hex'), answer.ServerSideEncryption);
             return { etag: unquote(answer.ETag) };
         }, { bytes: content.length });
+        body.giveBack(content);
+        return put;
     }
     /** Files that are served alike share their headers, and so what is made of them. */
     #kindOf(headers) {
@@ -79180,6 +79231,11 @@ function digestOf(folder, file, like, sizes) {
 
 
 
+
+/** So often a manifest is looked at again that was not the listed one. */
+const survey_LOOKS = 6;
+/** Milliseconds before the second look; the others are later. */
+const LOOK_AGAIN_MS = 200;
 /** Large files read at once for their digests: the disk is the limit, not the number. */
 const survey_READS_AT_ONCE = 4;
 /** Files are read for so long, in milliseconds, before an answer that has come meanwhile is looked at. */
@@ -79190,11 +79246,14 @@ const SLICE_MS = 5;
  */
 async function survey(inputs, source, bucket, manifest, by) {
     // A deploy that ends between the listing and the manifest would have its changes taken for unchanged.
-    for (;;) {
+    for (let look = 1; look <= survey_LOOKS; look++) {
         const found = await lookOnce(inputs, source, bucket, manifest, by);
         if (found !== undefined)
             return found;
+        await (0,promises_.setTimeout)(look * LOOK_AGAIN_MS);
     }
+    const what = 'an object whose ETag is another than the one in the listing, time and again';
+    throw explain(misbehaved('GetObject', what), inputs.destination);
 }
 async function lookOnce(inputs, source, { store, mayList, knowledge, sizes }, manifest, by) {
     const { bucket, prefix } = inputs.destination;
@@ -79372,6 +79431,8 @@ async function askHeaders(objects, { store, concurrency }) {
 
 
 
+/** Milliseconds after which is asked again whether another deploy has finished meanwhile. */
+const ASK_AGAIN_MS = 5_000;
 /** After so many failed keys the rest of a phase would fail as well. */
 const MOST_FAILURES = 50;
 /**
@@ -79386,9 +79447,31 @@ async function uploadAll(plan, store, options) {
     let interrupted = false;
     let bytesUploaded = 0;
     const room = new Room(options.memory);
+    let askedAt = performance.now();
+    let asking;
+    const ask = async (key) => {
+        try {
+            if (!(await options.mayGoOn()))
+                interrupted = true;
+        }
+        catch (error) {
+            const { failure, stops } = options.judge(error, key);
+            if (failure !== undefined)
+                failures.push(failure);
+            stopped ??= stops;
+        }
+        askedAt = performance.now();
+        asking = undefined;
+    };
+    const askToGoOn = (key) => {
+        asking ??= ask(key);
+        return asking;
+    };
     const put = async (upload, phase) => {
         const leave = await room.enter(options.memoryFor(upload.file.size));
         try {
+            if (performance.now() - askedAt > ASK_AGAIN_MS)
+                await askToGoOn(upload.key);
             if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES)
                 return;
             options.signal?.throwIfAborted();
@@ -79414,21 +79497,9 @@ async function uploadAll(plan, store, options) {
         }
     };
     const live = plan.phases.filter(({ uploads }) => uploads.length > 0);
-    const firstPages = live.find(({ name }) => name !== 'assets');
-    const askToGoOn = async () => {
-        try {
-            interrupted = !(await options.mayGoOn());
-        }
-        catch (error) {
-            const { failure, stops } = options.judge(error, firstPages?.uploads[0]?.key ?? '');
-            if (failure !== undefined)
-                failures.push(failure);
-            stopped ??= stops;
-        }
-    };
     for (const phase of live) {
-        if (phase === firstPages)
-            await askToGoOn();
+        if (phase.name !== 'assets')
+            await askToGoOn(phase.uploads[0]?.key ?? '');
         if (!interrupted && failures.length === 0 && stopped === undefined)
             await eachOf(phase.uploads, options.concurrency, (upload) => put(upload, phase.name));
         if (interrupted || failures.length > 0 || stopped !== undefined)
@@ -79467,7 +79538,7 @@ async function deleteStale(plan, before, store, options) {
             if (!(await options.mayGoOn()))
                 break;
             options.signal?.throwIfAborted();
-            const failures = await store.deleteMany(keys);
+            const failures = await store.deleteMany(keys, options.mayGoOn);
             const left = new Set(failures.map(({ key }) => key));
             deleted.push(...keys.filter((key) => !left.has(key)));
             if (failures.length > 0)
@@ -79608,15 +79679,18 @@ function applyOptions(inputs, { sizes, concurrency }, report, signal) {
     };
 }
 /**
- * Pages are put over what the plan saw, and over nothing else: a deploy that was overtaken must not bring old pages back.
- * AWS compares ETags on a PUT; of other stores some do it wrongly.
+ * An object is put over what the plan saw, and over nothing else: a deploy that was overtaken must not bring old pages
+ * back, nor the stylesheet that they go with. AWS compares ETags on a PUT; of other stores some do it wrongly.
  */
-function conditionOf({ overwrite, endpoint }, { object }, phase) {
+function conditionOf({ overwrite, endpoint, shard }, { object }, phase) {
     if (!overwrite)
         return 'absent';
-    if (phase === 'assets' || endpoint !== undefined)
+    // A shard has no plan of the whole that it could make again.
+    if (endpoint !== undefined || shard !== undefined)
         return undefined;
-    return object === undefined ? 'absent or same' : { etag: object.etag };
+    if (object !== undefined)
+        return { etag: object.etag };
+    return phase === 'assets' ? undefined : 'absent or same';
 }
 
 ;// CONCATENATED MODULE: ./build/deploy.js

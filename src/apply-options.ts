@@ -35,11 +35,17 @@ export function applyOptions(
 }
 
 /**
- * Pages are put over what the plan saw, and over nothing else: a deploy that was overtaken must not bring old pages back.
- * AWS compares ETags on a PUT; of other stores some do it wrongly.
+ * An object is put over what the plan saw, and over nothing else: a deploy that was overtaken must not bring old pages
+ * back, nor the stylesheet that they go with. AWS compares ETags on a PUT; of other stores some do it wrongly.
  */
-function conditionOf({ overwrite, endpoint }: Inputs, { object }: Upload, phase: PhaseName): Condition | undefined {
+function conditionOf(
+  { overwrite, endpoint, shard }: Inputs,
+  { object }: Upload,
+  phase: PhaseName,
+): Condition | undefined {
   if (!overwrite) return 'absent';
-  if (phase === 'assets' || endpoint !== undefined) return undefined;
-  return object === undefined ? 'absent or same' : { etag: object.etag };
+  // A shard has no plan of the whole that it could make again.
+  if (endpoint !== undefined || shard !== undefined) return undefined;
+  if (object !== undefined) return { etag: object.etag };
+  return phase === 'assets' ? undefined : 'absent or same';
 }

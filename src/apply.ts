@@ -30,7 +30,7 @@ export interface ApplyOptions {
   /** Pages are deleted before what they name. */
   isPage?(key: string): boolean;
   withBody<T>(file: LocalFile, use: (body: Body) => Promise<T>): Promise<T>;
-  /** Asked before the first page goes up; false ends the upload. */
+  /** Asked before pages go up, and now and then while anything does; false ends the upload. */
   mayGoOn(): Promise<boolean>;
   /** Says what a thrown error means for a key, and whether it means the same for all that is left. */
   judge(error: unknown, key: string): Verdict;
@@ -46,6 +46,8 @@ export interface Verdict {
   readonly stops?: DeployError | undefined;
 }
 
+/** Milliseconds after which is asked again whether another deploy has finished meanwhile. */
+const ASK_AGAIN_MS = 5_000;
 /** After so many failed keys the rest of a phase would fail as well. */
 const MOST_FAILURES = 50;
 
@@ -62,9 +64,28 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
   let bytesUploaded = 0;
   const room = new Room(options.memory);
 
+  let askedAt = performance.now();
+  let asking: Promise<void> | undefined;
+  const ask = async (key: string): Promise<void> => {
+    try {
+      if (!(await options.mayGoOn())) interrupted = true;
+    } catch (error) {
+      const { failure, stops } = options.judge(error, key);
+      if (failure !== undefined) failures.push(failure);
+      stopped ??= stops;
+    }
+    askedAt = performance.now();
+    asking = undefined;
+  };
+  const askToGoOn = (key: string): Promise<void> => {
+    asking ??= ask(key);
+    return asking;
+  };
+
   const put = async (upload: Upload, phase: PhaseName): Promise<void> => {
     const leave = await room.enter(options.memoryFor(upload.file.size));
     try {
+      if (performance.now() - askedAt > ASK_AGAIN_MS) await askToGoOn(upload.key);
       if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES) return;
       options.signal?.throwIfAborted();
       const stored = await storeOne(upload, store, options.condition(upload, phase), options);
@@ -85,19 +106,8 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
   };
 
   const live = plan.phases.filter(({ uploads }) => uploads.length > 0);
-  const firstPages = live.find(({ name }) => name !== 'assets');
-  const askToGoOn = async (): Promise<void> => {
-    try {
-      interrupted = !(await options.mayGoOn());
-    } catch (error) {
-      const { failure, stops } = options.judge(error, firstPages?.uploads[0]?.key ?? '');
-      if (failure !== undefined) failures.push(failure);
-      stopped ??= stops;
-    }
-  };
-
   for (const phase of live) {
-    if (phase === firstPages) await askToGoOn();
+    if (phase.name !== 'assets') await askToGoOn(phase.uploads[0]?.key ?? '');
     if (!interrupted && failures.length === 0 && stopped === undefined)
       await eachOf(phase.uploads, options.concurrency, (upload) => put(upload, phase.name));
     if (interrupted || failures.length > 0 || stopped !== undefined) break;
@@ -145,7 +155,7 @@ export async function deleteStale(
     try {
       if (!(await options.mayGoOn())) break;
       options.signal?.throwIfAborted();
-      const failures = await store.deleteMany(keys);
+      const failures = await store.deleteMany(keys, options.mayGoOn);
       const left = new Set(failures.map(({ key }) => key));
       deleted.push(...keys.filter((key) => !left.has(key)));
       if (failures.length > 0) return { ...before, failures, deleted };

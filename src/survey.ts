@@ -1,7 +1,8 @@
-import { setImmediate as otherWork } from 'node:timers/promises';
+import { setTimeout as otherDeploy, setImmediate as otherWork } from 'node:timers/promises';
 import { cannotAppend } from './append-only.ts';
 import type { OpenBucket } from './bucket.ts';
 import { eachOf } from './core/each-of.ts';
+import { explain, misbehaved } from './core/explain.ts';
 import { isOwnPath, manifestKey, type Prefix, toKey } from './core/key.ts';
 import type { DeployId } from './core/manifest.ts';
 import type { LocalFile, RemoteObject } from './core/model.ts';
@@ -14,6 +15,11 @@ import type { ManifestFile } from './manifest-file.ts';
 import { log } from './report/log.ts';
 import { digestOf } from './site/digest.ts';
 import type { Source } from './site/scan.ts';
+
+/** So often a manifest is looked at again that was not the listed one. */
+const LOOKS = 6;
+/** Milliseconds before the second look; the others are later. */
+const LOOK_AGAIN_MS = 200;
 
 /** What a plan is made of, but for the headers that nobody remembers. */
 export interface Survey extends Memory {
@@ -39,10 +45,13 @@ export async function survey(
   by: DeployId,
 ): Promise<Survey> {
   // A deploy that ends between the listing and the manifest would have its changes taken for unchanged.
-  for (;;) {
+  for (let look = 1; look <= LOOKS; look++) {
     const found = await lookOnce(inputs, source, bucket, manifest, by);
     if (found !== undefined) return found;
+    await otherDeploy(look * LOOK_AGAIN_MS);
   }
+  const what = 'an object whose ETag is another than the one in the listing, time and again';
+  throw explain(misbehaved('GetObject', what), inputs.destination);
 }
 
 async function lookOnce(

@@ -39,6 +39,8 @@ export interface CallHow {
   readonly expect?: readonly string[];
   /** Made, and finished, even when the job is cancelled: it takes back what would stay behind, or leaves it. */
   readonly uncancelled?: boolean;
+  /** Asked before a retry; false leaves it at the failure. */
+  mayRetry?(): Promise<boolean>;
   /** Milliseconds for which retries are begun. */
   readonly budgetMs?: number;
   /** Milliseconds after which a refusal is tried again that otherwise would not be. */
@@ -170,6 +172,7 @@ export class Caller {
       hurry: how.uncancelled ? this.#signal : undefined,
       expect: how.expect,
       budgetMs: how.budgetMs,
+      mayRetry: how.mayRetry,
       again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt)),
       onRetry: (failure) => {
         this.tally.retries++;

@@ -11,6 +11,11 @@ const BATCH = 1000;
 /** A batch is sent again for the keys that the store was too busy to delete. */
 const DELETE_ROUNDS = 4;
 
+/** Keys that are deleted one by one between two looks at whether that may go on. */
+const GROUP = 100;
+
+type MayGoOn = () => Promise<boolean>;
+
 /** Deletes keys, in batches where the store has them. */
 export class Deletions {
   readonly #s3: S3Client;
@@ -27,26 +32,32 @@ export class Deletions {
     this.#knowledge = knowledge;
   }
 
-  /** Answers the keys that are still there, with the reason. @throws ServiceError for a failure of all that is left. */
-  async deleteMany(keys: readonly string[]): Promise<Failure[]> {
+  /**
+   * Answers the keys that are still there, with the reason.
+   * @param mayGoOn asked before anything is tried again, and now and then where keys are deleted one by one.
+   * @throws ServiceError for a failure of all that is left.
+   */
+  async deleteMany(keys: readonly string[], mayGoOn: MayGoOn = async () => true): Promise<Failure[]> {
     // A key that XML cannot carry goes alone, in the URL.
     const together = this.#mayBatch && !this.#knowledge.lacks('batchDelete') ? keys.filter(fitsXml) : [];
-    const failures = await this.#deleteOneByOne(together.length === 0 ? keys : keys.filter((key) => !fitsXml(key)));
+    const alone = together.length === 0 ? keys : keys.filter((key) => !fitsXml(key));
+    const failures = await this.#deleteOneByOne(alone, mayGoOn);
     for (let i = 0; i < together.length; i += BATCH) {
-      failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH))));
+      failures.push(...(await this.#deleteBatch(together.slice(i, i + BATCH), mayGoOn)));
     }
     return failures;
   }
 
-  async #deleteBatch(keys: readonly string[]): Promise<Failure[]> {
+  async #deleteBatch(keys: readonly string[], mayGoOn: MayGoOn): Promise<Failure[]> {
     const operation = 'DeleteObjects';
-    if (!this.#mayBatch) return this.#deleteOneByOne(keys);
+    if (!this.#mayBatch) return this.#deleteOneByOne(keys, mayGoOn);
     const failed = new Map<string, ServiceFailure>();
     let left = keys;
     for (let round = 1; round <= DELETE_ROUNDS && left.length > 0; round++) {
+      if (round > 1 && !(await mayGoOn())) break;
       failed.clear();
       try {
-        for (const { Key, Code, Message } of await this.#sendBatch(left)) {
+        for (const { Key, Code, Message } of await this.#sendBatch(left, mayGoOn)) {
           const error = { name: Code ?? 'Unknown', message: Message ?? '', $metadata: { httpStatusCode: 200 } };
           failed.set(Key ?? '', toServiceError(operation, error).failure);
         }
@@ -58,7 +69,7 @@ export class Deletions {
           this.#knowledge.learn({ batchDelete: false });
           this.#knowledge.lacks('batchDelete');
         }
-        return this.#deleteOneByOne(left);
+        return this.#deleteOneByOne(left, mayGoOn);
       }
       left = [...failed]
         .filter(([, failure]) => ['throttled', 'transient'].includes(kindOf(failure)))
@@ -68,7 +79,7 @@ export class Deletions {
     return [...failed].map(([key, failure]) => toFailure(key, failure));
   }
 
-  async #sendBatch(keys: readonly string[]) {
+  async #sendBatch(keys: readonly string[], mayRetry: MayGoOn) {
     const operation = 'DeleteObjects';
     return this.#caller.call(
       operation,
@@ -86,23 +97,33 @@ export class Deletions {
         }
         return Errors;
       },
-      { slow: true },
+      { slow: true, mayRetry },
     );
   }
 
-  async #deleteOneByOne(keys: readonly string[]): Promise<Failure[]> {
+  async #deleteOneByOne(keys: readonly string[], mayGoOn: MayGoOn): Promise<Failure[]> {
     const failures: Failure[] = [];
-    await eachOf(keys, 16, async (Key) => {
-      try {
-        const command = new DeleteObjectCommand({ Bucket: this.#bucket, Key });
-        await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options));
-      } catch (error) {
-        if (!(error instanceof ServiceError)) throw error;
-        failures.push(toFailure(Key, error.failure));
-      }
-    });
+    for (let i = 0; i < keys.length; i += GROUP) {
+      const group = keys.slice(i, i + GROUP);
+      if (i > 0 && !(await mayGoOn())) return [...failures, ...keys.slice(i).map(leftToAnother)];
+      await eachOf(group, 16, async (Key) => {
+        try {
+          const command = new DeleteObjectCommand({ Bucket: this.#bucket, Key });
+          const how = { mayRetry: mayGoOn };
+          await this.#caller.call('DeleteObject', (options) => this.#s3.send(command, options), how);
+        } catch (error) {
+          if (!(error instanceof ServiceError)) throw error;
+          failures.push(toFailure(Key, error.failure));
+        }
+      });
+    }
     return failures;
   }
+}
+
+function leftToAnother(key: string): Failure {
+  const message = 'another deploy has finished meanwhile, and may have a use for it';
+  return { key, operation: 'DeleteObject', code: 'Superseded', message };
 }
 
 function toFailure(key: string, failure: ServiceFailure): Failure {

@@ -1,5 +1,5 @@
 import { ListObjectsV2Command, type ListObjectsV2CommandOutput, type S3Client } from '@aws-sdk/client-s3';
-import { misbehaved } from '../core/explain.ts';
+import { kindOf, misbehaved } from '../core/explain.ts';
 import { compareKeys } from '../core/key.ts';
 import type { RemoteObject } from '../core/model.ts';
 import { cutRanges, type Range } from '../core/ranges.ts';
@@ -70,7 +70,9 @@ export class Listing {
         if (!joinUp(ends)) throw DISORDERED;
         return;
       } catch (error) {
-        if (error !== DISORDERED) throw error;
+        // Nor does every store know where to start.
+        const refused = error instanceof ServiceError && kindOf(error.failure) === 'refused';
+        if (error !== DISORDERED && !refused) throw error;
       }
     }
     for (let page = first; page.token !== undefined; ) {

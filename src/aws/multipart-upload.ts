@@ -6,7 +6,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { eachOf } from '../core/each-of.ts';
-import { misbehaved } from '../core/explain.ts';
+import { kindOf, misbehaved } from '../core/explain.ts';
 import type { Body, Condition, ObjectHeaders, Put } from '../core/model.ts';
 import { multipartEtag, partSizeFor, partsAtOnce } from '../core/parts.ts';
 import type { Caller } from './caller.ts';
@@ -32,6 +32,11 @@ export class MultipartUploads {
   readonly #caller: Caller;
   readonly #options: StoreOptions;
   readonly #etags: EtagCheck;
+  /**
+   * A policy may forbid what is not signed, by the condition `s3:x-amz-content-sha256`:
+   * https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
+   */
+  #mustSignContent = false;
   readonly #etagOf: (key: string) => Promise<string | undefined>;
 
   /** @param etagOf looks an object's ETag up, where the end of an upload does not tell it. */
@@ -97,6 +102,12 @@ export class MultipartUploads {
     }
   }
 
+  /** Not where a checksum may be ignored, and the signature is all that a part is held against. */
+  get #maySignByChecksum(): boolean {
+    const { isAws, knowledge } = this.#options;
+    return !this.#mustSignContent && (isAws || knowledge.capabilities.contentMd5 === true);
+  }
+
   async #uploadParts(target: MultipartTarget, body: Body): Promise<Part[]> {
     const operation = 'UploadPart';
     const size = partSizeFor(body.size, this.#options.sizes);
@@ -116,12 +127,19 @@ export class MultipartUploads {
             ContentLength: content.length,
             ...checksum.parameters,
           });
-          if (this.#options.knowledge.capabilities.contentMd5 !== false) signByChecksum(command);
+          if (this.#maySignByChecksum) signByChecksum(command);
           const answer = await this.#s3.send(command, options);
           this.#etags.check(operation, answer.ETag, checksum.md5?.toString('hex'), answer.ServerSideEncryption);
           return answer.ETag ?? '';
         },
-        { bytes: content.length },
+        {
+          bytes: content.length,
+          again: (failure, nth) => {
+            if (nth > 1 || kindOf(failure) !== 'denied') return undefined;
+            this.#mustSignContent = true;
+            return 0;
+          },
+        },
       );
       body.giveBack(content);
       parts[number - 1] = { number, etag, ...checksum };

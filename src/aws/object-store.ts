@@ -199,8 +199,8 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  deleteMany(keys: readonly string[]): Promise<Failure[]> {
-    return this.#deletions.deleteMany(keys);
+  deleteMany(keys: readonly string[], mayGoOn?: () => Promise<boolean>): Promise<Failure[]> {
+    return this.#deletions.deleteMany(keys, mayGoOn);
   }
 
   async #putWhole(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
@@ -210,7 +210,7 @@ export class S3ObjectStore implements ObjectStore {
     const whole = { ...target, ...conditionHeaders(condition), Body: content, ...parameters };
     const kind = this.#kindOf(headers);
     await body.verify();
-    return this.#caller.call(
+    const put = await this.#caller.call(
       operation,
       async (options) => {
         const answer = await this.#fastPut.put(whole, kind, body.sha256()?.toString('hex'), options);
@@ -219,6 +219,8 @@ export class S3ObjectStore implements ObjectStore {
       },
       { bytes: content.length },
     );
+    body.giveBack(content);
+    return put;
   }
 
   /** Files that are served alike share their headers, and so what is made of them. */

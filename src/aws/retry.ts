@@ -38,6 +38,8 @@ export interface RetryOptions {
   readonly budgetMs?: number | undefined;
   /** Milliseconds after which a failure is tried again that by its kind would not be; the nth with its code. */
   again?(failure: ServiceFailure, nth: number): Promise<number | undefined>;
+  /** Asked before each retry; false leaves it at the failure. */
+  readonly mayRetry?: (() => Promise<boolean>) | undefined;
   onRetry?(failure: ServiceFailure, delayMs: number): void;
 }
 
@@ -84,6 +86,7 @@ export async function withRetry<T>(
       if (delay === undefined || pace.now() + delay > deadline) throw new ServiceError(failure);
       options.onRetry?.(failure, delay);
       await wait(delay, pace, options);
+      if (options.mayRetry !== undefined && !(await options.mayRetry())) throw new ServiceError(failure);
     }
   }
 }

@@ -67,6 +67,13 @@ const CREDENTIALS = new Set([
 ]);
 const DENIED = new Set(['AccessDenied', 'AccessDeniedException', 'AllAccessDisabled', 'Forbidden', 'AccountProblem']);
 /** No answer at all: the network, a host that is not found, a certificate that is not trusted. */
+/** The third is of regions that an account has to opt in to, the last of a bucket that is new. */
+const WRONG_REGION = new Set([
+  'PermanentRedirect',
+  'AuthorizationHeaderMalformed',
+  'IllegalLocationConstraintException',
+  'TemporaryRedirect',
+]);
 const UNANSWERED = new Set(['NetworkError', 'HostNotFound', 'CertificateRefused', 'ConnectionRefused', 'NoTls']);
 /** The code of an answer that is not S3's. */
 export const MISBEHAVED = 'StoreMisbehaved';
@@ -93,7 +100,7 @@ export function kindOf(failure: ServiceFailure): FailureKind {
   if (TRANSIENT.has(code) || /verification key/.test(failure.message)) return 'transient';
   if (CREDENTIALS.has(code)) return 'credentials';
   if (code === 'NoSuchBucket') return 'missing bucket';
-  if (code === 'PermanentRedirect' || code === 'AuthorizationHeaderMalformed' || status === 301) return 'wrong region';
+  if (WRONG_REGION.has(code) || status === 301) return 'wrong region';
   if (DENIED.has(code) || status === 403 || status === 401) return 'denied';
   if (status !== undefined && status >= 500 && status !== 501) return 'transient';
   return 'refused';

@@ -175,8 +175,11 @@ export interface ObjectStore {
   put(key: string, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put>;
   /** Gives an object other headers and leaves its content; answers its new ETag, or undefined where it cannot. */
   copyHeaders(object: RemoteObject, headers: ObjectHeaders): Promise<string | undefined>;
-  /** Deletes keys; answers those that are still there, with the reason. */
-  deleteMany(keys: readonly string[]): Promise<Failure[]>;
+  /**
+   * Deletes keys; answers those that are still there, with the reason.
+   * @param mayGoOn asked before anything is tried again: a newer deploy may have found a use for what is left.
+   */
+  deleteMany(keys: readonly string[], mayGoOn?: () => Promise<boolean>): Promise<Failure[]>;
 }
 
 /** One permission that the inputs imply, and what the store said when it was tried. */

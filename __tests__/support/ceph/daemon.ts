@@ -26,7 +26,8 @@ export async function requireCeph(): Promise<void> {
 /** Runs a program to its end and answers its stdout. `input` is its stdin. */
 export async function call(program: string, args: string[], input = ''): Promise<string> {
   const running = run(program, args, { timeout: 60_000, maxBuffer: 1 << 24 });
-  running.child.stdin?.end(input);
+  // A program may end without having read all of it, or any.
+  running.child.stdin?.on('error', () => undefined).end(input);
   return (await running).stdout;
 }
 
