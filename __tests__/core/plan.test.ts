@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Entry } from '../../src/core/entries.ts';
 import { headersFor } from '../../src/core/headers.ts';
 import type { Prefix } from '../../src/core/key.ts';
-import { type Entry, headersFingerprint, keyHash, type Manifest, saysMore } from '../../src/core/manifest.ts';
+import { headersFingerprint, keyHash, type Manifest, saysMore } from '../../src/core/manifest.ts';
 import type { DeleteLimit, LocalFile, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';
 import { indexObjects } from '../../src/core/object-index.ts';
 import {
@@ -619,8 +620,7 @@ describe('the manifest after a deploy', () => {
     before?: KnownManifest,
     options: Partial<PlanOptions> = {},
   ) => manifestAfter(planned, uploads, { manifest: before }, BY, { ...OPTIONS, ...options });
-  const of = (manifest: { entries: ReadonlyMap<string, Entry> }, path: string) =>
-    manifest.entries.get(keyHash(`site/${path}`));
+  const of = (manifest: Manifest, path: string) => manifest.entries.get(keyHash(`site/${path}`));
 
   test('remembers what was put, as ours', () => {
     const manifest = rememberedAfter(plan([file('a')]), [stored('a')]);
@@ -774,7 +774,7 @@ describe('what shards have noted', () => {
     ...{ key: `site/${path}`, etag, content: CONTENT, reason: 'new' as const },
     headers: headersFor(path, OPTIONS),
   });
-  const namesIn = (next: Manifest | undefined) => next && [...next.entries.keys()];
+  const namesIn = (next: Manifest | undefined) => next && [...next.entries].map(([name]) => name);
 
   test('is what was put, also where the manifest says the same of an older object', () => {
     const planned = plan([file('a')]);

@@ -1,7 +1,8 @@
 import { DeployError } from '../errors.ts';
+import type { Entry } from './entries.ts';
 import { type HeaderOptions, headersFor, phaseOf, sameHeaders } from './headers.ts';
 import { compareKeys, type Prefix, toKey } from './key.ts';
-import { type Entry, headersFingerprint, keyHash, type Manifest, sameEntry, saysMore } from './manifest.ts';
+import { headersFingerprint, keyHash, type Manifest, sameEntry, saysMore } from './manifest.ts';
 import type {
   DeleteLimit,
   Kept,
@@ -149,9 +150,8 @@ function isNoted({ key, headers }: Unchanged, { objects, manifest, notes = [] }:
 
 /** The unchanged keys that the last deploy held for stale. */
 function revivedAmong(unchanged: readonly Unchanged[], manifest: KnownManifest | undefined): string[] {
-  const stale = new Set(
-    [...(manifest?.entries ?? [])].filter(([, entry]) => entry.staleSince !== undefined).map(([name]) => name),
-  );
+  const stale = new Set<string>();
+  for (const [name, entry] of manifest?.entries ?? []) if (entry.staleSince !== undefined) stale.add(name);
   return stale.size === 0 ? [] : unchanged.map(({ key }) => key).filter((key) => stale.has(keyHash(key)));
 }
 
