@@ -7,7 +7,7 @@ import type { DeployId } from './core/manifest.ts';
 import type { LocalFile, RemoteObject } from './core/model.ts';
 import { ObjectIndex } from './core/object-index.ts';
 import type { UploadSizes } from './core/parts.ts';
-import { type Candidate, type Digest, type Memory, toDigest } from './core/plan.ts';
+import { AS_REMEMBERED, type Candidate, type Digest, type Memory, toDigest } from './core/plan.ts';
 import { count, plain } from './core/text.ts';
 import type { Inputs } from './inputs.ts';
 import type { ManifestFile } from './manifest-file.ts';
@@ -24,6 +24,8 @@ export interface Survey extends Memory {
 
 /** Large files read at once for their digests: the disk is the limit, not the number. */
 const READS_AT_ONCE = 4;
+/** So many files are prepared for reading: all at once, they would fill the memory while they wait. */
+const PREPARED = 200;
 /** Files are read for so long, in milliseconds, before an answer that has come meanwhile is looked at. */
 const SLICE_MS = 5;
 
@@ -61,7 +63,7 @@ async function lookOnce(
   }
   const files = new Map(source.files.map((file) => [toKey(prefix, file.path), file]));
   const index = new ObjectIndex(prefix, inputs.shard && files);
-  const comparison = new Comparison(inputs, files, sizes);
+  const comparison = new Comparison(inputs, files, index.objects, sizes);
   let read: Promise<boolean> | undefined;
   const pages = store.list(prefix, [...files.keys()])[Symbol.asyncIterator]();
   for (;;) {
@@ -97,41 +99,52 @@ class Comparison {
   readonly digests = new Map<string, Digest>();
   readonly #inputs: Inputs;
   readonly #files: ReadonlyMap<string, LocalFile>;
+  readonly #objects: ObjectIndex['objects'];
   /** As they would be uploaded. */
   readonly #sizes: UploadSizes;
-  /** Objects that nobody has looked at yet. */
-  #listed: RemoteObject[] = [];
+  /** Files that have an object, and that nobody has looked at yet. */
+  readonly #listed: LocalFile[] = [];
   #memory: Memory | undefined;
   readonly #begun = Promise.withResolvers<void>();
   #work: Candidate[] = [];
 
-  constructor(inputs: Inputs, files: ReadonlyMap<string, LocalFile>, sizes: UploadSizes) {
+  constructor(
+    inputs: Inputs,
+    files: ReadonlyMap<string, LocalFile>,
+    objects: ObjectIndex['objects'],
+    sizes: UploadSizes,
+  ) {
     this.#inputs = inputs;
     this.#sizes = sizes;
     this.#files = files;
+    this.#objects = objects;
   }
 
   add(page: readonly RemoteObject[]): void {
-    // One by one: the arguments of a call lie on the stack, which holds about a hundred thousand.
-    for (const object of page) this.#listed.push(object);
-    this.#plan();
+    for (const { key } of page) {
+      const file = this.#files.get(key);
+      if (file !== undefined) this.#listed.push(file);
+    }
   }
 
   /** What is remembered is known: only now can be told what is to be read. */
   begin({ manifest, notes = [] }: Memory): void {
     this.#memory ??= { manifest, notes };
     this.#begun.resolve();
-    this.#plan();
   }
 
-  #plan(): void {
-    if (this.#memory === undefined) return;
+  /** The next file whose content decides, once that can be told. */
+  #next(): Candidate | undefined {
     const { prefix } = this.#inputs.destination;
-    const objects = new Map(this.#listed.map((object) => [object.key, object]));
-    const files = this.#listed.flatMap(({ key }) => this.#files.get(key) ?? []);
-    const known = { objects, ...this.#memory };
-    for (const one of toDigest(files, known, { ...this.#inputs, prefix })) this.#work.push(one);
-    this.#listed = [];
+    if (this.#work.length === 0 && this.#memory !== undefined) {
+      const files = this.#listed.splice(-PREPARED);
+      this.#work = toDigest(files, { objects: this.#objects, ...this.#memory }, { ...this.#inputs, prefix });
+    }
+    return this.#work.pop();
+  }
+
+  get #isIdle(): boolean {
+    return this.#memory === undefined || this.#work.length + this.#listed.length === 0;
   }
 
   /** Reads small files until something else has come. */
@@ -142,25 +155,24 @@ class Comparison {
       come = true;
     };
     other.then(hear, hear);
-    for (await otherWork(); !come && this.#work.length > 0; await otherWork()) {
-      for (const end = performance.now() + SLICE_MS; performance.now() < end && this.#work.length > 0; )
-        await this.#readOne();
+    for (await otherWork(); !come && !this.#isIdle; await otherWork()) {
+      for (const end = performance.now() + SLICE_MS; performance.now() < end && !this.#isIdle; ) await this.#readOne();
     }
   }
 
   async finish(): Promise<void> {
     await eachOf(Array.from({ length: READS_AT_ONCE }), READS_AT_ONCE, async () => {
-      while (this.#work.length > 0) await this.#readOne();
+      while (!this.#isIdle) await this.#readOne();
     });
   }
 
   async #readOne(): Promise<void> {
-    const next = this.#work.pop();
+    const next = this.#next();
     if (next === undefined) return;
     const { sourceDir = '.' } = this.#inputs;
-    const { file, like, entry } = next;
+    const { file, like, content } = next;
     const found = digestOf(sourceDir, file, like, this.#sizes);
-    const { content, etag } = found instanceof Promise ? await found : found;
-    this.digests.set(file.path, { content, etag, entry });
+    const digest = found instanceof Promise ? await found : found;
+    this.digests.set(file.path, digest.content === content ? AS_REMEMBERED : digest);
   }
 }

@@ -6,6 +6,7 @@ import { headersFingerprint, keyHash, type Manifest, saysMore } from '../../src/
 import type { DeleteLimit, LocalFile, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';
 import { indexObjects } from '../../src/core/object-index.ts';
 import {
+  AS_REMEMBERED,
   type DeleteMode,
   type Digest,
   type Known,
@@ -120,6 +121,17 @@ describe('content and headers decide', () => {
       { objects: there(), manifest: memory({ headers: 'otherheaders' }), digests: { a: digest() } },
       'headers',
     ],
+    ['as remembered', { objects: there(), manifest: memory(), digests: { a: AS_REMEMBERED } }, undefined],
+    [
+      'as remembered, with other headers',
+      { objects: there(), manifest: memory({ headers: 'otherheaders' }), digests: { a: AS_REMEMBERED } },
+      'headers',
+    ],
+    [
+      'as remembered of an object that has been written since',
+      { objects: there(OTHER), manifest: memory(), digests: { a: AS_REMEMBERED } },
+      'unverified',
+    ],
     [
       'remembered, with other content',
       { objects: there(), manifest: memory(), digests: { a: digest(CHANGED) } },
@@ -209,14 +221,14 @@ describe('content and headers decide', () => {
     ['found there once', memory({ owned: false }), false],
   ])('an unchanged object that was %s stays so', (_what, manifest, owned) => {
     const planned = plan([file('a')], { objects: there(), manifest, digests: { a: digest() } });
-    expect(planned.unchanged).toEqual([
-      { key: 'site/a', etag: MD5, content: CONTENT, headers: entry('a').headers, owned },
-    ]);
+    expect(planned.unchanged).toEqual(there());
+    const next = manifestAfter(planned, [], { manifest }, BY, OPTIONS);
+    expect([...next.entries]).toEqual([[keyHash('site/a'), entry('a', { owned })]]);
   });
 
   test('headers that cannot be had are not remembered as right', () => {
     const planned = plan([file('a')], { objects: there(), digests: { a: byEtag(MD5) }, headers: asked(undefined) });
-    expect(planned.unchanged).toMatchObject([{ headers: undefined, owned: false }]);
+    expect(planned.unchanged).toMatchObject([{ found: { content: CONTENT, headers: undefined } }]);
   });
 
   test.each<[string, StorageOptions]>([
@@ -284,11 +296,13 @@ describe('an upload', () => {
     ]);
   });
 
-  test('of other headers carries the object to copy and the content that it has', () => {
+  test.each<[string, Digest]>([
+    ['digested', { content: CONTENT, etag: undefined }],
+    ['found to be as it is remembered', AS_REMEMBERED],
+  ])('of other headers carries the object to copy and the content that it has, %s', (_how, digest) => {
     const there = object('site/a');
     const manifest = remembering({ a: entry('a', { headers: 'otherheaders' }) });
-    const digests = { a: { content: CONTENT, etag: undefined } };
-    const [upload] = uploadsOf(plan([file('a')], { objects: [there], manifest, digests }));
+    const [upload] = uploadsOf(plan([file('a')], { objects: [there], manifest, digests: { a: digest } }));
     expect(upload).toMatchObject({ reason: 'headers', object: there, content: CONTENT });
   });
 
