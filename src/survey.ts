@@ -61,7 +61,8 @@ async function lookOnce(
     log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
     return { objects: new Map(), manifest: undefined, notes: [], digests: new Map() };
   }
-  const files = new Map(source.files.map((file) => [toKey(prefix, file.path), file]));
+  const files = new Map<string, LocalFile>();
+  for (const file of source.files) files.set(toKey(prefix, file.path), file);
   const index = new ObjectIndex(prefix, inputs.shard && files);
   const comparison = new Comparison(inputs, files, index.objects, sizes);
   let read: Promise<boolean> | undefined;

@@ -66,7 +66,7 @@ export function encodeManifest({ by, entries, uninvalidated }: Manifest): Buffer
 export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
   let text: Buffer;
   try {
-    text = gunzipSync(bytes, { maxOutputLength: MOST_BYTES });
+    text = gunzipSync(bytes, { maxOutputLength: MOST_BYTES, chunkSize: pieceSize(bytes) });
   } catch {
     return undefined;
   }
@@ -76,6 +76,14 @@ export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
   if (entries === undefined) return undefined;
   return { by: { startedAt: Number(startedAt), run }, entries, ...(uninvalidated && { uninvalidated: true }) };
 }
+
+/** What is unpacked is the size that the end of gzip tells: in smaller pieces all of it would be in memory twice. */
+function pieceSize(bytes: Uint8Array): number {
+  const told = Buffer.from(bytes.slice(-4)).readUInt32LE();
+  return Math.min(Math.max(told + 1, SMALL_PIECE), MOST_BYTES);
+}
+
+const SMALL_PIECE = 16 * 1024;
 
 const UNINVALIDATED = ' uninvalidated';
 const FIRST_LINE = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})(${UNINVALIDATED})?\n`);
