@@ -135,7 +135,7 @@ describe('what is compared while a listing goes on', () => {
     const { digests, objects: there, manifest: known } = await found;
     expect([...there.keys()].sort()).toEqual(['a', 'b', 'c', 'e', 'f', 'z']);
     expect(known?.entries.size).toBe(2);
-    expect(Object.fromEntries(digests)).toEqual({
+    expect(Object.fromEntries(digests.map((digest, place) => ['abcdef'[place], digest]))).toEqual({
       a: { content: contentFingerprint([sha256('same')]), etag: md5('same') },
       b: { content: contentFingerprint([sha256('mine')]), etag: md5('mine') },
       e: { content: contentFingerprint([sha256('remembered')]), etag: undefined },
@@ -157,7 +157,7 @@ describe('what is compared while a listing goes on', () => {
     // What was read before does not need the file any more.
     for (const name of Object.keys(files)) unlinkSync(join(folder, name));
     last.resolve();
-    expect((await found).digests.size).toBe(4);
+    expect((await found).digests.filter(Boolean)).toHaveLength(4);
   });
 
   test('is looked at again when the manifest was written between the listing and its reading', async () => {
@@ -180,7 +180,7 @@ describe('what is compared while a listing goes on', () => {
       for (let at = 0; at < listed.length; at += 1000) yield listed.slice(at, at + 1000);
     }
     const { digests } = await look({ ...source, files: many }, pages).found;
-    expect(digests.size).toBe(150_000);
+    expect(digests.filter(Boolean)).toHaveLength(150_000);
   }, 60_000);
 });
 

@@ -18,8 +18,8 @@ import type { Source } from './site/scan.ts';
 /** What a plan is made of, but for the headers that nobody remembers. */
 export interface Survey extends Memory {
   readonly objects: ObjectIndex['objects'];
-  /** By path, of the files whose content decides. */
-  readonly digests: ReadonlyMap<string, Digest>;
+  /** By the place of the file in the source, of those whose content decides. */
+  readonly digests: readonly (Digest | undefined)[];
 }
 
 /** Large files read at once for their digests: the disk is the limit, not the number. */
@@ -59,14 +59,14 @@ async function lookOnce(
   if (!mayList) {
     if (knowledge.lacks('conditionalWrites')) throw cannotAppend({ bucket, prefix });
     log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
-    return { objects: new Map(), manifest: undefined, notes: [], digests: new Map() };
+    return { objects: new Map(), manifest: undefined, notes: [], digests: [] };
   }
-  const files = new Map<string, LocalFile>();
-  for (const file of source.files) files.set(toKey(prefix, file.path), file);
-  const index = new ObjectIndex(prefix, inputs.shard && files);
-  const comparison = new Comparison(inputs, files, index.objects, sizes);
+  const places = new Map<string, number>();
+  for (const [place, { path }] of source.files.entries()) places.set(toKey(prefix, path), place);
+  const index = new ObjectIndex(prefix, inputs.shard && places);
+  const comparison = new Comparison(inputs, source.files, places, index.objects, sizes);
   let read: Promise<boolean> | undefined;
-  const pages = store.list(prefix, [...files.keys()])[Symbol.asyncIterator]();
+  const pages = store.list(prefix, [...places.keys()])[Symbol.asyncIterator]();
   for (;;) {
     const next = pages.next();
     await comparison.goOnUntil(next);
@@ -97,34 +97,40 @@ function showsAllOfOurs(page: readonly RemoteObject[], prefix: Prefix): boolean 
 
 /** Digests the files whose content decides whether their objects are the same. */
 class Comparison {
-  readonly digests = new Map<string, Digest>();
+  /** By place. */
+  readonly digests: (Digest | undefined)[];
   readonly #inputs: Inputs;
-  readonly #files: ReadonlyMap<string, LocalFile>;
+  readonly #files: readonly LocalFile[];
+  /** Where in the source the file of a key is. */
+  readonly #places: ReadonlyMap<string, number>;
   readonly #objects: ObjectIndex['objects'];
   /** As they would be uploaded. */
   readonly #sizes: UploadSizes;
-  /** Files that have an object, and that nobody has looked at yet. */
-  readonly #listed: LocalFile[] = [];
+  /** Places of files that have an object, and that nobody has looked at yet. */
+  readonly #listed: number[] = [];
   #memory: Memory | undefined;
   readonly #begun = Promise.withResolvers<void>();
   #work: Candidate[] = [];
 
   constructor(
     inputs: Inputs,
-    files: ReadonlyMap<string, LocalFile>,
+    files: readonly LocalFile[],
+    places: ReadonlyMap<string, number>,
     objects: ObjectIndex['objects'],
     sizes: UploadSizes,
   ) {
     this.#inputs = inputs;
     this.#sizes = sizes;
     this.#files = files;
+    this.#places = places;
+    this.digests = files.map(() => undefined);
     this.#objects = objects;
   }
 
   add(page: readonly RemoteObject[]): void {
     for (const { key } of page) {
-      const file = this.#files.get(key);
-      if (file !== undefined) this.#listed.push(file);
+      const place = this.#places.get(key);
+      if (place !== undefined) this.#listed.push(place);
     }
   }
 
@@ -138,7 +144,7 @@ class Comparison {
   #next(): Candidate | undefined {
     const { prefix } = this.#inputs.destination;
     if (this.#work.length === 0 && this.#memory !== undefined) {
-      const files = this.#listed.splice(-PREPARED);
+      const files = this.#listed.splice(-PREPARED).flatMap((place) => this.#files[place] ?? []);
       this.#work = toDigest(files, { objects: this.#objects, ...this.#memory }, { ...this.#inputs, prefix });
     }
     return this.#work.pop();
@@ -170,10 +176,11 @@ class Comparison {
   async #readOne(): Promise<void> {
     const next = this.#next();
     if (next === undefined) return;
-    const { sourceDir = '.' } = this.#inputs;
+    const { sourceDir = '.', destination } = this.#inputs;
     const { file, like, content } = next;
     const found = digestOf(sourceDir, file, like, this.#sizes);
     const digest = found instanceof Promise ? await found : found;
-    this.digests.set(file.path, digest.content === content ? AS_REMEMBERED : digest);
+    const place = this.#places.get(toKey(destination.prefix, file.path));
+    if (place !== undefined) this.digests[place] = digest.content === content ? AS_REMEMBERED : digest;
   }
 }

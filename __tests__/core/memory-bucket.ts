@@ -80,10 +80,10 @@ export class MemoryBucket {
     const manifest = this.#read(manifestKey(prefix));
     const notes = notesAmong(own, prefix, shard, manifest).flatMap(({ key }) => this.#read(key) ?? []);
     const known = { objects, manifest, notes: notesSince(manifest, notes) };
-    const digests = new Map<string, Digest>();
+    const digests: (Digest | undefined)[] = files.map(() => undefined);
     for (const { file, like, content } of toDigest(files, known, options)) {
       const digest = digestOf(tree[file.path] ?? '', like);
-      digests.set(file.path, digest.content === content ? AS_REMEMBERED : digest);
+      digests[files.indexOf(file)] = digest.content === content ? AS_REMEMBERED : digest;
     }
     const asked = toAsk(files, { ...known, digests }, prefix);
     const headers = new Map(asked.map(({ key }) => [key, this.items.get(key)?.headers]));

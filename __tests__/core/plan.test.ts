@@ -75,15 +75,18 @@ interface Scene extends Partial<Omit<Known, 'objects' | 'digests'>> {
   readonly digests?: Record<string, Digest>;
 }
 
-const knownOf = ({ objects = [], manifest, notes = [], digests = {}, headers = new Map() }: Scene): Known => ({
+const knownOf = (
+  { objects = [], manifest, notes = [], digests = {}, headers = new Map() }: Scene,
+  files: readonly LocalFile[] = [file('a')],
+): Known => ({
   objects: bucketOf(...objects),
   manifest,
   notes,
-  digests: new Map(Object.entries(digests)),
+  digests: files.map(({ path }) => digests[path]),
   headers,
 });
 const plan = (files: LocalFile[], scene: Scene = {}, options: Partial<PlanOptions> = {}): Plan =>
-  planDeploy(files, knownOf(scene), { ...OPTIONS, ...options });
+  planDeploy(files, knownOf(scene, files), { ...OPTIONS, ...options });
 const uploadsOf = ({ phases }: Plan) => phases.flatMap(({ uploads }) => uploads);
 
 /** What becomes of the one file of a scene, or undefined when it is unchanged. */

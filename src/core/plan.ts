@@ -79,8 +79,8 @@ export interface Memory {
 export interface Known extends Memory {
   /** The objects below the prefix, by key. */
   readonly objects: ReadonlyMap<string, RemoteObject>;
-  /** By path, for those that `toDigest` names. */
-  readonly digests: ReadonlyMap<string, Digest>;
+  /** By the place of the file in the source, for those that `toDigest` names. */
+  readonly digests: readonly (Digest | undefined)[];
   /** Headers of objects, by key, for those that `toAsk` names; undefined where they cannot be had. */
   readonly headers: ReadonlyMap<string, ObjectHeaders | undefined>;
 }
@@ -116,19 +116,20 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
   const existing: Kept[] = [];
   let found = 0;
   const served = servedAs(options);
-  for (const file of files) {
+  for (const [place, file] of files.entries()) {
     const key = toKey(options.prefix, file.path);
     const object = known.objects.get(key);
+    const digest = known.digests[place];
     if (object !== undefined) found++;
     if (object !== undefined && !options.overwrite) {
       existing.push({ key, why: 'exists' });
       continue;
     }
     const { headers, fingerprint } = served(file.path);
-    const verdict = compare(file, object, { headers, fingerprint }, known, options);
+    const verdict = compare(file, object, digest, { headers, fingerprint }, known, options);
     if (typeof verdict === 'object') unchanged.push(verdict);
     else {
-      const content = contentOf(file, object, known);
+      const content = contentOf(digest, object, known);
       const there = { ...(object !== undefined && { object }), ...(content !== undefined && { content }) };
       uploads.get(phaseOf(file.path))?.push({ file, key, reason: verdict, headers, ...there });
     }
@@ -223,10 +224,11 @@ export function toAsk(
   known: Pick<Known, 'objects' | 'digests' | keyof Memory>,
   prefix: Prefix,
 ): RemoteObject[] {
-  return files.flatMap((file) => {
+  return files.flatMap((file, place) => {
+    const digest = known.digests[place];
+    if (digest === undefined || digest === AS_REMEMBERED) return [];
     const object = known.objects.get(toKey(prefix, file.path));
-    const digest = known.digests.get(file.path);
-    if (object === undefined || digest === undefined || digest === AS_REMEMBERED) return [];
+    if (object === undefined) return [];
     return digest.etag === object.etag && remembered(object, known)?.content === undefined ? [object] : [];
   });
 }
@@ -250,13 +252,13 @@ function entryOf(object: RemoteObject, name: string, { entries, lastModified }: 
 function compare(
   file: LocalFile,
   object: RemoteObject | undefined,
+  digest: Digest | undefined,
   { headers, fingerprint }: Served,
   known: Known,
   options: PlanOptions,
 ): Unchanged | Upload['reason'] {
   if (object === undefined) return 'new';
   if (object.size !== file.size) return 'content';
-  const digest = known.digests.get(file.path);
   if (digest === undefined) return 'unverified';
   const entry = remembered(object, known);
   if (entry?.content !== undefined) {
@@ -275,10 +277,9 @@ function compare(
 }
 
 /** The fingerprint of a file, where it was read already. */
-function contentOf(file: LocalFile, object: RemoteObject | undefined, known: Known): string | undefined {
-  const digest = known.digests.get(file.path);
+function contentOf(digest: Digest | undefined, object: RemoteObject | undefined, memory: Memory): string | undefined {
   if (digest !== AS_REMEMBERED) return digest?.content;
-  return object && remembered(object, known)?.content;
+  return object && remembered(object, memory)?.content;
 }
 
 /** What the source does not have, and since when: an object that somebody has put since is not what was stale. */
