@@ -5,7 +5,7 @@ import { eachOf } from './core/each-of.ts';
 import { isOwnPath, manifestKey, type Prefix, toKey } from './core/key.ts';
 import type { DeployId } from './core/manifest.ts';
 import type { LocalFile, RemoteObject } from './core/model.ts';
-import { ObjectIndex } from './core/object-index.ts';
+import { ObjectIndex, type Objects } from './core/object-index.ts';
 import type { UploadSizes } from './core/parts.ts';
 import { AS_REMEMBERED, type Candidate, type Digest, type Memory, toDigest } from './core/plan.ts';
 import { count, plain } from './core/text.ts';
@@ -17,7 +17,7 @@ import type { Source } from './site/scan.ts';
 
 /** What a plan is made of, but for the headers that nobody remembers. */
 export interface Survey extends Memory {
-  readonly objects: ObjectIndex['objects'];
+  readonly objects: Objects;
   /** By the place of the file in the source, of those whose content decides. */
   readonly digests: readonly (Digest | undefined)[];
 }
@@ -63,7 +63,7 @@ async function lookOnce(
   }
   const places = new Map<string, number>();
   for (const [place, { path }] of source.files.entries()) places.set(toKey(prefix, path), place);
-  const index = new ObjectIndex(prefix, inputs.shard && places);
+  const index = new ObjectIndex(prefix, inputs.shard && places, places);
   const comparison = new Comparison(inputs, source.files, places, index.objects, sizes);
   let read: Promise<boolean> | undefined;
   const pages = store.list(prefix, [...places.keys()])[Symbol.asyncIterator]();
@@ -103,7 +103,7 @@ class Comparison {
   readonly #files: readonly LocalFile[];
   /** Where in the source the file of a key is. */
   readonly #places: ReadonlyMap<string, number>;
-  readonly #objects: ObjectIndex['objects'];
+  readonly #objects: Objects;
   /** As they would be uploaded. */
   readonly #sizes: UploadSizes;
   /** Places of files that have an object, and that nobody has looked at yet. */
@@ -116,7 +116,7 @@ class Comparison {
     inputs: Inputs,
     files: readonly LocalFile[],
     places: ReadonlyMap<string, number>,
-    objects: ObjectIndex['objects'],
+    objects: Objects,
     sizes: UploadSizes,
   ) {
     this.#inputs = inputs;

@@ -18,6 +18,7 @@ import type {
   Unchanged,
   Upload,
 } from './model.ts';
+import type { Objects } from './object-index.ts';
 import { count } from './text.ts';
 
 export interface PlanOptions extends HeaderOptions {
@@ -78,7 +79,7 @@ export interface Memory {
 /** What a plan is made of beside the files. */
 export interface Known extends Memory {
   /** The objects below the prefix, by key. */
-  readonly objects: ReadonlyMap<string, RemoteObject>;
+  readonly objects: Objects;
   /** By the place of the file in the source, for those that `toDigest` names. */
   readonly digests: readonly (Digest | undefined)[];
   /** Headers of objects, by key, for those that `toAsk` names; undefined where they cannot be had. */
@@ -192,7 +193,7 @@ function servedAs(options: PlanOptions): (path: string) => Served {
  * @throws DeployError TOO_MANY_DELETIONS.
  */
 export function planRemoval(
-  objects: ReadonlyMap<string, RemoteObject>,
+  objects: Objects,
   options: Pick<PlanOptions, 'prefix' | 'deleteExclude' | 'maxDelete'>,
 ): Plan {
   const excluded = (key: string) => options.deleteExclude(key.slice(options.prefix.length));
