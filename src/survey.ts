@@ -6,9 +6,9 @@ import { explain, misbehaved } from './core/explain.ts';
 import { isOwnPath, manifestKey, type Prefix, toKey } from './core/key.ts';
 import type { DeployId } from './core/manifest.ts';
 import type { LocalFile, RemoteObject } from './core/model.ts';
-import { ObjectIndex } from './core/object-index.ts';
+import { ObjectIndex, type Objects } from './core/object-index.ts';
 import type { UploadSizes } from './core/parts.ts';
-import { type Candidate, type Digest, type Memory, toDigest } from './core/plan.ts';
+import { AS_REMEMBERED, type Candidate, type Digest, type Memory, toDigest } from './core/plan.ts';
 import { count, plain } from './core/text.ts';
 import type { Inputs } from './inputs.ts';
 import type { ManifestFile } from './manifest-file.ts';
@@ -23,13 +23,15 @@ const LOOK_AGAIN_MS = 200;
 
 /** What a plan is made of, but for the headers that nobody remembers. */
 export interface Survey extends Memory {
-  readonly objects: ObjectIndex['objects'];
-  /** By path, of the files whose content decides. */
-  readonly digests: ReadonlyMap<string, Digest>;
+  readonly objects: Objects;
+  /** By the place of the file in the source, of those whose content decides. */
+  readonly digests: readonly (Digest | undefined)[];
 }
 
 /** Large files read at once for their digests: the disk is the limit, not the number. */
 const READS_AT_ONCE = 4;
+/** So many files are prepared for reading: all at once, they would fill the memory while they wait. */
+const PREPARED = 200;
 /** Files are read for so long, in milliseconds, before an answer that has come meanwhile is looked at. */
 const SLICE_MS = 5;
 
@@ -66,13 +68,14 @@ async function lookOnce(
   if (!mayList) {
     if (knowledge.lacks('conditionalWrites')) throw cannotAppend({ bucket, prefix });
     log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
-    return { objects: new Map(), manifest: undefined, notes: [], digests: new Map() };
+    return { objects: new Map(), manifest: undefined, notes: [], digests: [] };
   }
-  const files = new Map(source.files.map((file) => [toKey(prefix, file.path), file]));
-  const index = new ObjectIndex(prefix, inputs.shard && files);
-  const comparison = new Comparison(inputs, files, sizes);
+  const places = new Map<string, number>();
+  for (const [place, { path }] of source.files.entries()) places.set(toKey(prefix, path), place);
+  const index = new ObjectIndex(prefix, inputs.shard && places, places);
+  const comparison = new Comparison(inputs, source.files, places, index.objects, sizes);
   let read: Promise<boolean> | undefined;
-  const pages = store.list(prefix, [...files.keys()])[Symbol.asyncIterator]();
+  const pages = store.list(prefix, [...places.keys()])[Symbol.asyncIterator]();
   for (;;) {
     const next = pages.next();
     await comparison.goOnUntil(next);
@@ -103,44 +106,61 @@ function showsAllOfOurs(page: readonly RemoteObject[], prefix: Prefix): boolean 
 
 /** Digests the files whose content decides whether their objects are the same. */
 class Comparison {
-  readonly digests = new Map<string, Digest>();
+  /** By place. */
+  readonly digests: (Digest | undefined)[];
   readonly #inputs: Inputs;
-  readonly #files: ReadonlyMap<string, LocalFile>;
+  readonly #files: readonly LocalFile[];
+  /** Where in the source the file of a key is. */
+  readonly #places: ReadonlyMap<string, number>;
+  readonly #objects: Objects;
   /** As they would be uploaded. */
   readonly #sizes: UploadSizes;
-  /** Objects that nobody has looked at yet. */
-  #listed: RemoteObject[] = [];
+  /** Places of files that have an object, and that nobody has looked at yet. */
+  readonly #listed: number[] = [];
   #memory: Memory | undefined;
   readonly #begun = Promise.withResolvers<void>();
   #work: Candidate[] = [];
 
-  constructor(inputs: Inputs, files: ReadonlyMap<string, LocalFile>, sizes: UploadSizes) {
+  constructor(
+    inputs: Inputs,
+    files: readonly LocalFile[],
+    places: ReadonlyMap<string, number>,
+    objects: Objects,
+    sizes: UploadSizes,
+  ) {
     this.#inputs = inputs;
     this.#sizes = sizes;
     this.#files = files;
+    this.#places = places;
+    this.digests = files.map(() => undefined);
+    this.#objects = objects;
   }
 
   add(page: readonly RemoteObject[]): void {
-    // One by one: the arguments of a call lie on the stack, which holds about a hundred thousand.
-    for (const object of page) this.#listed.push(object);
-    this.#plan();
+    for (const { key } of page) {
+      const place = this.#places.get(key);
+      if (place !== undefined) this.#listed.push(place);
+    }
   }
 
   /** What is remembered is known: only now can be told what is to be read. */
   begin({ manifest, notes = [] }: Memory): void {
     this.#memory ??= { manifest, notes };
     this.#begun.resolve();
-    this.#plan();
   }
 
-  #plan(): void {
-    if (this.#memory === undefined) return;
+  /** The next file whose content decides, once that can be told. */
+  #next(): Candidate | undefined {
     const { prefix } = this.#inputs.destination;
-    const objects = new Map(this.#listed.map((object) => [object.key, object]));
-    const files = this.#listed.flatMap(({ key }) => this.#files.get(key) ?? []);
-    const known = { objects, ...this.#memory };
-    for (const one of toDigest(files, known, { ...this.#inputs, prefix })) this.#work.push(one);
-    this.#listed = [];
+    if (this.#work.length === 0 && this.#memory !== undefined) {
+      const files = this.#listed.splice(-PREPARED).flatMap((place) => this.#files[place] ?? []);
+      this.#work = toDigest(files, { objects: this.#objects, ...this.#memory }, { ...this.#inputs, prefix });
+    }
+    return this.#work.pop();
+  }
+
+  get #isIdle(): boolean {
+    return this.#memory === undefined || this.#work.length + this.#listed.length === 0;
   }
 
   /** Reads small files until something else has come. */
@@ -151,25 +171,25 @@ class Comparison {
       come = true;
     };
     other.then(hear, hear);
-    for (await otherWork(); !come && this.#work.length > 0; await otherWork()) {
-      for (const end = performance.now() + SLICE_MS; performance.now() < end && this.#work.length > 0; )
-        await this.#readOne();
+    for (await otherWork(); !come && !this.#isIdle; await otherWork()) {
+      for (const end = performance.now() + SLICE_MS; performance.now() < end && !this.#isIdle; ) await this.#readOne();
     }
   }
 
   async finish(): Promise<void> {
     await eachOf(Array.from({ length: READS_AT_ONCE }), READS_AT_ONCE, async () => {
-      while (this.#work.length > 0) await this.#readOne();
+      while (!this.#isIdle) await this.#readOne();
     });
   }
 
   async #readOne(): Promise<void> {
-    const next = this.#work.pop();
+    const next = this.#next();
     if (next === undefined) return;
-    const { sourceDir = '.' } = this.#inputs;
-    const { file, like, entry } = next;
+    const { sourceDir = '.', destination } = this.#inputs;
+    const { file, like, content } = next;
     const found = digestOf(sourceDir, file, like, this.#sizes);
-    const { content, etag } = found instanceof Promise ? await found : found;
-    this.digests.set(file.path, { content, etag, entry });
+    const digest = found instanceof Promise ? await found : found;
+    const place = this.#places.get(toKey(destination.prefix, file.path));
+    if (place !== undefined) this.digests[place] = digest.content === content ? AS_REMEMBERED : digest;
   }
 }

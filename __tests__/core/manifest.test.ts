@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import type { Entry } from '../../src/core/entries.ts';
 import { manifestKey } from '../../src/core/key.ts';
 import {
   contentFingerprint,
   decodeManifest,
-  type Entry,
   encodeManifest,
   FINGERPRINT_CHUNK,
   headersFingerprint,
@@ -28,6 +28,11 @@ const LINE = `CCCCCCCCCCCCCCCC ${ENTRY.etag} AAAAAAAAAAAAAAAA BBBBBBBBBBBB o -`;
 
 const manifestOf = (...entries: [string, Entry][]): Manifest => ({ by: BY, entries: new Map(entries) });
 const written = (...lines: string[]) => gzipSync(lines.map((line) => `${line}\n`).join(''));
+/** A manifest that was read, with entries that can be compared. */
+const read = (bytes: Uint8Array): Manifest | undefined => {
+  const found = decodeManifest(bytes);
+  return found && { ...found, entries: new Map(found.entries) };
+};
 const linesOf = (manifest: Manifest) => gunzipSync(encodeManifest(manifest)).toString().split('\n');
 
 describe('a manifest is read as it was written', () => {
@@ -48,7 +53,7 @@ describe('a manifest is read as it was written', () => {
   test('whatever is in it', () => {
     fc.assert(
       fc.property(manifest, (one) => {
-        expect(decodeManifest(encodeManifest(one))).toEqual(one);
+        expect(read(encodeManifest(one))).toEqual(one);
       }),
       { numRuns: 1000 },
     );
@@ -60,7 +65,7 @@ describe('a manifest is read as it was written', () => {
   });
 
   test('one without objects too', () => {
-    expect(decodeManifest(encodeManifest(manifestOf()))).toEqual(manifestOf());
+    expect(read(encodeManifest(manifestOf()))).toEqual(manifestOf());
   });
 
   test.each([
@@ -71,8 +76,8 @@ describe('a manifest is read as it was written', () => {
     ['one that is not ASCII', 'é'],
   ])('an object whose ETag is %s is left out, and nothing else is lost', (_what, etag) => {
     const other: [string, Entry] = [keyHash('a'), ENTRY];
-    const read = decodeManifest(encodeManifest(manifestOf(other, [keyHash('b'), { ...ENTRY, etag }])));
-    expect(read).toEqual(manifestOf(other));
+    const left = read(encodeManifest(manifestOf(other, [keyHash('b'), { ...ENTRY, etag }])));
+    expect(left).toEqual(manifestOf(other));
   });
 });
 
@@ -127,7 +132,7 @@ describe('what is no manifest of ours is as good as none', () => {
     for (let at = 0; at < whole.length; at++) {
       const changed = Buffer.from(whole);
       changed[at] = (changed[at] ?? 0) ^ 0x41;
-      expect([undefined, decodeManifest(whole)]).toContainEqual(decodeManifest(changed));
+      expect([undefined, read(whole)]).toContainEqual(read(changed));
     }
   });
 
@@ -256,8 +261,8 @@ describe('a manifest says more than another', () => {
     const [due, done] = [{ ...manifestOf([one, ENTRY]), uninvalidated: true }, manifestOf([one, ENTRY])];
     expect([saysMore(due, done), saysMore(done, due), saysMore(due, due)]).toEqual([true, true, false]);
     expect([saysMore({ ...done, uninvalidated: false }, done), saysMore(due, undefined)]).toEqual([false, true]);
-    expect(decodeManifest(encodeManifest(due))).toEqual(due);
-    expect(decodeManifest(encodeManifest({ ...done, uninvalidated: false }))).toEqual(done);
+    expect(read(encodeManifest(due))).toEqual(due);
+    expect(read(encodeManifest({ ...done, uninvalidated: false }))).toEqual(done);
   });
 
   test('when it knows an object more, or there was none', () => {

@@ -10,6 +10,8 @@ import {
 import type { LocalFile, ObjectHeaders, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';
 import { indexObjects } from '../../src/core/object-index.ts';
 import {
+  AS_REMEMBERED,
+  type ContentDigest,
   type Digest,
   type KnownManifest,
   type Memory,
@@ -78,9 +80,11 @@ export class MemoryBucket {
     const manifest = this.#read(manifestKey(prefix));
     const notes = notesAmong(own, prefix, shard, manifest).flatMap(({ key }) => this.#read(key) ?? []);
     const known = { objects, manifest, notes: notesSince(manifest, notes) };
-    const digests = new Map<string, Digest>();
-    for (const { file, like } of toDigest(files, known, options))
-      digests.set(file.path, digestOf(tree[file.path] ?? '', like));
+    const digests: (Digest | undefined)[] = files.map(() => undefined);
+    for (const { file, like, content } of toDigest(files, known, options)) {
+      const digest = digestOf(tree[file.path] ?? '', like);
+      digests[files.indexOf(file)] = digest.content === content ? AS_REMEMBERED : digest;
+    }
     const asked = toAsk(files, { ...known, digests }, prefix);
     const headers = new Map(asked.map(({ key }) => [key, this.items.get(key)?.headers]));
     return { plan: planDeploy(files, { ...known, digests, headers }, options), asked, memory: known };
@@ -171,7 +175,7 @@ export function keysOf(tree: Tree, prefix: Prefix): string[] {
   return Object.keys(tree).map((path) => toKey(prefix, path));
 }
 
-function digestOf(content: string, like: string | undefined): Digest {
+function digestOf(content: string, like: string | undefined): ContentDigest {
   const piece = createHash('sha256').update(content, 'latin1').digest();
   return { content: contentFingerprint([piece]), etag: like === undefined ? undefined : md5(content) };
 }

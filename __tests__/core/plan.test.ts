@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Entry } from '../../src/core/entries.ts';
 import { headersFor } from '../../src/core/headers.ts';
 import type { Prefix } from '../../src/core/key.ts';
-import { type Entry, headersFingerprint, keyHash, type Manifest, saysMore } from '../../src/core/manifest.ts';
+import { headersFingerprint, keyHash, type Manifest, saysMore } from '../../src/core/manifest.ts';
 import type { DeleteLimit, LocalFile, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';
 import { indexObjects } from '../../src/core/object-index.ts';
 import {
+  AS_REMEMBERED,
   type DeleteMode,
   type Digest,
   type Known,
@@ -73,15 +75,18 @@ interface Scene extends Partial<Omit<Known, 'objects' | 'digests'>> {
   readonly digests?: Record<string, Digest>;
 }
 
-const knownOf = ({ objects = [], manifest, notes = [], digests = {}, headers = new Map() }: Scene): Known => ({
+const knownOf = (
+  { objects = [], manifest, notes = [], digests = {}, headers = new Map() }: Scene,
+  files: readonly LocalFile[] = [file('a')],
+): Known => ({
   objects: bucketOf(...objects),
   manifest,
   notes,
-  digests: new Map(Object.entries(digests)),
+  digests: files.map(({ path }) => digests[path]),
   headers,
 });
 const plan = (files: LocalFile[], scene: Scene = {}, options: Partial<PlanOptions> = {}): Plan =>
-  planDeploy(files, knownOf(scene), { ...OPTIONS, ...options });
+  planDeploy(files, knownOf(scene, files), { ...OPTIONS, ...options });
 const uploadsOf = ({ phases }: Plan) => phases.flatMap(({ uploads }) => uploads);
 
 /** What becomes of the one file of a scene, or undefined when it is unchanged. */
@@ -118,6 +123,17 @@ describe('content and headers decide', () => {
       'remembered, with other headers',
       { objects: there(), manifest: memory({ headers: 'otherheaders' }), digests: { a: digest() } },
       'headers',
+    ],
+    ['as remembered', { objects: there(), manifest: memory(), digests: { a: AS_REMEMBERED } }, undefined],
+    [
+      'as remembered, with other headers',
+      { objects: there(), manifest: memory({ headers: 'otherheaders' }), digests: { a: AS_REMEMBERED } },
+      'headers',
+    ],
+    [
+      'as remembered of an object that has been written since',
+      { objects: there(OTHER), manifest: memory(), digests: { a: AS_REMEMBERED } },
+      'unverified',
     ],
     [
       'remembered, with other content',
@@ -208,14 +224,14 @@ describe('content and headers decide', () => {
     ['found there once', memory({ owned: false }), false],
   ])('an unchanged object that was %s stays so', (_what, manifest, owned) => {
     const planned = plan([file('a')], { objects: there(), manifest, digests: { a: digest() } });
-    expect(planned.unchanged).toEqual([
-      { key: 'site/a', etag: MD5, content: CONTENT, headers: entry('a').headers, owned },
-    ]);
+    expect(planned.unchanged).toEqual(there());
+    const next = manifestAfter(planned, [], { manifest }, BY, OPTIONS);
+    expect([...next.entries]).toEqual([[keyHash('site/a'), entry('a', { owned })]]);
   });
 
   test('headers that cannot be had are not remembered as right', () => {
     const planned = plan([file('a')], { objects: there(), digests: { a: byEtag(MD5) }, headers: asked(undefined) });
-    expect(planned.unchanged).toMatchObject([{ headers: undefined, owned: false }]);
+    expect(planned.unchanged).toMatchObject([{ found: { content: CONTENT, headers: undefined } }]);
   });
 
   test.each<[string, StorageOptions]>([
@@ -283,11 +299,13 @@ describe('an upload', () => {
     ]);
   });
 
-  test('of other headers carries the object to copy and the content that it has', () => {
+  test.each<[string, Digest]>([
+    ['digested', { content: CONTENT, etag: undefined }],
+    ['found to be as it is remembered', AS_REMEMBERED],
+  ])('of other headers carries the object to copy and the content that it has, %s', (_how, digest) => {
     const there = object('site/a');
     const manifest = remembering({ a: entry('a', { headers: 'otherheaders' }) });
-    const digests = { a: { content: CONTENT, etag: undefined } };
-    const [upload] = uploadsOf(plan([file('a')], { objects: [there], manifest, digests }));
+    const [upload] = uploadsOf(plan([file('a')], { objects: [there], manifest, digests: { a: digest } }));
     expect(upload).toMatchObject({ reason: 'headers', object: there, content: CONTENT });
   });
 
@@ -619,8 +637,7 @@ describe('the manifest after a deploy', () => {
     before?: KnownManifest,
     options: Partial<PlanOptions> = {},
   ) => manifestAfter(planned, uploads, { manifest: before }, BY, { ...OPTIONS, ...options });
-  const of = (manifest: { entries: ReadonlyMap<string, Entry> }, path: string) =>
-    manifest.entries.get(keyHash(`site/${path}`));
+  const of = (manifest: Manifest, path: string) => manifest.entries.get(keyHash(`site/${path}`));
 
   test('remembers what was put, as ours', () => {
     const manifest = rememberedAfter(plan([file('a')]), [stored('a')]);
@@ -774,7 +791,7 @@ describe('what shards have noted', () => {
     ...{ key: `site/${path}`, etag, content: CONTENT, reason: 'new' as const },
     headers: headersFor(path, OPTIONS),
   });
-  const namesIn = (next: Manifest | undefined) => next && [...next.entries.keys()];
+  const namesIn = (next: Manifest | undefined) => next && [...next.entries].map(([name]) => name);
 
   test('is what was put, also where the manifest says the same of an older object', () => {
     const planned = plan([file('a')]);

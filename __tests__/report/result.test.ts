@@ -16,7 +16,7 @@ const UPLOADS = [upload('a.css', 'new', 100), upload('b.css', 'content', 20), up
 const STORED = UPLOADS.slice(0, 2).map((one) => ({ ...one, etag: 'x', content: 'y' }));
 const UNCHANGED = Array.from(
   { length: 210 },
-  (_, i): Unchanged => ({ key: `docs/${i}`, etag: 'x', content: 'y', headers: 'z', owned: true }),
+  (_, i): Unchanged => ({ key: `docs/${i}`, size: 1, etag: 'x', lastModified: 0 }),
 );
 const PLAN: Plan = {
   phases: [

@@ -14,8 +14,7 @@ const upload = (key: string, reason: Upload['reason'] = 'new', size = 1024): Upl
 });
 const object = (key: string): RemoteObject => ({ key, size: 1, etag: '', lastModified: 0 });
 const stored = (key: string): Stored => ({ ...upload(key), etag: 'x', content: 'y' });
-const unchanged = (many: number) =>
-  Array.from({ length: many }, (): Unchanged => ({ key: 'k', etag: 'x', content: 'y', headers: 'z', owned: true }));
+const unchanged = (many: number) => Array.from({ length: many }, (): Unchanged => object('k'));
 const planOf = (more: Partial<Plan> = {}): Plan => ({
   phases: [],
   deletions: [],

@@ -1,20 +1,7 @@
 import { hash as digest } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { type Entries, type Entry, lineOf, readLines } from './entries.ts';
 import type { ObjectHeaders, StorageOptions } from './model.ts';
-
-/** What is remembered of one object. */
-export interface Entry {
-  /** The ETag that the store gave it: another one means that somebody else has written it. */
-  readonly etag: string;
-  /** Fingerprint of its content (`contentFingerprint`); undefined for an object that was never in the source. */
-  readonly content: string | undefined;
-  /** Fingerprint of the headers and storage options that it was put with. */
-  readonly headers: string | undefined;
-  /** Put there by this action, not found there. */
-  readonly owned: boolean;
-  /** Since when the source does not have it any more; seconds since the epoch. */
-  readonly staleSince: number | undefined;
-}
 
 /** The deploy that wrote a manifest. */
 export interface DeployId {
@@ -31,7 +18,7 @@ export interface DeployId {
 export interface Manifest {
   readonly by: DeployId;
   /** By `keyHash`. */
-  readonly entries: ReadonlyMap<string, Entry>;
+  readonly entries: Entries;
   /**
    * A CDN is to hear of what this deploy, or one before it, has changed, and nobody knows whether it did. Written before
    * the invalidation and taken back after it, so that whatever comes in between is made up for.
@@ -42,7 +29,6 @@ export interface Manifest {
 const FORMAT = 's3-deploy manifest 1';
 /** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
 const MOST_BYTES = 512 * 1024 ** 2;
-const NOTHING = '-';
 
 /** The name of a key in a manifest: 96 bits of its hash. */
 export function keyHash(key: string): string {
@@ -67,46 +53,41 @@ export function contentFingerprint(digests: readonly Uint8Array[]): string {
  * empty one say, is not remembered, so that it makes nothing else forgotten.
  */
 export function encodeManifest({ by, entries, uninvalidated }: Manifest): Buffer {
-  const lines = [...entries]
-    .map(([name, { etag, content, headers, owned, staleSince }]) =>
-      [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING].join(' '),
-    )
-    .filter((line) => LINE.test(line));
+  const lines: string[] = [];
+  for (const [name, entry] of entries) {
+    const line = lineOf(name, entry);
+    if (line !== undefined) lines.push(line);
+  }
   const first = `${FORMAT} ${by.startedAt} ${by.run}${uninvalidated ? UNINVALIDATED : ''}`;
   return gzipSync([first, ...lines.sort(), ''].join('\n'), { level: 1 });
 }
 
 /** Reads what `encodeManifest` wrote; undefined for anything else, a manifest of a later version included. */
 export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
-  let text: string;
+  let text: Buffer;
   try {
-    text = gunzipSync(bytes, { maxOutputLength: MOST_BYTES }).toString('latin1');
+    text = gunzipSync(bytes, { maxOutputLength: MOST_BYTES, chunkSize: pieceSize(bytes) });
   } catch {
     return undefined;
   }
-  const [first = '', startedAt, run, uninvalidated] = FIRST_LINE.exec(text) ?? [];
+  const [first = '', startedAt, run, uninvalidated] = FIRST_LINE.exec(text.toString('latin1', 0, LONGEST_FIRST)) ?? [];
   if (startedAt === undefined || run === undefined) return undefined;
-  const entries = new Map<string, Entry>();
-  // One line at a time: the first that is none ends it, and nobody makes a hundred million of them.
-  for (let start = first.length, end = start; start < text.length; start = end + 1) {
-    end = text.indexOf('\n', start);
-    const parts = end === -1 ? null : LINE.exec(text.slice(start, end));
-    if (parts === null) return undefined;
-    const [, name = '', etag = '', content, headers, owner, stale] = parts;
-    entries.set(name, {
-      etag,
-      content: content === NOTHING ? undefined : content,
-      headers: headers === NOTHING ? undefined : headers,
-      owned: owner === 'o',
-      staleSince: stale === NOTHING ? undefined : Number(stale),
-    });
-  }
+  const entries = readLines(text.subarray(first.length));
+  if (entries === undefined) return undefined;
   return { by: { startedAt: Number(startedAt), run }, entries, ...(uninvalidated && { uninvalidated: true }) };
 }
 
+/** What is unpacked is the size that the end of gzip tells: in smaller pieces all of it would be in memory twice. */
+function pieceSize(bytes: Uint8Array): number {
+  const told = Buffer.from(bytes.slice(-4)).readUInt32LE();
+  return Math.min(Math.max(told + 1, SMALL_PIECE), MOST_BYTES);
+}
+
+const SMALL_PIECE = 16 * 1024;
+
 const UNINVALIDATED = ' uninvalidated';
 const FIRST_LINE = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})(${UNINVALIDATED})?\n`);
-const LINE = /^([\w-]{16}) ([\x21-\x7e]{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of]) (\d{1,12}|-)$/;
+const LONGEST_FIRST = 200;
 
 /** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
 export function saysMore(next: Manifest, before: Manifest | undefined): boolean {

@@ -75,14 +75,15 @@ export interface Phase {
   readonly uploads: readonly Upload[];
 }
 
-/** A file that is in the bucket as it should be. */
-export interface Unchanged {
-  readonly key: string;
-  readonly etag: string;
-  /** Undefined where it was not read, because nobody remembers. */
-  readonly content: string | undefined;
-  readonly headers: string | undefined;
-  readonly owned: boolean;
+/** An object that is as it should be. */
+export interface Unchanged extends RemoteObject {
+  /** What was found out about it, for the manifest; absent where that is what is remembered. */
+  readonly found?: {
+    /** `contentFingerprint`. */
+    readonly content: string;
+    /** `headersFingerprint`; undefined where nobody knows them. */
+    readonly headers: string | undefined;
+  };
 }
 
 /** An object that the source does not have. */

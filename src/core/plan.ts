@@ -1,7 +1,8 @@
 import { DeployError } from '../errors.ts';
+import type { Entry } from './entries.ts';
 import { type HeaderOptions, headersFor, phaseOf, sameHeaders } from './headers.ts';
 import { compareKeys, type Prefix, toKey } from './key.ts';
-import { type Entry, headersFingerprint, keyHash, type Manifest, sameEntry, saysMore } from './manifest.ts';
+import { headersFingerprint, keyHash, type Manifest, sameEntry, saysMore } from './manifest.ts';
 import type {
   DeleteLimit,
   Kept,
@@ -17,6 +18,7 @@ import type {
   Unchanged,
   Upload,
 } from './model.ts';
+import type { Objects } from './object-index.ts';
 import { count } from './text.ts';
 
 export interface PlanOptions extends HeaderOptions {
@@ -35,14 +37,21 @@ export interface PlanOptions extends HeaderOptions {
 /** `owned`: only what an earlier deploy put there. */
 export type DeleteMode = 'off' | 'all' | 'owned';
 
-/** What was found out about a file whose object may be the same. */
-export interface Digest {
+/**
+ * What was found out about a file whose object may be the same. On a large site nearly every file is as it is remembered,
+ * and all that is kept of it is that word.
+ */
+export type Digest = typeof AS_REMEMBERED | ContentDigest;
+
+/** A file has the content that is remembered of its object. */
+export const AS_REMEMBERED = 'as remembered';
+
+/** What a content is told by. */
+export interface ContentDigest {
   /** `contentFingerprint`. */
   readonly content: string;
   /** The ETag that S3 gives these bytes, in the form of the object's; undefined where that is no digest. */
   readonly etag: string | undefined;
-  /** What is remembered of its object. */
-  readonly entry?: Entry | undefined;
 }
 
 /** A file whose content decides. */
@@ -50,7 +59,8 @@ export interface Candidate {
   readonly file: LocalFile;
   /** The ETag of its object, where nobody remembers what it was made of. */
   readonly like: string | undefined;
-  readonly entry: Entry | undefined;
+  /** The fingerprint that is remembered. */
+  readonly content: string | undefined;
 }
 
 /** A manifest as it was found. */
@@ -69,9 +79,9 @@ export interface Memory {
 /** What a plan is made of beside the files. */
 export interface Known extends Memory {
   /** The objects below the prefix, by key. */
-  readonly objects: ReadonlyMap<string, RemoteObject>;
-  /** By path, for those that `toDigest` names. */
-  readonly digests: ReadonlyMap<string, Digest>;
+  readonly objects: Objects;
+  /** By the place of the file in the source, for those that `toDigest` names. */
+  readonly digests: readonly (Digest | undefined)[];
   /** Headers of objects, by key, for those that `toAsk` names; undefined where they cannot be had. */
   readonly headers: ReadonlyMap<string, ObjectHeaders | undefined>;
 }
@@ -105,26 +115,28 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
   const uploads = new Map<PhaseName, Upload[]>(PHASES.map((name) => [name, []]));
   const unchanged: Unchanged[] = [];
   const existing: Kept[] = [];
-  const wanted = new Set<string>();
+  let found = 0;
   const served = servedAs(options);
-  for (const file of files) {
+  for (const [place, file] of files.entries()) {
     const key = toKey(options.prefix, file.path);
-    wanted.add(key);
     const object = known.objects.get(key);
+    const digest = known.digests[place];
+    if (object !== undefined) found++;
     if (object !== undefined && !options.overwrite) {
       existing.push({ key, why: 'exists' });
       continue;
     }
     const { headers, fingerprint } = served(file.path);
-    const verdict = compare(file, object, { headers, fingerprint }, known, options);
+    const verdict = compare(file, object, digest, { headers, fingerprint }, known, options);
     if (typeof verdict === 'object') unchanged.push(verdict);
     else {
-      const content = known.digests.get(file.path)?.content;
+      const content = contentOf(digest, object, known);
       const there = { ...(object !== undefined && { object }), ...(content !== undefined && { content }) };
       uploads.get(phaseOf(file.path))?.push({ file, key, reason: verdict, headers, ...there });
     }
   }
-  const stale = staleObjects(known, wanted, options);
+  // Most deploys find nothing stale, and need no second list of all keys to tell.
+  const stale = found === known.objects.size ? [] : staleObjects(files, known, options);
   const fates = stale.map((one) => ({ ...one, why: keptBecause(one, known, options) }));
   const deletions = fates.filter(({ why }) => why === undefined).map(({ object }) => object);
   checkDeletions(deletions.length, known.objects.size, options.maxDelete);
@@ -141,17 +153,17 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
 }
 
 /** Whether shards have put what is unchanged by now, since the manifest was written. */
-function isNoted({ key, headers }: Unchanged, { objects, manifest, notes = [] }: Known): boolean {
-  const object = objects.get(key);
-  if (notes.length === 0 || object === undefined) return false;
-  return manifest === undefined || entryOf(object, keyHash(key), manifest)?.headers !== headers;
+function isNoted(object: Unchanged, known: Known): boolean {
+  const { manifest, notes = [] } = known;
+  if (notes.length === 0) return false;
+  const { headers } = object.found ?? remembered(object, known) ?? {};
+  return manifest === undefined || entryOf(object, keyHash(object.key), manifest)?.headers !== headers;
 }
 
 /** The unchanged keys that the last deploy held for stale. */
 function revivedAmong(unchanged: readonly Unchanged[], manifest: KnownManifest | undefined): string[] {
-  const stale = new Set(
-    [...(manifest?.entries ?? [])].filter(([, entry]) => entry.staleSince !== undefined).map(([name]) => name),
-  );
+  const stale = new Set<string>();
+  for (const [name, entry] of manifest?.entries ?? []) if (entry.staleSince !== undefined) stale.add(name);
   return stale.size === 0 ? [] : unchanged.map(({ key }) => key).filter((key) => stale.has(keyHash(key)));
 }
 
@@ -181,7 +193,7 @@ function servedAs(options: PlanOptions): (path: string) => Served {
  * @throws DeployError TOO_MANY_DELETIONS.
  */
 export function planRemoval(
-  objects: ReadonlyMap<string, RemoteObject>,
+  objects: Objects,
   options: Pick<PlanOptions, 'prefix' | 'deleteExclude' | 'maxDelete'>,
 ): Plan {
   const excluded = (key: string) => options.deleteExclude(key.slice(options.prefix.length));
@@ -201,9 +213,9 @@ export function toDigest(
   return files.flatMap((file): Candidate[] => {
     const object = known.objects.get(toKey(options.prefix, file.path));
     if (object === undefined || object.size !== file.size) return [];
-    const entry = remembered(object, known);
-    if (entry?.content !== undefined) return [{ file, like: undefined, entry }];
-    return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag, entry: undefined }] : [];
+    const content = remembered(object, known)?.content;
+    if (content !== undefined) return [{ file, like: undefined, content }];
+    return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag, content }] : [];
   });
 }
 
@@ -213,19 +225,19 @@ export function toAsk(
   known: Pick<Known, 'objects' | 'digests' | keyof Memory>,
   prefix: Prefix,
 ): RemoteObject[] {
-  return files.flatMap((file) => {
+  return files.flatMap((file, place) => {
+    const digest = known.digests[place];
+    if (digest === undefined || digest === AS_REMEMBERED) return [];
     const object = known.objects.get(toKey(prefix, file.path));
-    const etag = known.digests.get(file.path)?.etag;
-    return object !== undefined && etag === object.etag && remembered(object, known)?.content === undefined
-      ? [object]
-      : [];
+    if (object === undefined) return [];
+    return digest.etag === object.etag && remembered(object, known)?.content === undefined ? [object] : [];
   });
 }
 
 /** The entry of an object that is still the one that was put: even the same bytes, put again, may have other headers. */
-function remembered(object: RemoteObject, { manifest, notes = [] }: Memory): Entry | undefined {
+function remembered(object: RemoteObject, { manifest, notes = [] }: Memory, known?: string): Entry | undefined {
   if (manifest === undefined && notes.length === 0) return undefined;
-  const name = keyHash(object.key);
+  const name = known ?? keyHash(object.key);
   for (const note of notes) {
     const entry = entryOf(object, name, note);
     if (entry !== undefined) return entry;
@@ -241,35 +253,39 @@ function entryOf(object: RemoteObject, name: string, { entries, lastModified }: 
 function compare(
   file: LocalFile,
   object: RemoteObject | undefined,
+  digest: Digest | undefined,
   { headers, fingerprint }: Served,
   known: Known,
   options: PlanOptions,
 ): Unchanged | Upload['reason'] {
   if (object === undefined) return 'new';
   if (object.size !== file.size) return 'content';
-  const digest = known.digests.get(file.path);
   if (digest === undefined) return 'unverified';
-  const { key, etag } = object;
-  const { content } = digest;
-  const entry = digest.entry ?? remembered(object, known);
+  const entry = remembered(object, known);
   if (entry?.content !== undefined) {
-    if (entry.content !== content) return 'content';
-    return entry.headers === fingerprint ? { key, etag, content, headers: fingerprint, owned: entry.owned } : 'headers';
+    if (digest !== AS_REMEMBERED && digest.content !== entry.content) return 'content';
+    return entry.headers === fingerprint ? object : 'headers';
   }
-  if (digest.etag === undefined) return 'unverified';
-  if (digest.etag !== etag) return 'content';
-  const there = known.headers.get(key);
+  if (digest === AS_REMEMBERED || digest.etag === undefined) return 'unverified';
+  if (digest.etag !== object.etag) return 'content';
+  const { content } = digest;
+  const there = known.headers.get(object.key);
   // What cannot be asked for is left as it is, and not remembered as right.
-  if (there === undefined) return { key, etag, content, headers: undefined, owned: false };
+  if (there === undefined) return { ...object, found: { content, headers: undefined } };
   // Nor does a HEAD tell of tags, of an ACL or of a key: who asks for them gets them, by a copy in place.
   const asStored = Object.keys(options.storage).length === 0;
-  return asStored && sameHeaders(headers, there)
-    ? { key, etag, content, headers: fingerprint, owned: false }
-    : 'headers';
+  return asStored && sameHeaders(headers, there) ? { ...object, found: { content, headers: fingerprint } } : 'headers';
+}
+
+/** The fingerprint of a file, where it was read already. */
+function contentOf(digest: Digest | undefined, object: RemoteObject | undefined, memory: Memory): string | undefined {
+  if (digest !== AS_REMEMBERED) return digest?.content;
+  return object && remembered(object, memory)?.content;
 }
 
 /** What the source does not have, and since when: an object that somebody has put since is not what was stale. */
-function staleObjects(known: Known, wanted: ReadonlySet<string>, { now }: PlanOptions): Stale[] {
+function staleObjects(files: readonly LocalFile[], known: Known, { now, prefix }: PlanOptions): Stale[] {
+  const wanted = new Set(files.map(({ path }) => toKey(prefix, path)));
   return [...known.objects.values()]
     .filter(({ key }) => !wanted.has(key))
     .sort((a, b) => compareKeys(a.key, b.key))
@@ -308,12 +324,14 @@ export function manifestAfter(
     const fingerprint = headersFingerprint(headers, options.storage);
     entries.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
   }
-  for (const { key, etag, content, headers, owned } of plan.unchanged) {
+  for (const object of plan.unchanged) {
+    const { key, etag, found } = object;
     const name = keyHash(key);
+    const entry = found === undefined ? remembered(object, before, name) : { ...found, owned: false };
     // What an earlier round put is found unchanged by the next one, unless somebody has written it since.
-    const ours = owned || entries.get(name)?.etag === etag;
-    if (headers !== undefined) entries.set(name, { etag, content, headers, owned: ours, staleSince: undefined });
-    else if (!ours) entries.delete(name);
+    const owned = entry?.owned || entries.get(name)?.etag === etag;
+    if (entry?.headers !== undefined) entries.set(name, { ...entry, etag, owned, staleSince: undefined });
+    else if (!owned) entries.delete(name);
   }
   for (const { object, since } of plan.stale) {
     const name = keyHash(object.key);

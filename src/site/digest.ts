@@ -2,7 +2,7 @@ import { createHash, hash } from 'node:crypto';
 import { contentFingerprint, FINGERPRINT_CHUNK } from '../core/manifest.ts';
 import type { LocalFile } from '../core/model.ts';
 import { multipartEtag, partSizeFor, type UploadSizes } from '../core/parts.ts';
-import type { Digest } from '../core/plan.ts';
+import type { ContentDigest } from '../core/plan.ts';
 import { readSmall, SMALL, withBody } from './body.ts';
 
 /** Small files are read into it one after the other. */
@@ -18,7 +18,7 @@ export function digestOf(
   file: LocalFile,
   like: string | undefined,
   sizes: UploadSizes,
-): Digest | Promise<Digest> {
+): ContentDigest | Promise<ContentDigest> {
   const parts = Number(like?.split('-')[1] ?? 0);
   const partSize = partSizeFor(file.size, sizes);
   const pieceSize = parts > 0 ? partSize : Math.max(1, file.size);
