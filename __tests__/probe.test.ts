@@ -567,8 +567,9 @@ describe('the probe', () => {
     const deploy = await stage.run({ ...AWS, delete: 'true', 'source-dir': 'public' }, onAws());
     expect(deploy.exitCode).toBe(0);
     const probing = cloud.requests.filter(({ operation, key }) => operation !== 'PutObject' || key?.includes('probe'));
-    // Who am I, region, list (which is the plan's listing too), read, start, abort, delete, and a look at the manifest.
-    expect([plan, probing.length]).toEqual([4, 8]);
+    // Who am I, region, list (which is the plan's listing too), read, start, abort, delete, and a look at the manifest before
+    // pages, and before entry pages.
+    expect([plan, probing.length]).toEqual([4, 9]);
     cloud.clearRequests();
     await stage.run({ ...AWS, delete: 'true', 'source-dir': 'public' }, onAws());
     // What the probe reads is the manifest, which it hands to the plan.

@@ -31,10 +31,10 @@ describe('two deploys at once', () => {
   afterEach(() => cloud.faults.clear());
 
   /** Two workspaces that deploy to one bucket, which holds version 0. */
-  async function scene() {
+  async function scene(more: Record<string, string> = {}) {
     const stage = await Stage.withRole(cloud, OWNER, { site: new Site(version('v0')) });
     const options = () => ({ env: { ...cloud.awsEnvironment(), ...cloud.github.jobEnvironment() } });
-    const inputs = { endpoint: '', 'sts-endpoint': '', delete: 'true', concurrency: '2' };
+    const inputs = { endpoint: '', 'sts-endpoint': '', delete: 'true', concurrency: '2', ...more };
     expect((await stage.run(inputs, options())).exitCode).toBe(0);
     const deploy = (site: Site, run: string): Promise<ActionRun> =>
       stage.run(inputs, { workspace: site.workspace, env: { ...options().env, GITHUB_RUN_ID: run } });
@@ -82,6 +82,34 @@ describe('two deploys at once', () => {
       cloud.faults.clear();
     }
     expect(points).toBeGreaterThanOrEqual(15);
+  }, 300_000);
+
+  test('one that puts back what was live, and finds nothing to do, stops an earlier one that has put assets only', async () => {
+    let points = 0;
+    for (let nth = 1; ; nth++) {
+      const { stage, deploy } = await scene({ delete: 'false' });
+      // A listing tells whole seconds.
+      await new Promise((resolve) => setTimeout(resolve, 1_100));
+      const before = cloud.requests.length;
+      const older = await held(stage, nth, () => deploy(new Site(version('v1')), '1'));
+      if (!older.isHeld) break;
+      const pages = cloud.requests
+        .slice(before)
+        .filter((one) => one.operation === 'PutObject' && one.key?.endsWith('.html'));
+      const newer = await deploy(new Site(version('v0')), '2');
+      const assets = (await stage.keys()).filter((key) => key.includes('.v1.'));
+      older.release();
+      const run = await older.run;
+      const state = `overtaken at request ${nth}, with ${assets}`;
+      expect([state, newer.exitCode]).toEqual([state, 0]);
+      if (assets.length > 0 && pages.length === 0) {
+        points++;
+        expect([state, run.result.error?.code]).toEqual([state, 'SUPERSEDED']);
+        expect([state, (await stage.bodies())['index.html']]).toEqual([state, version('v0')['index.html']]);
+      }
+      cloud.faults.clear();
+    }
+    expect(points).toBeGreaterThanOrEqual(1);
   }, 300_000);
 
   test('the one that began later plans again, wherever it is overtaken, and is what is live', async () => {

@@ -65407,7 +65407,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
 /* harmony import */ var node_v8__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8877);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9772);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(612);
 
 
 
@@ -65438,7 +65438,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 9772:
+/***/ 612:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -67395,7 +67395,13 @@ function readFast(command, plain = process.env.S3_DEPLOY_PLAIN_COMMANDS === 'tru
         // Between the handler and what parses its answer.
         { step: 'deserialize', priority: 'low', name: 'scanPage' });
     }
-    return { objectsOf: (answer) => scanned ?? answer.Contents ?? [] };
+    const objectsOf = (answer) => {
+        const objects = scanned ?? answer.Contents ?? [];
+        // What made the request lives on for a while, and would keep the page.
+        scanned = undefined;
+        return objects;
+    };
+    return { objectsOf };
 }
 
 ;// CONCATENATED MODULE: ./build/aws/listing.js
@@ -67711,13 +67717,133 @@ class MultipartUploads {
 
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
+;// CONCATENATED MODULE: ./build/core/entries.js
+const NOTHING = '-';
+/** An entry of which every field is as short as it can be, and its line feed. */
+const SHORTEST_LINE = 26;
+/** Longer than any entry's line. */
+const PIECE = 64 * 1024;
+const NAME = 16;
+const [LINE_FEED, SPACE, DASH, OWNED] = [0x0a, 0x20, 0x2d, 0x6f];
+const LINE = /[\w-]{16} [\x21-\x7e]{1,200} (?:[\w-]{16}|-) (?:[\w-]{12}|-) [of] (?:\d{1,12}|-)\n/y;
+/** An entry as a line of a manifest, without its line feed; undefined for one that fits none: an ETag may be empty, say. */
+function lineOf(name, { etag, content, headers, owned, staleSince }) {
+    const fields = [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING];
+    const line = `${fields.join(' ')}\n`;
+    LINE.lastIndex = 0;
+    return LINE.test(line) && LINE.lastIndex === line.length ? line.slice(0, -1) : undefined;
+}
+/**
+ * Reads lines, each with its line feed; undefined when there is anything else among them. They stay the bytes that they
+ * are, and an entry is made of its line when somebody asks for it: 200,000 of them take 17 MB, as objects they took 60.
+ */
+function readLines(bytes) {
+    const starts = new Uint32Array(Math.floor(bytes.length / SHORTEST_LINE));
+    let count = 0;
+    let last = '';
+    let isSorted = true;
+    // Piece by piece: as one string, all of it would be in memory twice.
+    for (let at = 0; at < bytes.length;) {
+        const piece = bytes.toString('latin1', at, at + PIECE);
+        let end = 0;
+        for (LINE.lastIndex = 0; LINE.test(piece); end = LINE.lastIndex) {
+            const name = piece.slice(end, end + NAME);
+            isSorted &&= last < name;
+            last = name;
+            starts[count++] = at + end;
+        }
+        // What a piece ends in is what the next one begins with, unless it is no line at all.
+        if (end === 0)
+            return undefined;
+        at += end;
+    }
+    const found = starts.subarray(0, count);
+    return new Lines(bytes, isSorted ? found : inOrder(bytes, found));
+}
+/** The starts of lines by their names; of those of one name the last is left. */
+function inOrder(bytes, starts) {
+    const compare = (a, b) => bytes.compare(bytes, b, b + NAME, a, a + NAME);
+    const sorted = starts.sort((a, b) => compare(a, b) || a - b);
+    return sorted.filter((start, i) => i + 1 === sorted.length || compare(start, sorted[i + 1]) !== 0);
+}
+/** Entries that are looked up among the lines of a manifest. */
+class Lines {
+    #bytes;
+    /** Where each line begins, in the order of names. */
+    #starts;
+    constructor(bytes, starts) {
+        this.#bytes = bytes;
+        this.#starts = starts;
+    }
+    get size() {
+        return this.#starts.length;
+    }
+    has(name) {
+        return this.#find(name) !== undefined;
+    }
+    get(name) {
+        const start = this.#find(name);
+        return start === undefined ? undefined : this.#entryAt(start);
+    }
+    *[Symbol.iterator]() {
+        for (const start of this.#starts)
+            yield [this.#text(start, start + NAME), this.#entryAt(start)];
+    }
+    #find(name) {
+        if (name.length !== NAME)
+            return undefined;
+        let [low, high] = [0, this.#starts.length];
+        while (low < high) {
+            const middle = (low + high) >>> 1;
+            const start = this.#starts[middle];
+            const order = this.#compare(start, name);
+            if (order === 0)
+                return start;
+            if (order < 0)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        return undefined;
+    }
+    /** Below zero when the line at a place comes before a name. */
+    #compare(start, name) {
+        for (let i = 0; i < NAME; i++) {
+            const difference = this.#bytes[start + i] - name.charCodeAt(i);
+            if (difference !== 0)
+                return difference;
+        }
+        return 0;
+    }
+    #entryAt(start) {
+        const bytes = this.#bytes;
+        const etag = start + NAME + 1;
+        const content = bytes.indexOf(SPACE, etag) + 1;
+        const headers = bytes.indexOf(SPACE, content) + 1;
+        const owner = bytes.indexOf(SPACE, headers) + 1;
+        const stale = owner + 2;
+        const field = (from, next) => bytes[from] === DASH && next === from + 2 ? undefined : this.#text(from, next - 1);
+        const since = field(stale, bytes.indexOf(LINE_FEED, stale) + 1);
+        return {
+            etag: this.#text(etag, content - 1),
+            content: field(content, headers),
+            headers: field(headers, owner),
+            owned: bytes[owner] === OWNED,
+            staleSince: since === undefined ? undefined : Number(since),
+        };
+    }
+    #text(start, end) {
+        return this.#bytes.toString('latin1', start, end);
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/core/manifest.js
+
 
 
 const FORMAT = 's3-deploy manifest 1';
 /** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
 const manifest_MOST_BYTES = 512 * 1024 ** 2;
-const NOTHING = '-';
 /** The name of a key in a manifest: 96 bits of its hash. */
 function keyHash(key) {
     return hash(key, 12);
@@ -67737,9 +67863,12 @@ function contentFingerprint(digests) {
  * empty one say, is not remembered, so that it makes nothing else forgotten.
  */
 function encodeManifest({ by, entries, uninvalidated }) {
-    const lines = [...entries]
-        .map(([name, { etag, content, headers, owned, staleSince }]) => [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING].join(' '))
-        .filter((line) => LINE.test(line));
+    const lines = [];
+    for (const [name, entry] of entries) {
+        const line = lineOf(name, entry);
+        if (line !== undefined)
+            lines.push(line);
+    }
     const first = `${FORMAT} ${by.startedAt} ${by.run}${uninvalidated ? UNINVALIDATED : ''}`;
     return (0,external_node_zlib_.gzipSync)([first, ...lines.sort(), ''].join('\n'), { level: 1 });
 }
@@ -67747,35 +67876,28 @@ function encodeManifest({ by, entries, uninvalidated }) {
 function decodeManifest(bytes) {
     let text;
     try {
-        text = (0,external_node_zlib_.gunzipSync)(bytes, { maxOutputLength: manifest_MOST_BYTES }).toString('latin1');
+        text = (0,external_node_zlib_.gunzipSync)(bytes, { maxOutputLength: manifest_MOST_BYTES, chunkSize: pieceSize(bytes) });
     }
     catch {
         return undefined;
     }
-    const [first = '', startedAt, run, uninvalidated] = FIRST_LINE.exec(text) ?? [];
+    const [first = '', startedAt, run, uninvalidated] = FIRST_LINE.exec(text.toString('latin1', 0, LONGEST_FIRST)) ?? [];
     if (startedAt === undefined || run === undefined)
         return undefined;
-    const entries = new Map();
-    // One line at a time: the first that is none ends it, and nobody makes a hundred million of them.
-    for (let start = first.length, end = start; start < text.length; start = end + 1) {
-        end = text.indexOf('\n', start);
-        const parts = end === -1 ? null : LINE.exec(text.slice(start, end));
-        if (parts === null)
-            return undefined;
-        const [, name = '', etag = '', content, headers, owner, stale] = parts;
-        entries.set(name, {
-            etag,
-            content: content === NOTHING ? undefined : content,
-            headers: headers === NOTHING ? undefined : headers,
-            owned: owner === 'o',
-            staleSince: stale === NOTHING ? undefined : Number(stale),
-        });
-    }
+    const entries = readLines(text.subarray(first.length));
+    if (entries === undefined)
+        return undefined;
     return { by: { startedAt: Number(startedAt), run }, entries, ...(uninvalidated && { uninvalidated: true }) };
 }
+/** What is unpacked is the size that the end of gzip tells: in smaller pieces all of it would be in memory twice. */
+function pieceSize(bytes) {
+    const told = Buffer.from(bytes.slice(-4)).readUInt32LE();
+    return Math.min(Math.max(told + 1, SMALL_PIECE), manifest_MOST_BYTES);
+}
+const SMALL_PIECE = 16 * 1024;
 const UNINVALIDATED = ' uninvalidated';
 const FIRST_LINE = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})(${UNINVALIDATED})?\n`);
-const LINE = /^([\w-]{16}) ([\x21-\x7e]{1,200}) ([\w-]{16}|-) ([\w-]{12}|-) ([of]) (\d{1,12}|-)$/;
+const LONGEST_FIRST = 200;
 /** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
 function saysMore(next, before) {
     if ((next.uninvalidated ?? false) !== (before?.uninvalidated ?? false))
@@ -78293,6 +78415,8 @@ function likeness(a, b) {
 
 
 
+/** A file has the content that is remembered of its object. */
+const AS_REMEMBERED = 'as remembered';
 /** Deletions up to this number pass every percentage: a small site may change a lot. */
 const ALWAYS_PASS = 10;
 const PHASES = ['assets', 'pages', 'entry pages'];
@@ -78321,27 +78445,30 @@ function planDeploy(files, known, options) {
     const uploads = new Map(PHASES.map((name) => [name, []]));
     const unchanged = [];
     const existing = [];
-    const wanted = new Set();
+    let found = 0;
     const served = servedAs(options);
-    for (const file of files) {
+    for (const [place, file] of files.entries()) {
         const key = toKey(options.prefix, file.path);
-        wanted.add(key);
         const object = known.objects.get(key);
+        const digest = known.digests[place];
+        if (object !== undefined)
+            found++;
         if (object !== undefined && !options.overwrite) {
             existing.push({ key, why: 'exists' });
             continue;
         }
         const { headers, fingerprint } = served(file.path);
-        const verdict = plan_compare(file, object, { headers, fingerprint }, known, options);
+        const verdict = plan_compare(file, object, digest, { headers, fingerprint }, known, options);
         if (typeof verdict === 'object')
             unchanged.push(verdict);
         else {
-            const content = known.digests.get(file.path)?.content;
+            const content = contentOf(digest, object, known);
             const there = { ...(object !== undefined && { object }), ...(content !== undefined && { content }) };
             uploads.get(phaseOf(file.path))?.push({ file, key, reason: verdict, headers, ...there });
         }
     }
-    const stale = staleObjects(known, wanted, options);
+    // Most deploys find nothing stale, and need no second list of all keys to tell.
+    const stale = found === known.objects.size ? [] : staleObjects(files, known, options);
     const fates = stale.map((one) => ({ ...one, why: keptBecause(one, known, options) }));
     const deletions = fates.filter(({ why }) => why === undefined).map(({ object }) => object);
     checkDeletions(deletions.length, known.objects.size, options.maxDelete);
@@ -78353,19 +78480,35 @@ function planDeploy(files, known, options) {
         stale,
         revived: revivedAmong(unchanged, known.manifest),
         adopted: unchanged.filter((one) => known.headers.has(one.key) || isNoted(one, known)).map(({ key }) => key),
-        verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
+        verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0) || isBusy(known),
     };
 }
-/** Whether shards have put what is unchanged by now, since the manifest was written. */
-function isNoted({ key, headers }, { objects, manifest, notes = [] }) {
-    const object = objects.get(key);
-    if (notes.length === 0 || object === undefined)
+/**
+ * Whether something was written after the manifest, of which nobody has left a note: an earlier deploy may be under way,
+ * and the manifest of this one, though it says nothing new, is what stops it.
+ */
+function isBusy({ objects, manifest, notes = [] }) {
+    if (manifest === undefined || notes.length > 0)
         return false;
-    return manifest === undefined || entryOf(object, keyHash(key), manifest)?.headers !== headers;
+    for (const { lastModified } of objects.values())
+        if (lastModified > manifest.lastModified)
+            return true;
+    return false;
+}
+/** Whether shards have put what is unchanged by now, since the manifest was written. */
+function isNoted(object, known) {
+    const { manifest, notes = [] } = known;
+    if (notes.length === 0)
+        return false;
+    const { headers } = object.found ?? remembered(object, known) ?? {};
+    return manifest === undefined || entryOf(object, keyHash(object.key), manifest)?.headers !== headers;
 }
 /** The unchanged keys that the last deploy held for stale. */
 function revivedAmong(unchanged, manifest) {
-    const stale = new Set([...(manifest?.entries ?? [])].filter(([, entry]) => entry.staleSince !== undefined).map(([name]) => name));
+    const stale = new Set();
+    for (const [name, entry] of manifest?.entries ?? [])
+        if (entry.staleSince !== undefined)
+            stale.add(name);
     return stale.size === 0 ? [] : unchanged.map(({ key }) => key).filter((key) => stale.has(keyHash(key)));
 }
 /** How each path is to be served. A site has thousands of files, and a dozen kinds of headers. */
@@ -78403,27 +78546,29 @@ function toDigest(files, known, options) {
         const object = known.objects.get(toKey(options.prefix, file.path));
         if (object === undefined || object.size !== file.size)
             return [];
-        const entry = remembered(object, known);
-        if (entry?.content !== undefined)
-            return [{ file, like: undefined, entry }];
-        return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag, entry: undefined }] : [];
+        const content = remembered(object, known)?.content;
+        if (content !== undefined)
+            return [{ file, like: undefined, content }];
+        return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag, content }] : [];
     });
 }
 /** The objects whose headers nobody remembers, though their content is right: they are asked for, once. */
 function toAsk(files, known, prefix) {
-    return files.flatMap((file) => {
+    return files.flatMap((file, place) => {
+        const digest = known.digests[place];
+        if (digest === undefined || digest === AS_REMEMBERED)
+            return [];
         const object = known.objects.get(toKey(prefix, file.path));
-        const etag = known.digests.get(file.path)?.etag;
-        return object !== undefined && etag === object.etag && remembered(object, known)?.content === undefined
-            ? [object]
-            : [];
+        if (object === undefined)
+            return [];
+        return digest.etag === object.etag && remembered(object, known)?.content === undefined ? [object] : [];
     });
 }
 /** The entry of an object that is still the one that was put: even the same bytes, put again, may have other headers. */
-function remembered(object, { manifest, notes = [] }) {
+function remembered(object, { manifest, notes = [] }, known) {
     if (manifest === undefined && notes.length === 0)
         return undefined;
-    const name = keyHash(object.key);
+    const name = known ?? keyHash(object.key);
     for (const note of notes) {
         const entry = entryOf(object, name, note);
         if (entry !== undefined)
@@ -78435,38 +78580,41 @@ function entryOf(object, name, { entries, lastModified }) {
     const entry = entries.get(name);
     return entry?.etag === object.etag && object.lastModified <= lastModified ? entry : undefined;
 }
-function plan_compare(file, object, { headers, fingerprint }, known, options) {
+function plan_compare(file, object, digest, { headers, fingerprint }, known, options) {
     if (object === undefined)
         return 'new';
     if (object.size !== file.size)
         return 'content';
-    const digest = known.digests.get(file.path);
     if (digest === undefined)
         return 'unverified';
-    const { key, etag } = object;
-    const { content } = digest;
-    const entry = digest.entry ?? remembered(object, known);
+    const entry = remembered(object, known);
     if (entry?.content !== undefined) {
-        if (entry.content !== content)
+        if (digest !== AS_REMEMBERED && digest.content !== entry.content)
             return 'content';
-        return entry.headers === fingerprint ? { key, etag, content, headers: fingerprint, owned: entry.owned } : 'headers';
+        return entry.headers === fingerprint ? object : 'headers';
     }
-    if (digest.etag === undefined)
+    if (digest === AS_REMEMBERED || digest.etag === undefined)
         return 'unverified';
-    if (digest.etag !== etag)
+    if (digest.etag !== object.etag)
         return 'content';
-    const there = known.headers.get(key);
+    const { content } = digest;
+    const there = known.headers.get(object.key);
     // What cannot be asked for is left as it is, and not remembered as right.
     if (there === undefined)
-        return { key, etag, content, headers: undefined, owned: false };
+        return { ...object, found: { content, headers: undefined } };
     // Nor does a HEAD tell of tags, of an ACL or of a key: who asks for them gets them, by a copy in place.
     const asStored = Object.keys(options.storage).length === 0;
-    return asStored && sameHeaders(headers, there)
-        ? { key, etag, content, headers: fingerprint, owned: false }
-        : 'headers';
+    return asStored && sameHeaders(headers, there) ? { ...object, found: { content, headers: fingerprint } } : 'headers';
+}
+/** The fingerprint of a file, where it was read already. */
+function contentOf(digest, object, memory) {
+    if (digest !== AS_REMEMBERED)
+        return digest?.content;
+    return object && remembered(object, memory)?.content;
 }
 /** What the source does not have, and since when: an object that somebody has put since is not what was stale. */
-function staleObjects(known, wanted, { now }) {
+function staleObjects(files, known, { now, prefix }) {
+    const wanted = new Set(files.map(({ path }) => toKey(prefix, path)));
     return [...known.objects.values()]
         .filter(({ key }) => !wanted.has(key))
         .sort((a, b) => compareKeys(a.key, b.key))
@@ -78498,13 +78646,15 @@ function manifestAfter(plan, stored, before, by, options) {
         const fingerprint = headersFingerprint(headers, options.storage);
         entries.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
     }
-    for (const { key, etag, content, headers, owned } of plan.unchanged) {
+    for (const object of plan.unchanged) {
+        const { key, etag, found } = object;
         const name = keyHash(key);
+        const entry = found === undefined ? remembered(object, before, name) : { ...found, owned: false };
         // What an earlier round put is found unchanged by the next one, unless somebody has written it since.
-        const ours = owned || entries.get(name)?.etag === etag;
-        if (headers !== undefined)
-            entries.set(name, { etag, content, headers, owned: ours, staleSince: undefined });
-        else if (!ours)
+        const owned = entry?.owned || entries.get(name)?.etag === etag;
+        if (entry?.headers !== undefined)
+            entries.set(name, { ...entry, etag, owned, staleSince: undefined });
+        else if (!owned)
             entries.delete(name);
     }
     for (const { object, since } of plan.stale) {
@@ -78859,14 +79009,21 @@ function cannotAppend({ bucket, prefix }) {
 
 /** The objects below the prefix by key, without the action's own and without the prefix's own folder marker. */
 class ObjectIndex {
-    objects = new Map();
+    #objects;
     #own = new Map();
     #prefix;
     #wanted;
-    /** @param wanted the only keys that matter, where that is not all: a shard keeps no more in memory than its share. */
-    constructor(prefix, wanted) {
+    /**
+     * @param wanted the only keys that matter, where that is not all: a shard keeps no more in memory than its share.
+     * @param places numbers from 0 of the keys that are to be expected: with them, most objects need no second map.
+     */
+    constructor(prefix, wanted, places) {
         this.#prefix = prefix;
         this.#wanted = wanted;
+        this.#objects = new PlacedObjects(places);
+    }
+    get objects() {
+        return this.#objects;
     }
     /** The action's own: never a page, a deletion or a count. */
     get own() {
@@ -78878,8 +79035,50 @@ class ObjectIndex {
             if (isOwnPath(path))
                 this.#own.set(object.key, object);
             else if (path !== '' && this.#wanted?.has(object.key) !== false)
-                this.objects.set(object.key, object);
+                this.#objects.add(object);
         }
+    }
+}
+/** A map of 200,000 objects takes 7 MB, and as much again while it grows: those of files share that of their places. */
+class PlacedObjects {
+    #places;
+    #placed;
+    #others = new Map();
+    #filled = 0;
+    constructor(places = new Map()) {
+        this.#places = places;
+        this.#placed = Array.from({ length: places.size }, () => undefined);
+    }
+    /** Takes the place of an earlier one of the same key. */
+    add(object) {
+        const place = this.#places.get(object.key);
+        if (place === undefined)
+            this.#others.set(object.key, object);
+        else {
+            if (this.#placed[place] === undefined)
+                this.#filled++;
+            this.#placed[place] = object;
+        }
+    }
+    get size() {
+        return this.#filled + this.#others.size;
+    }
+    get(key) {
+        const place = this.#places.get(key);
+        return place === undefined ? this.#others.get(key) : this.#placed[place];
+    }
+    has(key) {
+        return this.get(key) !== undefined;
+    }
+    *keys() {
+        for (const { key } of this.values())
+            yield key;
+    }
+    *values() {
+        for (const object of this.#placed)
+            if (object !== undefined)
+                yield object;
+        yield* this.#others.values();
     }
 }
 /** Indexes a whole listing. */
@@ -78947,7 +79146,7 @@ function scanSource(folder, filter, prefix) {
     const root = `${Buffer.from(folder).toString('latin1')}/`;
     /** @param directory its bytes as latin1: the path below the source, empty or with a slash at its end. */
     const walk = (directory) => {
-        for (const entry of inOrder((0,external_node_fs_.readdirSync)(onDisk(root + directory), { withFileTypes: true, encoding: 'latin1' }))) {
+        for (const entry of scan_inOrder((0,external_node_fs_.readdirSync)(onDisk(root + directory), { withFileTypes: true, encoding: 'latin1' }))) {
             const name = directory + entry.name;
             const path = scan_toPath(name);
             if (entry.isSymbolicLink())
@@ -78980,7 +79179,7 @@ function scanSource(folder, filter, prefix) {
     return { ...source, bundled: bundledFolders(source.files.map(({ path }) => path)) };
 }
 /** The order of keys: a folder comes where its slash puts it, `a.b` before `a/b`. */
-function inOrder(entries) {
+function scan_inOrder(entries) {
     const place = (entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name);
     return entries.sort((a, b) => (place(a) < place(b) ? -1 : 1));
 }
@@ -79238,6 +79437,8 @@ const survey_LOOKS = 6;
 const LOOK_AGAIN_MS = 200;
 /** Large files read at once for their digests: the disk is the limit, not the number. */
 const survey_READS_AT_ONCE = 4;
+/** So many files are prepared for reading: all at once, they would fill the memory while they wait. */
+const PREPARED = 200;
 /** Files are read for so long, in milliseconds, before an answer that has come meanwhile is looked at. */
 const SLICE_MS = 5;
 /**
@@ -79262,13 +79463,15 @@ async function lookOnce(inputs, source, { store, mayList, knowledge, sizes }, ma
         if (knowledge.lacks('conditionalWrites'))
             throw cannotAppend({ bucket, prefix });
         log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
-        return { objects: new Map(), manifest: undefined, notes: [], digests: new Map() };
+        return { objects: new Map(), manifest: undefined, notes: [], digests: [] };
     }
-    const files = new Map(source.files.map((file) => [toKey(prefix, file.path), file]));
-    const index = new ObjectIndex(prefix, inputs.shard && files);
-    const comparison = new Comparison(inputs, files, sizes);
+    const places = new Map();
+    for (const [place, { path }] of source.files.entries())
+        places.set(toKey(prefix, path), place);
+    const index = new ObjectIndex(prefix, inputs.shard && places, places);
+    const comparison = new Comparison(inputs, source.files, places, index.objects, sizes);
     let read;
-    const pages = store.list(prefix, [...files.keys()])[Symbol.asyncIterator]();
+    const pages = store.list(prefix, [...places.keys()])[Symbol.asyncIterator]();
     for (;;) {
         const next = pages.next();
         await comparison.goOnUntil(next);
@@ -79297,43 +79500,51 @@ function showsAllOfOurs(page, prefix) {
 }
 /** Digests the files whose content decides whether their objects are the same. */
 class Comparison {
-    digests = new Map();
+    /** By place. */
+    digests;
     #inputs;
     #files;
+    /** Where in the source the file of a key is. */
+    #places;
+    #objects;
     /** As they would be uploaded. */
     #sizes;
-    /** Objects that nobody has looked at yet. */
+    /** Places of files that have an object, and that nobody has looked at yet. */
     #listed = [];
     #memory;
     #begun = Promise.withResolvers();
     #work = [];
-    constructor(inputs, files, sizes) {
+    constructor(inputs, files, places, objects, sizes) {
         this.#inputs = inputs;
         this.#sizes = sizes;
         this.#files = files;
+        this.#places = places;
+        this.digests = files.map(() => undefined);
+        this.#objects = objects;
     }
     add(page) {
-        // One by one: the arguments of a call lie on the stack, which holds about a hundred thousand.
-        for (const object of page)
-            this.#listed.push(object);
-        this.#plan();
+        for (const { key } of page) {
+            const place = this.#places.get(key);
+            if (place !== undefined)
+                this.#listed.push(place);
+        }
     }
     /** What is remembered is known: only now can be told what is to be read. */
     begin({ manifest, notes = [] }) {
         this.#memory ??= { manifest, notes };
         this.#begun.resolve();
-        this.#plan();
     }
-    #plan() {
-        if (this.#memory === undefined)
-            return;
+    /** The next file whose content decides, once that can be told. */
+    #next() {
         const { prefix } = this.#inputs.destination;
-        const objects = new Map(this.#listed.map((object) => [object.key, object]));
-        const files = this.#listed.flatMap(({ key }) => this.#files.get(key) ?? []);
-        const known = { objects, ...this.#memory };
-        for (const one of toDigest(files, known, { ...this.#inputs, prefix }))
-            this.#work.push(one);
-        this.#listed = [];
+        if (this.#work.length === 0 && this.#memory !== undefined) {
+            const files = this.#listed.splice(-PREPARED).flatMap((place) => this.#files[place] ?? []);
+            this.#work = toDigest(files, { objects: this.#objects, ...this.#memory }, { ...this.#inputs, prefix });
+        }
+        return this.#work.pop();
+    }
+    get #isIdle() {
+        return this.#memory === undefined || this.#work.length + this.#listed.length === 0;
     }
     /** Reads small files until something else has come. */
     async goOnUntil(other) {
@@ -79343,26 +79554,28 @@ class Comparison {
             come = true;
         };
         other.then(hear, hear);
-        for (await (0,promises_.setImmediate)(); !come && this.#work.length > 0; await (0,promises_.setImmediate)()) {
-            for (const end = performance.now() + SLICE_MS; performance.now() < end && this.#work.length > 0;)
+        for (await (0,promises_.setImmediate)(); !come && !this.#isIdle; await (0,promises_.setImmediate)()) {
+            for (const end = performance.now() + SLICE_MS; performance.now() < end && !this.#isIdle;)
                 await this.#readOne();
         }
     }
     async finish() {
         await eachOf(Array.from({ length: survey_READS_AT_ONCE }), survey_READS_AT_ONCE, async () => {
-            while (this.#work.length > 0)
+            while (!this.#isIdle)
                 await this.#readOne();
         });
     }
     async #readOne() {
-        const next = this.#work.pop();
+        const next = this.#next();
         if (next === undefined)
             return;
-        const { sourceDir = '.' } = this.#inputs;
-        const { file, like, entry } = next;
+        const { sourceDir = '.', destination } = this.#inputs;
+        const { file, like, content } = next;
         const found = digestOf(sourceDir, file, like, this.#sizes);
-        const { content, etag } = found instanceof Promise ? await found : found;
-        this.digests.set(file.path, { content, etag, entry });
+        const digest = found instanceof Promise ? await found : found;
+        const place = this.#places.get(toKey(destination.prefix, file.path));
+        if (place !== undefined)
+            this.digests[place] = digest.content === content ? AS_REMEMBERED : digest;
     }
 }
 

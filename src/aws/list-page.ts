@@ -85,5 +85,11 @@ export function readFast(command: ListObjectsV2Command, plain = process.env.S3_D
       { step: 'deserialize', priority: 'low', name: 'scanPage' },
     );
   }
-  return { objectsOf: (answer: ListObjectsV2CommandOutput): readonly Listed[] => scanned ?? answer.Contents ?? [] };
+  const objectsOf = (answer: ListObjectsV2CommandOutput): readonly Listed[] => {
+    const objects = scanned ?? answer.Contents ?? [];
+    // What made the request lives on for a while, and would keep the page.
+    scanned = undefined;
+    return objects;
+  };
+  return { objectsOf };
 }

@@ -104,7 +104,7 @@ export interface Plan {
   readonly revived: readonly string[];
   /** Unchanged keys that nobody remembered: a deploy that was cut off may have put them, and a CDN not have heard of it. */
   readonly adopted: readonly string[];
-  /** Objects are written, or were looked at that nobody remembered: the manifest is to be newer than they are. */
+  /** Objects are written, or were found that the manifest cannot speak of: it is to be newer than they are. */
   readonly verified: boolean;
 }
 

@@ -148,8 +148,18 @@ export function planDeploy(files: readonly LocalFile[], known: Known, options: P
     stale,
     revived: revivedAmong(unchanged, known.manifest),
     adopted: unchanged.filter((one) => known.headers.has(one.key) || isNoted(one, known)).map(({ key }) => key),
-    verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0),
+    verified: known.headers.size > 0 || [...uploads.values()].some(({ length }) => length > 0) || isBusy(known),
   };
+}
+
+/**
+ * Whether something was written after the manifest, of which nobody has left a note: an earlier deploy may be under way,
+ * and the manifest of this one, though it says nothing new, is what stops it.
+ */
+function isBusy({ objects, manifest, notes = [] }: Known): boolean {
+  if (manifest === undefined || notes.length > 0) return false;
+  for (const { lastModified } of objects.values()) if (lastModified > manifest.lastModified) return true;
+  return false;
 }
 
 /** Whether shards have put what is unchanged by now, since the manifest was written. */
