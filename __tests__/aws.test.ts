@@ -46,6 +46,37 @@ describe('on AWS', () => {
     }
   });
 
+  test.each([
+    ['IllegalLocationConstraintException', 400],
+    ['TemporaryRedirect', 307],
+  ])('says which region is right when it answers %s', async (code, status) => {
+    const stage = await Stage.withRole(cloud, OWNER);
+    const headers = { 'x-amz-bucket-region': 'af-south-1' };
+    cloud.faults.add({ bucket: stage.bucket, times: Infinity, answer: { kind: 'error', status, code, headers } });
+    for (const mode of ['probe', 'deploy']) {
+      const run = await stage.run({ ...noEndpoint, 'aws-region': 'eu-central-1', mode }, onAws());
+      expect([mode, run.exitCode, run.result.error.code]).toEqual([mode, 1, 'BUCKET_WRONG_REGION']);
+      expect(run.result.error.hint).toContain('Set aws-region: af-south-1');
+    }
+    cloud.faults.clear();
+  });
+
+  test('signs the content of parts where a policy forbids what is not signed', async () => {
+    const Condition = { StringEquals: { 's3:x-amz-content-sha256': 'UNSIGNED-PAYLOAD' } };
+    const unsigned = { Effect: 'Deny' as const, Action: 's3:*', Resource: '*', Condition };
+    const stage = await Stage.withRole(cloud, [...OWNER, unsigned]);
+    stage.site.write('video.mp4', Buffer.alloc(11 * 1024 ** 2, 'film'));
+    stage.site.write('film.mp4', Buffer.alloc(11 * 1024 ** 2, 'film'));
+    const run = await stage.run({ ...noEndpoint, 'part-size': '5MiB', concurrency: '1' }, onAws());
+    expect([run.exitCode, run.result.error]).toEqual([0, null]);
+    const parts = cloud.requests.filter(({ operation }) => operation === 'UploadPart');
+    const refused = parts.filter(({ status }) => status === 403);
+    expect([parts.length - refused.length, refused.length]).toEqual([6, 3]);
+    expect(
+      new Set(parts.filter(({ status }) => status === 200).map((one) => one.headers['x-amz-content-sha256']?.length)),
+    ).toEqual(new Set([64]));
+  });
+
   test('puts objects and parts with a CRC-32, which it holds them against and which a bucket with Object Lock wants', async () => {
     const stage = await Stage.withRole(cloud, OWNER);
     cloud.bucket(stage.bucket).options.versioning = true;

@@ -144,6 +144,16 @@ describe('what is compared while a listing goes on', () => {
     expect(asked).toEqual(['list', KEY]);
   });
 
+  test('is given up when the manifest is never the one that was listed', async () => {
+    const { found, asked } = look(
+      sourceOf(files),
+      () => paged([own, ...objects]),
+      () => manifestOf({ e: 'another' }),
+    );
+    await expect(found).rejects.toMatchObject({ code: 'STORE_MISBEHAVED', message: expect.stringContaining('ETag') });
+    expect(asked).toEqual(Array.from({ length: 6 }, () => ['list', KEY]).flat());
+  });
+
   test('is read while pages are on their way', async () => {
     const source = sourceOf(files);
     const last = Promise.withResolvers<void>();

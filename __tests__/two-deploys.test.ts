@@ -112,6 +112,19 @@ describe('two deploys at once', () => {
     expect(points).toBeGreaterThanOrEqual(1);
   }, 300_000);
 
+  test('a deletion that a store was too busy for is not tried again once another deploy has a use for the key', async () => {
+    const { stage, deploy } = await scene();
+    const answer = { kind: 'error', status: 503, code: 'SlowDown', headers: { 'retry-after': '6' } } as const;
+    cloud.faults.add({ operation: 'DeleteObjects', bucket: stage.bucket, answer });
+    const older = deploy(new Site(version('v1')), '1');
+    while (cloud.requests.at(-1)?.code !== 'SlowDown') await new Promise((resolve) => setTimeout(resolve, 5));
+    const newer = await deploy(new Site(version('v0')), '2');
+    const run = await older;
+    expect([newer.exitCode, run.exitCode, run.result.error?.code]).toEqual([0, 1, 'DELETE_FAILED']);
+    const bodies = await stage.bodies();
+    expect([missingAssets(bodies), bodies['index.html']]).toEqual([[], version('v0')['index.html']]);
+  }, 60_000);
+
   test('the one that began later plans again, wherever it is overtaken, and is what is live', async () => {
     let points = 0;
     for (let nth = 1; ; nth++) {

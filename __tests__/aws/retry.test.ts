@@ -160,6 +160,14 @@ test('a clock that is wrong is asked six times: the SDK corrects it after the fi
   expect((await callForEver(answer('RequestTimeTooSkewed', 403))).calls).toBe(6);
 });
 
+test('nothing is tried again once that would undo what another has done', async () => {
+  const answers = [true, true, false];
+  const mayRetry = async () => answers.shift() ?? true;
+  const { calls, result, slept } = await callForEver(answer('SlowDown', 503), new Clock(), { mayRetry });
+  expect([calls, slept.length]).toEqual([3, 3]);
+  expect(result).toMatchObject({ failure: { code: 'SlowDown' } });
+});
+
 describe('where everything goes wrong a little', () => {
   const html = new ServiceError(misbehaved('PutObject', 'HTML'));
   test('each kind of failure is counted, and waited for, by itself', async () => {
