@@ -2,16 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type Entry, lineOf, readLines } from '../../src/core/entries.ts';
 import { keyHash } from '../../src/core/manifest.ts';
+import { entry } from '../support/entries.ts';
 
-const base64url = (characters: number) => fc.stringMatching(new RegExp(`^[A-Za-z0-9_-]{${characters}}$`));
-const maybe = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: undefined });
-const entry: fc.Arbitrary<Entry> = fc.record({
-  etag: fc.oneof(fc.stringMatching(/^[0-9a-f]{32}(-[1-9]\d{0,4})?$/), fc.stringMatching(/^[!-~]{1,200}$/)),
-  content: maybe(base64url(16)),
-  headers: maybe(base64url(12)),
-  owned: fc.boolean(),
-  staleSince: maybe(fc.integer({ min: 0, max: 999_999_999_999 })),
-});
 /** Names of keys, and such as are alike up to their end. */
 const name = fc.oneof(
   fc.string().map(keyHash),

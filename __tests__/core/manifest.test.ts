@@ -14,6 +14,7 @@ import {
   type Manifest,
   saysMore,
 } from '../../src/core/manifest.ts';
+import { entry } from '../support/entries.ts';
 
 const BY = { startedAt: 1_700_000_000_000, run: '123-1' };
 const FIRST = 's3-deploy manifest 1 1700000000000 123-1';
@@ -36,15 +37,6 @@ const read = (bytes: Uint8Array): Manifest | undefined => {
 const linesOf = (manifest: Manifest) => gunzipSync(encodeManifest(manifest)).toString().split('\n');
 
 describe('a manifest is read as it was written', () => {
-  const base64url = (characters: number) => fc.stringMatching(new RegExp(`^[A-Za-z0-9_-]{${characters}}$`));
-  const maybe = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: undefined });
-  const entry: fc.Arbitrary<Entry> = fc.record({
-    etag: fc.oneof(fc.stringMatching(/^[0-9a-f]{32}(-[1-9]\d{0,4})?$/), fc.stringMatching(/^[!-~]{1,200}$/)),
-    content: maybe(base64url(16)),
-    headers: maybe(base64url(12)),
-    owned: fc.boolean(),
-    staleSince: maybe(fc.integer({ min: 0, max: 999_999_999_999 })),
-  });
   const manifest: fc.Arbitrary<Manifest> = fc.record({
     by: fc.record({ startedAt: fc.nat(Number.MAX_SAFE_INTEGER), run: fc.stringMatching(/^[\w.-]{1,100}$/) }),
     entries: fc.array(fc.tuple(fc.string().map(keyHash), entry)).map((pairs) => new Map(pairs)),

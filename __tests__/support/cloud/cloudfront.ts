@@ -6,8 +6,9 @@ import { type Exchange, requestHeaders, send, withFault } from './exchange.ts';
 import type { Faults } from './faults.ts';
 import type { Principal } from './identities.ts';
 import { readBody } from './payload.ts';
+import { sendError } from './query-errors.ts';
 import { refuseStsSignature } from './refusals.ts';
-import type { LoggedRequest } from './requests.ts';
+import { type LoggedRequest, newRequest } from './requests.ts';
 import { authenticate, sha256 } from './sigv4.ts';
 import { children, childText, parseXml, xml } from './xml.ts';
 
@@ -86,20 +87,10 @@ export function createCloudFront({ state, distributions, faults, log }: CloudFro
   }
 
   async function handle(exchange: Exchange): Promise<void> {
-    const { request, response } = exchange;
+    const { request } = exchange;
     const headers = requestHeaders(request);
     const [, id, invalidation] = ADDRESS.exec((request.url ?? '').split('?')[0] ?? '') ?? [];
-    const entry: LoggedRequest = {
-      operation: 'Unknown',
-      bucket: undefined,
-      key: undefined,
-      query: {},
-      status: 0,
-      code: undefined,
-      principal: undefined,
-      headers,
-      fault: undefined,
-    };
+    const entry = newRequest(headers);
     if (id !== undefined && request.method === 'POST' && invalidation === undefined)
       entry.operation = 'CreateInvalidation';
     if (id !== undefined && request.method === 'GET' && invalidation !== undefined) entry.operation = 'GetInvalidation';
@@ -113,18 +104,7 @@ export function createCloudFront({ state, distributions, faults, log }: CloudFro
       const type = answer?.body && { 'content-type': 'text/xml' };
       if (answer) send(exchange, { ...answer, headers: { ...common, ...type, ...answer.headers } });
     } catch (error) {
-      if (request.destroyed && !request.complete) return;
-      const failure =
-        error instanceof ServiceError ? error : new ServiceError(500, 'InternalError', String((error as Error).stack));
-      const { status, code, message } = failure;
-      Object.assign(entry, { status, code });
-      const document = {
-        Error: { Type: status < 500 ? 'Sender' : 'Receiver', Code: code, Message: message },
-        RequestId: common['x-amzn-requestid'],
-      };
-      const body = xml('ErrorResponse', document, NAMESPACE);
-      if (!response.headersSent)
-        send(exchange, { status, headers: { ...common, 'content-type': 'text/xml', ...failure.headers }, body });
+      sendError(exchange, entry, error, { common, internal: 'InternalError', namespace: NAMESPACE });
     }
   }
 

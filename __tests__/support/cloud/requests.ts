@@ -17,3 +17,9 @@ export interface LoggedRequest {
   /** The kind of the fault that hit it. */
   fault: string | undefined;
 }
+
+/** A request as it comes, before anything is known of it but its headers. */
+export function newRequest(headers: Record<string, string>): LoggedRequest {
+  const nothing = { bucket: undefined, key: undefined, code: undefined, principal: undefined, fault: undefined };
+  return { operation: 'Unknown', query: {}, status: 0, headers, ...nothing };
+}

@@ -31,7 +31,7 @@ import { refuseUnknown, withQuirks } from './quirks.ts';
 import { readObject } from './reads.ts';
 import { refuseSignature } from './refusals.ts';
 import { deleteObject, deleteObjects } from './removals.ts';
-import type { LoggedRequest } from './requests.ts';
+import { type LoggedRequest, newRequest } from './requests.ts';
 import { authenticate } from './sigv4.ts';
 import { listMultipartUploads, listParts } from './upload-listings.ts';
 import { S3_NAMESPACE, xml } from './xml.ts';
@@ -113,17 +113,7 @@ export function createS3({ state, faults, log }: S3Options) {
     const method = request.method ?? 'GET';
     const [path = '/', rawQuery = ''] = (request.url ?? '/').split(/\?(.*)/s);
     const headers = requestHeaders(request);
-    const entry: LoggedRequest = {
-      operation: 'Unknown',
-      bucket: undefined,
-      key: undefined,
-      query: {},
-      status: 0,
-      code: undefined,
-      principal: undefined,
-      headers,
-      fault: undefined,
-    };
+    const entry = newRequest(headers);
     log(entry);
 
     const common: Record<string, string> = {

@@ -7,8 +7,9 @@ import type { Faults } from './faults.ts';
 import type { Principal, Role } from './identities.ts';
 import { readBody } from './payload.ts';
 import { evaluateResource } from './policies.ts';
+import { sendError } from './query-errors.ts';
 import { refuseStsSignature } from './refusals.ts';
-import type { LoggedRequest } from './requests.ts';
+import { type LoggedRequest, newRequest } from './requests.ts';
 import { authenticate, sha256 } from './sigv4.ts';
 import { claimContext, type OidcProvider, verifyWebIdentity } from './web-identity.ts';
 import { type XmlContent, xml } from './xml.ts';
@@ -143,19 +144,9 @@ export function createSts(options: StsOptions) {
   }
 
   async function handle(exchange: Exchange): Promise<void> {
-    const { request, response } = exchange;
+    const { request } = exchange;
     const headers = requestHeaders(request);
-    const entry: LoggedRequest = {
-      operation: 'Unknown',
-      bucket: undefined,
-      key: undefined,
-      query: {},
-      status: 0,
-      code: undefined,
-      principal: undefined,
-      headers,
-      fault: undefined,
-    };
+    const entry = newRequest(headers);
     log(entry);
     const common = { 'x-amzn-requestid': randomUUID(), date: new Date(state.now()).toUTCString() };
     try {
@@ -169,20 +160,7 @@ export function createSts(options: StsOptions) {
       entry.status = answer?.status ?? 0;
       if (answer) send(exchange, { ...answer, headers: { ...common, ...answer.headers } });
     } catch (error) {
-      if (request.destroyed && !request.complete) return;
-      const failure =
-        error instanceof ServiceError
-          ? error
-          : new ServiceError(500, 'InternalFailure', String((error as Error).stack));
-      const { status, code, message } = failure;
-      Object.assign(entry, { status, code });
-      const document = {
-        Error: { Type: status < 500 ? 'Sender' : 'Receiver', Code: code, Message: message },
-        RequestId: common['x-amzn-requestid'],
-      };
-      const body = xml('ErrorResponse', document, NAMESPACE);
-      if (!response.headersSent)
-        send(exchange, { status, headers: { ...common, 'content-type': 'text/xml', ...failure.headers }, body });
+      sendError(exchange, entry, error, { common, internal: 'InternalFailure', namespace: NAMESPACE });
     }
   }
 
