@@ -12,8 +12,8 @@ import { Site } from '../support/site.ts';
  * are of small files, `large` of one file, `whole` of one that goes up in a single request.
  */
 const MOST_MIB = sized(
-  { first: 450, again: 300, large: 250, whole: 220 },
-  { first: 1200, again: 750, large: 300, whole: 220 },
+  { first: 330, again: 200, large: 200, whole: 220 },
+  { first: 1000, again: 480, large: 220, whole: 230 },
 );
 
 const MIB = 1024 ** 2;
