@@ -13,7 +13,7 @@ export default {
   // Most tests wait, for child processes and for time to pass: no processor need be left free.
   maxWorkers: '100%',
   // A new process for each file: what one leaves mapped is counted against the next one's child processes (ENOMEM).
-  workerIdleMemoryLimit: 1,
+  workerIdleMemoryLimit: '1MB',
   coverageProvider: 'v8',
   // The nouns in model.ts are types alone: nothing of them runs.
   collectCoverageFrom: ['src/core/**/*.ts', '!src/core/model.ts', 'src/errors.ts'],
