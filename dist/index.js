@@ -65672,7 +65672,6 @@ const CREDENTIALS = new Set([
     'CredentialsProviderError',
 ]);
 const DENIED = new Set(['AccessDenied', 'AccessDeniedException', 'AllAccessDisabled', 'Forbidden', 'AccountProblem']);
-/** No answer at all: the network, a host that is not found, a certificate that is not trusted. */
 /** The third is of regions that an account has to opt in to, the last of a bucket that is new. */
 const WRONG_REGION = new Set([
     'PermanentRedirect',
@@ -65680,6 +65679,7 @@ const WRONG_REGION = new Set([
     'IllegalLocationConstraintException',
     'TemporaryRedirect',
 ]);
+/** No answer at all: the network, a host that is not found, a certificate that is not trusted. */
 const UNANSWERED = new Set(['NetworkError', 'HostNotFound', 'CertificateRefused', 'ConnectionRefused', 'NoTls']);
 /** The code of an answer that is not S3's. */
 const MISBEHAVED = 'StoreMisbehaved';
@@ -66432,7 +66432,32 @@ function createSts(region, endpoint, connections, credentials) {
 var checksum = __nccwpck_require__(9542);
 // EXTERNAL MODULE: ./node_modules/@smithy/signature-v4/dist-cjs/index.js
 var signature_v4_dist_cjs = __nccwpck_require__(5118);
+;// CONCATENATED MODULE: ./build/aws/xml.js
+const NAMED = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
+/** Text of XML as it is meant, or undefined when it holds a reference that XML does not define, or half a character. */
+function unescapeXml(text) {
+    if (!text.includes('&'))
+        return text;
+    let known = true;
+    const plain = text.replace(/&(?:(lt|gt|quot|apos|amp)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}))?;?/g, (all, named, decimal, hex) => {
+        const point = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal);
+        if (all.endsWith(';') && named !== undefined)
+            return NAMED[named] ?? '';
+        if (all.endsWith(';') && point <= 0x10ffff)
+            return String.fromCodePoint(point);
+        known = false;
+        return all;
+    });
+    return known && plain.isWellFormed() ? plain : undefined;
+}
+/** The text of the first element of this name, in an answer of the service's that is no more than a few elements. */
+function elementOf(xml, name) {
+    const text = new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1];
+    return text === undefined ? undefined : (unescapeXml(text) ?? text);
+}
+
 ;// CONCATENATED MODULE: ./build/aws/cloudfront.js
+
 
 
 
@@ -66554,12 +66579,6 @@ function refusalOf(text, statusCode, headers) {
         $metadata: { httpStatusCode: statusCode, requestId: headers['x-amzn-requestid'] },
         $response: { statusCode, headers },
     });
-}
-const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-/** The text of the first element of a name: those that are asked for hold nothing but text. */
-function elementOf(text, name) {
-    const content = new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
-    return content?.replace(/&(amp|lt|gt|quot|apos);/g, (_, entity) => ENTITIES[entity] ?? '');
 }
 function escapeXml(text) {
     return text.replace(/[&<>]/g, (character) => `&${{ '&': 'amp', '<': 'lt', '>': 'gt' }[character]};`);
@@ -66951,30 +66970,6 @@ function encodeKey(key) {
         .replaceAll('%2F', '/');
 }
 
-;// CONCATENATED MODULE: ./build/aws/xml.js
-const NAMED = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
-/** Text of XML as it is meant, or undefined when it holds a reference that XML does not define, or half a character. */
-function unescapeXml(text) {
-    if (!text.includes('&'))
-        return text;
-    let known = true;
-    const plain = text.replace(/&(?:(lt|gt|quot|apos|amp)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}))?;?/g, (all, named, decimal, hex) => {
-        const point = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal);
-        if (all.endsWith(';') && named !== undefined)
-            return NAMED[named] ?? '';
-        if (all.endsWith(';') && point <= 0x10ffff)
-            return String.fromCodePoint(point);
-        known = false;
-        return all;
-    });
-    return known && plain.isWellFormed() ? plain : undefined;
-}
-/** The text of the first element of this name, in an answer of the service's that is no more than a few elements. */
-function xml_elementOf(xml, name) {
-    const text = new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1];
-    return text === undefined ? undefined : (unescapeXml(text) ?? text);
-}
-
 ;// CONCATENATED MODULE: ./build/aws/fast-put.js
 
 
@@ -67143,15 +67138,15 @@ class FastPut {
     /** An error in the form of the SDK's, for what is read of one. */
     #errorOf(status, headers, text) {
         const { config } = this.#means.s3;
-        const code = xml_elementOf(text, 'Code') ?? 'UnknownError';
+        const code = elementOf(text, 'Code') ?? 'UnknownError';
         const date = Date.parse(headers.date ?? '');
         // As the SDK does: the next try is signed with the store's clock.
         if (code === 'RequestTimeTooSkewed' && !Number.isNaN(date))
             config.systemClockOffset = date - Date.now();
-        return Object.assign(new Error(xml_elementOf(text, 'Message') ?? 'UnknownError'), {
+        return Object.assign(new Error(elementOf(text, 'Message') ?? 'UnknownError'), {
             name: code,
-            Region: xml_elementOf(text, 'Region'),
-            $metadata: { httpStatusCode: status, requestId: headers['x-amz-request-id'] ?? xml_elementOf(text, 'RequestId') },
+            Region: elementOf(text, 'Region'),
+            $metadata: { httpStatusCode: status, requestId: headers['x-amz-request-id'] ?? elementOf(text, 'RequestId') },
             $response: { statusCode: status, headers },
         });
     }
@@ -69047,8 +69042,6 @@ function isMore({ answer, denial }) {
 ;// CONCATENATED MODULE: ./build/aws/probe/reading.js
 
 
-
-
 /** Lists the first objects below the very prefix, as the deploy does. */
 async function list(prober, firstPage) {
     const { verdict, answer, denial } = await prober.judge('ListObjectsV2', firstPage);
@@ -69112,14 +69105,6 @@ function judgeRead({ verdict, denial }, listedKey) {
         return { verdict: { ...verdict, result: 'unknown', why } };
     }
     return { verdict: { ...verdict, ...whose(denial) } };
-}
-/** Lets an answer pass that has what S3 always answers; HTML with 200 has nothing of it. */
-function having(member, operation) {
-    return (answer) => {
-        if (answer[member] === undefined)
-            throw new ServiceError(misbehaved(operation, `an answer without ${member}`));
-        return answer;
-    };
 }
 
 ;// CONCATENATED MODULE: ./build/aws/probe/removing.js
@@ -69306,6 +69291,7 @@ function inputRefusal(failure, storage) {
 
 
 
+
 /** The headers that need a permission of their own. */
 const GROUPS = [
     { action: 's3:PutObjectAcl', names: ['ACL'] },
@@ -69451,6 +69437,14 @@ function throwIfInput(failure, storage) {
     const refusal = inputRefusal(failure, storage);
     if (refusal !== undefined)
         throw refusal;
+}
+/** Lets an answer pass that has what S3 always answers; HTML with 200 has nothing of it. */
+function having(member, operation) {
+    return (answer) => {
+        if (answer[member] === undefined)
+            throw new ServiceError(misbehaved(operation, `an answer without ${member}`));
+        return answer;
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/aws/probe/look.js
@@ -79660,6 +79654,12 @@ async function uploadAll(plan, store, options) {
     let interrupted = false;
     let bytesUploaded = 0;
     const room = new Room(options.memory);
+    const fail = (error, key) => {
+        const { failure, stops } = options.judge(error, key);
+        if (failure !== undefined)
+            failures.push(failure);
+        stopped ??= stops;
+    };
     let askedAt = performance.now();
     let asking;
     const ask = async (key) => {
@@ -79668,10 +79668,7 @@ async function uploadAll(plan, store, options) {
                 interrupted = true;
         }
         catch (error) {
-            const { failure, stops } = options.judge(error, key);
-            if (failure !== undefined)
-                failures.push(failure);
-            stopped ??= stops;
+            fail(error, key);
         }
         askedAt = performance.now();
         asking = undefined;
@@ -79700,10 +79697,7 @@ async function uploadAll(plan, store, options) {
             options.onUploaded();
         }
         catch (error) {
-            const { failure, stops } = options.judge(error, upload.key);
-            if (failure !== undefined)
-                failures.push(failure);
-            stopped ??= stops;
+            fail(error, upload.key);
         }
         finally {
             leave();

@@ -64,15 +64,19 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
   let bytesUploaded = 0;
   const room = new Room(options.memory);
 
+  const fail = (error: unknown, key: string): void => {
+    const { failure, stops } = options.judge(error, key);
+    if (failure !== undefined) failures.push(failure);
+    stopped ??= stops;
+  };
+
   let askedAt = performance.now();
   let asking: Promise<void> | undefined;
   const ask = async (key: string): Promise<void> => {
     try {
       if (!(await options.mayGoOn())) interrupted = true;
     } catch (error) {
-      const { failure, stops } = options.judge(error, key);
-      if (failure !== undefined) failures.push(failure);
-      stopped ??= stops;
+      fail(error, key);
     }
     askedAt = performance.now();
     asking = undefined;
@@ -97,9 +101,7 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
       }
       options.onUploaded();
     } catch (error) {
-      const { failure, stops } = options.judge(error, upload.key);
-      if (failure !== undefined) failures.push(failure);
-      stopped ??= stops;
+      fail(error, upload.key);
     } finally {
       leave();
     }

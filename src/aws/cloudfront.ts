@@ -7,6 +7,7 @@ import type { Caller } from './caller.ts';
 import type { CredentialSource } from './clients.ts';
 import type { CallOptions } from './connections.ts';
 import { ServiceError } from './failure.ts';
+import { elementOf } from './xml.ts';
 
 /** Where CloudFront is asked, and for which region its requests are signed, by partition; other partitions have none. */
 const HOMES: Record<string, { url: string; region: string }> = {
@@ -161,14 +162,6 @@ function refusalOf(text: string, statusCode: number, headers: Record<string, str
     $metadata: { httpStatusCode: statusCode, requestId: headers['x-amzn-requestid'] },
     $response: { statusCode, headers },
   });
-}
-
-const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-
-/** The text of the first element of a name: those that are asked for hold nothing but text. */
-function elementOf(text: string, name: string): string | undefined {
-  const content = new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
-  return content?.replace(/&(amp|lt|gt|quot|apos);/g, (_, entity: string) => ENTITIES[entity] ?? '');
 }
 
 function escapeXml(text: string): string {

@@ -66,7 +66,6 @@ const CREDENTIALS = new Set([
   'CredentialsProviderError',
 ]);
 const DENIED = new Set(['AccessDenied', 'AccessDeniedException', 'AllAccessDisabled', 'Forbidden', 'AccountProblem']);
-/** No answer at all: the network, a host that is not found, a certificate that is not trusted. */
 /** The third is of regions that an account has to opt in to, the last of a bucket that is new. */
 const WRONG_REGION = new Set([
   'PermanentRedirect',
@@ -74,6 +73,7 @@ const WRONG_REGION = new Set([
   'IllegalLocationConstraintException',
   'TemporaryRedirect',
 ]);
+/** No answer at all: the network, a host that is not found, a certificate that is not trusted. */
 const UNANSWERED = new Set(['NetworkError', 'HostNotFound', 'CertificateRefused', 'ConnectionRefused', 'NoTls']);
 /** The code of an answer that is not S3's. */
 export const MISBEHAVED = 'StoreMisbehaved';

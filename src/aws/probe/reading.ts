@@ -1,7 +1,5 @@
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
-import { misbehaved } from '../../core/explain.ts';
 import type { RemoteObject } from '../../core/model.ts';
-import { ServiceError } from '../failure.ts';
 import type { Page } from '../listing.ts';
 import { type Prober, type Trial, type Verdict, whose } from './prober.ts';
 
@@ -98,12 +96,4 @@ function judgeRead(
     return { verdict: { ...verdict, result: 'unknown', why } };
   }
   return { verdict: { ...verdict, ...whose(denial) } };
-}
-
-/** Lets an answer pass that has what S3 always answers; HTML with 200 has nothing of it. */
-export function having<T extends object>(member: keyof T & string, operation: string): (answer: T) => T {
-  return (answer) => {
-    if (answer[member] === undefined) throw new ServiceError(misbehaved(operation, `an answer without ${member}`));
-    return answer;
-  };
 }

@@ -8,11 +8,12 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { misbehaved } from '../../core/explain.ts';
 import { inputRefusal } from '../../core/input-refusals.ts';
 import type { StorageOptions } from '../../core/model.ts';
 import type { Action } from '../../core/needs.ts';
+import { ServiceError } from '../failure.ts';
 import { notReached, type Prober, type Trial, type Verdict } from './prober.ts';
-import { having } from './reading.ts';
 
 /** The parameters that an object is put with, but for bucket, key and content. */
 export type WriteHeaders = Omit<CreateMultipartUploadCommandInput, 'Bucket' | 'Key'>;
@@ -189,4 +190,12 @@ export function lyingWrite(prober: Prober, storage: StorageOptions, onStored: (s
 export function throwIfInput(failure: NonNullable<Trial<unknown>['failure']>, storage: StorageOptions): void {
   const refusal = inputRefusal(failure, storage);
   if (refusal !== undefined) throw refusal;
+}
+
+/** Lets an answer pass that has what S3 always answers; HTML with 200 has nothing of it. */
+function having<T extends object>(member: keyof T & string, operation: string): (answer: T) => T {
+  return (answer) => {
+    if (answer[member] === undefined) throw new ServiceError(misbehaved(operation, `an answer without ${member}`));
+    return answer;
+  };
 }
