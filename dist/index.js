@@ -65407,7 +65407,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
 /* harmony import */ var node_v8__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8877);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(612);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7250);
 
 
 
@@ -65438,7 +65438,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 612:
+/***/ 7250:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -65828,7 +65828,316 @@ var external_node_http_ = __nccwpck_require__(7067);
 var external_node_https_ = __nccwpck_require__(4708);
 // EXTERNAL MODULE: ./node_modules/@smithy/node-http-handler/dist-cjs/index.js
 var dist_cjs = __nccwpck_require__(1279);
+// EXTERNAL MODULE: external "node:net"
+var external_node_net_ = __nccwpck_require__(7030);
+// EXTERNAL MODULE: external "node:tls"
+var external_node_tls_ = __nccwpck_require__(1692);
+;// CONCATENATED MODULE: ./build/aws/http-answer.js
+/** The code of an error for an answer that cannot be read, or could be in two ways. */
+const NOT_UNDERSTOOD = 'ERR_HTTP_ANSWER';
+/** What answers a small request is small: an object's ETag, or an error. */
+const MOST_BYTES = 1024 ** 2;
+const MOST_HEAD = 64 * 1024;
+const HEAD_END = '\r\n\r\n';
+const STATUS = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: |$)/;
+const BEGINNING = 'HTTP/1.';
+const NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
+const CHUNK = /^([0-9a-f]{1,6})(?:[ \t]*;[^\r\n]*)?$/i;
+const LONGEST_CHUNK_LINE = 1024;
+/** For who does not tell: idle longer than this it may be closed at any moment. */
+const KEPT_MS = 10_000;
+/** What is told is when the other side hangs up, not when we should begin to speak. */
+const EARLIER_MS = 1_000;
+/**
+ * Reads an answer, https://www.rfc-editor.org/rfc/rfc9112, from all that a connection has said since a request.
+ * @param isOver nothing more will come.
+ * @returns undefined while it is not whole.
+ * @throws Error with the code `NOT_UNDERSTOOD` for anything that could be read in two ways, or is too long.
+ */
+function readAnswer(bytes, isOver) {
+    for (let start = 0;;) {
+        const end = bytes.indexOf(HEAD_END, start, 'latin1');
+        if (end < 0 || end - start > MOST_HEAD) {
+            const begun = bytes.toString('latin1', start, start + BEGINNING.length);
+            if (!BEGINNING.startsWith(begun))
+                throw notUnderstood('it does not begin with HTTP/1.');
+            if (bytes.length - start > MOST_HEAD)
+                throw notUnderstood('its head has no end');
+            return undefined;
+        }
+        const [first = '', ...lines] = bytes.toString('latin1', start, end).split('\r\n');
+        const [, minor, digits] = STATUS.exec(first) ?? [];
+        if (digits === undefined || first.includes('\n'))
+            throw notUnderstood('its first line is none');
+        const status = Number(digits);
+        start = end + HEAD_END.length;
+        const headers = readHeaders(lines);
+        if (status === 101)
+            throw notUnderstood('it changes the protocol');
+        // What comes before the answer.
+        if (status < 200)
+            continue;
+        const body = readBody(bytes, start, status, headers, isOver);
+        if (body === undefined)
+            return undefined;
+        const isKept = minor === '1' && body.isBounded && body.end === bytes.length && !isOver && !closes(headers);
+        return { status, headers, text: body.text, keptMs: isKept ? keptFor(headers) : 0 };
+    }
+}
+function readHeaders(lines) {
+    const headers = Object.create(null);
+    for (const line of lines) {
+        const colon = line.indexOf(':');
+        const name = line.slice(0, Math.max(0, colon)).toLowerCase();
+        const value = line.slice(colon + 1).trim();
+        if (!NAME.test(name) || /[\r\n\0]/.test(value))
+            throw notUnderstood('it has a line that is no header');
+        const before = headers[name];
+        headers[name] = before === undefined ? value : `${before}, ${value}`;
+    }
+    return headers;
+}
+function readBody(bytes, start, status, headers, isOver) {
+    if (bytes.length > MOST_BYTES)
+        throw notUnderstood('it is too long');
+    const { 'transfer-encoding': encoding, 'content-length': length } = headers;
+    if (status === 204 || status === 304)
+        return { text: '', end: start, isBounded: true };
+    if (encoding !== undefined) {
+        if (length !== undefined || encoding.toLowerCase() !== 'chunked')
+            throw notUnderstood('where it ends is not clear');
+        return readChunks(bytes, start);
+    }
+    if (length === undefined) {
+        return isOver ? { text: bytes.toString('utf8', start), end: bytes.length, isBounded: false } : undefined;
+    }
+    if (!/^\d{1,9}$/.test(length))
+        throw notUnderstood('its length is no number');
+    const end = start + Number(length);
+    if (Number(length) > MOST_BYTES)
+        throw notUnderstood('it is too long');
+    return end > bytes.length ? undefined : { text: bytes.toString('utf8', start, end), end, isBounded: true };
+}
+function readChunks(bytes, start) {
+    const chunks = [];
+    for (let at = start;;) {
+        const lineEnd = bytes.indexOf('\r\n', at, 'latin1');
+        if (lineEnd < 0 || lineEnd - at > LONGEST_CHUNK_LINE) {
+            if (bytes.length - at > LONGEST_CHUNK_LINE)
+                throw notUnderstood('it has a chunk without a size');
+            return undefined;
+        }
+        const [, digits] = CHUNK.exec(bytes.toString('latin1', at, lineEnd)) ?? [];
+        if (digits === undefined)
+            throw notUnderstood('it has a chunk without a size');
+        const begin = lineEnd + 2;
+        const size = Number.parseInt(digits, 16);
+        if (size === 0)
+            return readTrailers(bytes, begin, Buffer.concat(chunks).toString());
+        if (bytes.length < begin + size + 2)
+            return undefined;
+        if (bytes.toString('latin1', begin + size, begin + size + 2) !== '\r\n')
+            throw notUnderstood('a chunk has no end');
+        chunks.push(bytes.subarray(begin, begin + size));
+        at = begin + size + 2;
+    }
+}
+/** What comes after the last chunk: nothing that is wanted, and an empty line. */
+function readTrailers(bytes, begin, text) {
+    if (bytes.toString('latin1', begin, begin + 2) === '\r\n')
+        return { text, end: begin + 2, isBounded: true };
+    const end = bytes.indexOf(HEAD_END, begin, 'latin1');
+    if (end < 0)
+        return undefined;
+    readHeaders(bytes.toString('latin1', begin, end).split('\r\n'));
+    return { text, end: end + HEAD_END.length, isBounded: true };
+}
+function closes({ connection = '' }) {
+    return /(^|,)\s*close\s*(,|$)/i.test(connection);
+}
+function keptFor({ 'keep-alive': told = '' }) {
+    const seconds = /(?:^|,)\s*timeout=(\d{1,6})/i.exec(told)?.[1];
+    return seconds === undefined ? KEPT_MS : Math.max(0, Number(seconds) * 1000 - EARLIER_MS);
+}
+function notUnderstood(why) {
+    return Object.assign(new Error(`an answer that is not understood: ${why}`), { code: NOT_UNDERSTOOD });
+}
+
+;// CONCATENATED MODULE: ./build/aws/wire.js
+
+
+
+/** What neither a header nor a path may have, as in Node's own client: it would end there, and another begin. */
+const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
+const NO_PATH = /[^\x21-\x7e]/;
+/**
+ * Sends small requests over connections of its own, kept alive: Node's client makes a dozen objects for each request, and
+ * takes twice the time. What it does not understand of an answer it does not guess: the call fails.
+ */
+class Wire {
+    #silenceMs;
+    #sessions;
+    /** Those that wait for a request, by where they lead. */
+    #idle = new Map();
+    /** @param silenceMs milliseconds after which a connection on which nothing moves is dead. */
+    constructor(silenceMs, sessions) {
+        this.#silenceMs = silenceMs;
+        this.#sessions = sessions;
+    }
+    /**
+     * Sends a request, and reads its whole answer; after that nobody reads the body any more.
+     * @throws Error with the name or code that Node's client gives it; `NOT_UNDERSTOOD` for an answer that is none.
+     */
+    async send(request, waiting) {
+        const head = headOf(request);
+        const to = `${request.tls} ${request.hostname} ${request.port}`;
+        const idle = this.#idle.get(to) ?? [];
+        this.#idle.set(to, idle);
+        let line = idle.pop();
+        while (line?.isGood() === false)
+            line = idle.pop();
+        line ??= new Line(this.#connect(request), this.#silenceMs);
+        const answer = await line.exchange(head, request.body, waiting);
+        if (line.isGood())
+            idle.push(line);
+        return answer;
+    }
+    #connect({ tls, hostname, port = tls ? 443 : 80 }) {
+        // A URL has brackets around an address of IPv6; what looks up names knows none.
+        const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+        const to = { host, port, noDelay: true, keepAlive: true };
+        if (!tls)
+            return (0,external_node_net_.connect)(to);
+        const name = `${host}:${port}`;
+        const session = this.#sessions.get(name);
+        const named = { servername: (0,external_node_net_.isIP)(host) ? '' : host, ALPNProtocols: ['http/1.1'] };
+        const socket = (0,external_node_tls_.connect)({ ...to, ...named, ...(session && { session }) });
+        return socket.on('session', (next) => this.#sessions.set(name, next));
+    }
+}
+function headOf({ method, path, headers }) {
+    if (NO_PATH.test(path))
+        throw invalid('the path');
+    let head = `${method} ${path} HTTP/1.1\r\nconnection: keep-alive\r\n`;
+    for (let i = 0; i < headers.length; i += 2) {
+        const value = headers[i + 1];
+        if (NO_VALUE.test(value))
+            throw invalid(`header content ["${headers[i]}"]`);
+        head += `${headers[i]}: ${value}\r\n`;
+    }
+    return `${head}\r\n`;
+}
+function invalid(where) {
+    return Object.assign(new Error(`Invalid character in ${where}`), { code: 'ERR_INVALID_CHAR' });
+}
+/** A connection, for one call after another. */
+class Line {
+    #socket;
+    #call;
+    #heard;
+    /** Until when the other side keeps it; by `performance.now()`. */
+    #keptUntil = Number.POSITIVE_INFINITY;
+    constructor(socket, silenceMs) {
+        this.#socket = socket;
+        socket.setTimeout(silenceMs, () => this.#end(timedOut()));
+        socket.on('data', (chunk) => this.#hear(chunk));
+        socket.on('end', () => this.#readAnswer(true));
+        socket.on('error', (error) => this.#end(error));
+        socket.on('close', () => this.#end(wire_closed()));
+    }
+    /** Whether another call can be made. */
+    isGood() {
+        if (performance.now() > this.#keptUntil)
+            this.#socket.destroy();
+        return !this.#socket.destroyed;
+    }
+    exchange(head, body, { requestTimeout, onEnd }) {
+        return new Promise((resolve, reject) => {
+            const timer = setTimeout(() => this.#end(timedOut()), requestTimeout);
+            const call = { resolve, reject, timer, answer: undefined, isSent: false };
+            this.#call = call;
+            onEnd(() => {
+                if (this.#call === call)
+                    this.#end(aborted());
+            });
+            const socket = this.#socket;
+            if (socket.destroyed)
+                return;
+            socket.cork();
+            socket.write(head, 'latin1');
+            socket.write(body, (error) => {
+                if (error)
+                    return;
+                call.isSent = true;
+                this.#settle();
+            });
+            socket.uncork();
+        });
+    }
+    #hear(chunk) {
+        if (this.#call === undefined || this.#call.answer !== undefined) {
+            // Nobody asked.
+            this.#end(wire_closed());
+            return;
+        }
+        this.#heard = this.#heard === undefined ? chunk : Buffer.concat([this.#heard, chunk]);
+        this.#readAnswer(false);
+    }
+    #readAnswer(isOver) {
+        const call = this.#call;
+        if (call === undefined || call.answer !== undefined)
+            return;
+        try {
+            call.answer = readAnswer(this.#heard ?? Buffer.alloc(0), isOver);
+        }
+        catch (error) {
+            this.#end(error);
+            return;
+        }
+        if (call.answer !== undefined)
+            this.#settle();
+        else if (isOver)
+            this.#end(wire_closed());
+    }
+    /**
+     * Ends a call whose answer has come. The body may lie in a buffer that is used again after this, so nothing of it must be
+     * left to send; but who refuses a request before it is sent may never read the rest.
+     */
+    #settle() {
+        const call = this.#call;
+        if (call?.answer === undefined || (!call.isSent && call.answer.status < 300))
+            return;
+        if (!call.isSent || call.answer.keptMs === 0)
+            this.#socket.destroy();
+        this.#keptUntil = performance.now() + call.answer.keptMs;
+        this.#call = undefined;
+        this.#heard = undefined;
+        clearTimeout(call.timer);
+        call.resolve(call.answer);
+    }
+    #end(error) {
+        const call = this.#call;
+        this.#call = undefined;
+        this.#heard = undefined;
+        this.#socket.destroy();
+        if (call === undefined)
+            return;
+        clearTimeout(call.timer);
+        call.reject(error);
+    }
+}
+function timedOut() {
+    return Object.assign(new Error('no answer in time'), { name: 'TimeoutError' });
+}
+function aborted() {
+    return Object.assign(new Error('aborted'), { name: 'AbortError' });
+}
+function wire_closed() {
+    return Object.assign(new Error('closed before the end'), { code: 'ECONNRESET' });
+}
+
 ;// CONCATENATED MODULE: ./build/aws/connections.js
+
 
 
 
@@ -65843,10 +66152,13 @@ const ANSWER_MS = 30_000;
  */
 class Connections {
     #http = new external_node_http_.Agent({ keepAlive: true });
-    #https = new external_node_https_.Agent({ keepAlive: true });
+    #sessions = new Map();
+    #https = new ResumingAgent(this.#sessions);
     #silenceMs;
+    #wire;
     constructor(silenceMs = SILENCE_MS) {
         this.#silenceMs = silenceMs;
+        this.#wire = new Wire(silenceMs, this.#sessions);
     }
     /** How the SDK's clients send. */
     handler() {
@@ -65859,54 +66171,22 @@ class Connections {
             httpsAgent: this.#https,
         });
     }
-    /** Sends one small request, and reads the whole answer. */
-    send(request, { requestTimeout, onEnd }) {
-        const { tls, hostname, port, method, path, headers, body } = request;
-        return new Promise((resolve, reject) => {
-            let answered = false;
-            // A URL has brackets around an address of IPv6; what looks up names knows none.
-            const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
-            const agent = tls ? this.#https : this.#http;
-            const options = { host, port, method, path, headers, agent, timeout: this.#silenceMs };
-            const sent = (tls ? external_node_https_.request : external_node_http_.request)(options, (response) => {
-                clearTimeout(timer);
-                let text = '';
-                response.setEncoding('utf8');
-                response.on('data', (chunk) => {
-                    text += chunk;
-                });
-                response.on('end', () => {
-                    const status = response.statusCode ?? 0;
-                    const done = () => {
-                        answered = true;
-                        resolve({ status, headers: response.headers, text });
-                    };
-                    // The body may lie in a buffer that is used again after this: nothing of it must be left to send.
-                    if (sent.writableFinished)
-                        return done();
-                    if (status < 300)
-                        return sent.once('finish', done);
-                    // Refused before it was sent: whoever answers so may never read the rest.
-                    done();
-                    sent.destroy();
-                });
-                response.on('error', fail);
-            });
-            const fail = (error) => {
-                clearTimeout(timer);
-                reject(error);
-            };
-            const giveUp = () => sent.destroy(Object.assign(new Error('no answer in time'), { name: 'TimeoutError' }));
-            const timer = setTimeout(giveUp, requestTimeout);
-            sent.on('timeout', giveUp);
-            onEnd(() => sent.destroy(Object.assign(new Error('aborted'), { name: 'AbortError' })));
-            sent.on('error', fail);
-            sent.on('close', () => {
-                if (!answered)
-                    fail(Object.assign(new Error('closed before the end'), { code: 'ECONNRESET' }));
-            });
-            sent.end(body);
-        });
+    /** Sends one small request, and reads the whole answer. See `Wire`. */
+    send(request, options) {
+        return this.#wire.send(request, options);
+    }
+}
+/** The SDK's connections, of which the others learn how to resume a session. */
+class ResumingAgent extends external_node_https_.Agent {
+    #sessions;
+    constructor(sessions) {
+        super({ keepAlive: true });
+        this.#sessions = sessions;
+    }
+    createConnection(...given) {
+        const [{ host, port }] = given;
+        const socket = super.createConnection(...given);
+        return socket?.on('session', (session) => this.#sessions.set(`${host}:${port}`, session));
     }
 }
 
@@ -66471,7 +66751,7 @@ const HOMES = {
 const VERSION = '2020-05-31';
 const NAMESPACE = `http://cloudfront.amazonaws.com/doc/${VERSION}/`;
 /** Answers of these two calls have a few KiB: each path is sent back. */
-const MOST_BYTES = 16 * 1024 ** 2;
+const cloudfront_MOST_BYTES = 16 * 1024 ** 2;
 /** Others' invalidations, which may be all that a distribution takes at once, are done in a minute or two. */
 const cloudfront_BUDGET_MS = 180_000;
 /**
@@ -66565,7 +66845,7 @@ async function read(body) {
     let size = 0;
     for await (const chunk of body) {
         size += chunk.length;
-        if (size > MOST_BYTES)
+        if (size > cloudfront_MOST_BYTES)
             break;
         chunks.push(chunk);
     }
@@ -66975,6 +67255,7 @@ function encodeKey(key) {
 
 
 
+
 /** Above this the SDK's own way costs little beside the content, and it waits for the store's `100 Continue`. */
 const fast_put_MOST_BYTES = 1024 ** 2;
 /** Kinds that are learned: a site has about twenty. One that cannot be learned counts each time it is tried. */
@@ -67027,12 +67308,22 @@ class FastPut {
             return s3.send(new client_s3_dist_cjs/* PutObjectCommand */.wKZ(input), options);
         }
         const request = await this.#requestOf(whole, pattern, sha256 ?? (0,external_node_crypto_.hash)('sha256', whole.Body));
-        const { status, headers, text } = await connections.send(request, options);
-        inspect('PutObject', request.method, { statusCode: status, headers: headers });
+        const { status, headers, text } = await connections.send(request, options).catch((error) => {
+            // Node's own client may make something of it, or say better what is wrong.
+            if (error.code === NOT_UNDERSTOOD)
+                this.#leaveToSdk();
+            throw error;
+        });
+        inspect('PutObject', request.method, { statusCode: status, headers });
         if (status >= 300)
             throw this.#errorOf(status, headers, text);
         const { etag: ETag, 'x-amz-server-side-encryption': encryption } = headers;
         return { ETag, ServerSideEncryption: encryption };
+    }
+    /** From now on all objects are put by the SDK's commands. */
+    #leaveToSdk() {
+        this.#lessons = 0;
+        this.#patterns.clear();
     }
     #patternFor(kind) {
         const name = this.#names.get(kind) ?? JSON.stringify(kind);
@@ -67047,7 +67338,7 @@ class FastPut {
             // Credentials that were renewed meanwhile, say: the next object may do.
             if (pattern === undefined)
                 this.#patterns.delete(name);
-            else
+            else if (this.#patterns.get(name) === learned)
                 this.#patterns.set(name, pattern);
         });
         return learned;
@@ -67718,7 +68009,7 @@ const NOTHING = '-';
 const SHORTEST_LINE = 26;
 /** Longer than any entry's line. */
 const PIECE = 64 * 1024;
-const NAME = 16;
+const entries_NAME = 16;
 const [LINE_FEED, SPACE, DASH, OWNED] = [0x0a, 0x20, 0x2d, 0x6f];
 const LINE = /[\w-]{16} [\x21-\x7e]{1,200} (?:[\w-]{16}|-) (?:[\w-]{12}|-) [of] (?:\d{1,12}|-)\n/y;
 /** An entry as a line of a manifest, without its line feed; undefined for one that fits none: an ETag may be empty, say. */
@@ -67742,7 +68033,7 @@ function readLines(bytes) {
         const piece = bytes.toString('latin1', at, at + PIECE);
         let end = 0;
         for (LINE.lastIndex = 0; LINE.test(piece); end = LINE.lastIndex) {
-            const name = piece.slice(end, end + NAME);
+            const name = piece.slice(end, end + entries_NAME);
             isSorted &&= last < name;
             last = name;
             starts[count++] = at + end;
@@ -67757,7 +68048,7 @@ function readLines(bytes) {
 }
 /** The starts of lines by their names; of those of one name the last is left. */
 function inOrder(bytes, starts) {
-    const compare = (a, b) => bytes.compare(bytes, b, b + NAME, a, a + NAME);
+    const compare = (a, b) => bytes.compare(bytes, b, b + entries_NAME, a, a + entries_NAME);
     const sorted = starts.sort((a, b) => compare(a, b) || a - b);
     return sorted.filter((start, i) => i + 1 === sorted.length || compare(start, sorted[i + 1]) !== 0);
 }
@@ -67782,10 +68073,10 @@ class Lines {
     }
     *[Symbol.iterator]() {
         for (const start of this.#starts)
-            yield [this.#text(start, start + NAME), this.#entryAt(start)];
+            yield [this.#text(start, start + entries_NAME), this.#entryAt(start)];
     }
     #find(name) {
-        if (name.length !== NAME)
+        if (name.length !== entries_NAME)
             return undefined;
         let [low, high] = [0, this.#starts.length];
         while (low < high) {
@@ -67803,7 +68094,7 @@ class Lines {
     }
     /** Below zero when the line at a place comes before a name. */
     #compare(start, name) {
-        for (let i = 0; i < NAME; i++) {
+        for (let i = 0; i < entries_NAME; i++) {
             const difference = this.#bytes[start + i] - name.charCodeAt(i);
             if (difference !== 0)
                 return difference;
@@ -67812,7 +68103,7 @@ class Lines {
     }
     #entryAt(start) {
         const bytes = this.#bytes;
-        const etag = start + NAME + 1;
+        const etag = start + entries_NAME + 1;
         const content = bytes.indexOf(SPACE, etag) + 1;
         const headers = bytes.indexOf(SPACE, content) + 1;
         const owner = bytes.indexOf(SPACE, headers) + 1;
@@ -72790,7 +73081,7 @@ function getIDToken(aud) {
 /** Shorter values would take words out of the report. */
 const SHORTEST = 8;
 /** So much of a secret's beginning is taken for the secret: the rest of a long message may have been cut off. */
-const BEGINNING = 16;
+const masks_BEGINNING = 16;
 /** Every secret of this run so far, in each of its forms, by the form's beginning. */
 const known = new Map();
 /**
@@ -72802,7 +73093,7 @@ function mask(secret) {
     if (secret.length < SHORTEST)
         return;
     for (const form of formsOf(secret)) {
-        const beginning = form.slice(0, BEGINNING);
+        const beginning = form.slice(0, masks_BEGINNING);
         const others = known.get(beginning) ?? [];
         if (!others.includes(form))
             known.set(beginning, [...others, form]);
@@ -78309,26 +78600,26 @@ function parseHeaderRules(yaml) {
         return [];
     const document = parse(yaml);
     if (!(document instanceof Map))
-        throw invalid('is not a map of globs', EXAMPLE);
+        throw header_rules_invalid('is not a map of globs', EXAMPLE);
     return [...document].map(([glob, headers]) => ruleOf(glob, headers));
 }
 const EXAMPLE = "Write it as:\n    headers: |\n      'assets/**':\n        Cache-Control: public, max-age=31536000, immutable";
 function parse(yaml) {
     if (yaml.length > INPUT_CHARACTERS)
-        throw invalid('is longer than 65,536 characters', EXAMPLE);
+        throw header_rules_invalid('is longer than 65,536 characters', EXAMPLE);
     try {
         return load(yaml, { schema: SCHEMA, maxAliases: 0, maxDepth: 4 });
     }
     catch (error) {
-        throw invalid(`is not YAML: ${plain(error.message.split('\n')[0] ?? '', 200)}`, `A glob that begins with '*', '{' or '[' needs quotes. ${EXAMPLE}`);
+        throw header_rules_invalid(`is not YAML: ${plain(error.message.split('\n')[0] ?? '', 200)}`, `A glob that begins with '*', '{' or '[' needs quotes. ${EXAMPLE}`);
     }
 }
 function ruleOf(glob, headers) {
     if (typeof glob !== 'string' || glob === '')
-        throw invalid('has a rule whose glob is no text', EXAMPLE);
+        throw header_rules_invalid('has a rule whose glob is no text', EXAMPLE);
     const where = `the rule '${plain(glob, 200)}'`;
     if (!(headers instanceof Map))
-        throw invalid(`has ${where} without a map of headers`, EXAMPLE);
+        throw header_rules_invalid(`has ${where} without a map of headers`, EXAMPLE);
     const rule = {
         glob,
         matches: globs('headers', [glob]),
@@ -78337,7 +78628,7 @@ function ruleOf(glob, headers) {
     };
     for (const [name, value] of headers) {
         if (typeof name !== 'string')
-            throw invalid(`has ${where} with a header whose name is no text`, EXAMPLE);
+            throw header_rules_invalid(`has ${where} with a header whose name is no text`, EXAMPLE);
         const lower = name.toLowerCase();
         const text = headerValue(value, `${where}, ${plain(name, 100)}`);
         const known = NAMES.get(lower);
@@ -78346,11 +78637,11 @@ function ruleOf(glob, headers) {
         else if (/^x-amz-meta-(?!__proto__$)[a-z0-9_.-]{1,100}$/.test(lower))
             rule.metadata[lower.slice(META.length)] = text;
         else
-            throw invalid(`has ${where} with '${plain(name, 100)}', which S3 does not keep`, `Headers that can be set: ${[...NAMES.keys()].join(', ')} and ${META}*.`);
+            throw header_rules_invalid(`has ${where} with '${plain(name, 100)}', which S3 does not keep`, `Headers that can be set: ${[...NAMES.keys()].join(', ')} and ${META}*.`);
     }
     const size = Object.entries(rule.metadata).reduce((sum, [name, value = '']) => sum + name.length + Buffer.byteLength(value), 0);
     if (size > META_BYTES)
-        throw invalid(`has ${where} with more than 2 KB of metadata`, 'S3 keeps 2 KB of metadata with an object.');
+        throw header_rules_invalid(`has ${where} with more than 2 KB of metadata`, 'S3 keeps 2 KB of metadata with an object.');
     return rule;
 }
 function headerValue(value, where) {
@@ -78358,7 +78649,7 @@ function headerValue(value, where) {
     if (text === '')
         return undefined;
     if (text === undefined || !/^[\x20-\x7e]{1,2000}$/.test(text)) {
-        throw invalid(`has ${where}, with a value that no header can carry`, 'A value is one line of ASCII; an empty one takes the header away.');
+        throw header_rules_invalid(`has ${where}, with a value that no header can carry`, 'A value is one line of ASCII; an empty one takes the header away.');
     }
     return text;
 }
@@ -78367,10 +78658,10 @@ function dateOf(value, where) {
         return undefined;
     const time = DATE.test(value) ? Date.parse(value) : Number.NaN;
     if (Number.isNaN(time))
-        throw invalid(`has ${where} with an Expires that is no date`, 'Write it as: Expires: Wed, 21 Oct 2026 07:28:00 GMT');
+        throw header_rules_invalid(`has ${where} with an Expires that is no date`, 'Write it as: Expires: Wed, 21 Oct 2026 07:28:00 GMT');
     return new Date(time).toUTCString();
 }
-function invalid(problem, hint) {
+function header_rules_invalid(problem, hint) {
     return new DeployError('INPUT_INVALID', `headers: the value ${problem}.`, { hint });
 }
 /** A warning for each rule that no path matches, with the path that comes closest. */

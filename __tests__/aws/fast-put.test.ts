@@ -9,6 +9,7 @@ import { createS3, inspectAnswer } from '../../src/aws/clients.ts';
 import { type CallOptions, Connections } from '../../src/aws/connections.ts';
 import { toServiceError } from '../../src/aws/failure.ts';
 import { FastPut, type Kind, MOST_BYTES, type Whole } from '../../src/aws/fast-put.ts';
+import { NOT_UNDERSTOOD } from '../../src/aws/http-answer.ts';
 import { objectHeaders } from '../../src/aws/object-headers.ts';
 import { S3ObjectStore } from '../../src/aws/object-store.ts';
 import type { Pace } from '../../src/aws/retry.ts';
@@ -231,6 +232,21 @@ describe('the plain command is used', () => {
     for (let i = 0; i < 4; i++) await Promise.all(kinds.map((kind) => put(wholeOf(`k${i}${kind.ContentType}`), kind)));
     expect(cloud.requests).toHaveLength(12);
     expect(new Set(bySdk())).toEqual(new Set([false]));
+  });
+
+  test('for all that follows an answer that is not understood', async () => {
+    class Garbling extends Connections {
+      override async send(...given: Parameters<Connections['send']>) {
+        const answer = await super.send(...given);
+        if (cloud.requests.length !== 2) return answer;
+        throw Object.assign(new Error('garbled'), { code: NOT_UNDERSTOOD });
+      }
+    }
+    const { put } = putter({ connections: new Garbling() });
+    await put(wholeOf('one'));
+    await expect(put(wholeOf('two'))).rejects.toThrow('garbled');
+    for (const key of ['two', 'three']) await put(wholeOf(key));
+    expect(bySdk()).toEqual([false, false, true, true]);
   });
 
   test('above a megabyte', async () => {

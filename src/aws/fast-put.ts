@@ -1,8 +1,10 @@
 import { hash as digest } from 'node:crypto';
 import { PutObjectCommand, type PutObjectCommandInput, type S3Client } from '@aws-sdk/client-s3';
 import type { CredentialSource } from './clients.ts';
-import type { CallOptions, Connections, WireRequest, WireResponse } from './connections.ts';
+import type { CallOptions, Connections } from './connections.ts';
+import { NOT_UNDERSTOOD } from './http-answer.ts';
 import { amzDate, encodeKey, SignatureV4, type Signer } from './signature.ts';
+import type { WireRequest, WireResponse } from './wire.ts';
 import { elementOf } from './xml.ts';
 
 /** What differs from one object to the next. */
@@ -106,11 +108,21 @@ export class FastPut {
       return s3.send(new PutObjectCommand(input), options);
     }
     const request = await this.#requestOf(whole, pattern, sha256 ?? digest('sha256', whole.Body));
-    const { status, headers, text } = await connections.send(request, options);
-    inspect('PutObject', request.method, { statusCode: status, headers: headers as Record<string, string> });
+    const { status, headers, text } = await connections.send(request, options).catch((error: { code?: string }) => {
+      // Node's own client may make something of it, or say better what is wrong.
+      if (error.code === NOT_UNDERSTOOD) this.#leaveToSdk();
+      throw error;
+    });
+    inspect('PutObject', request.method, { statusCode: status, headers });
     if (status >= 300) throw this.#errorOf(status, headers, text);
     const { etag: ETag, 'x-amz-server-side-encryption': encryption } = headers;
-    return { ETag, ServerSideEncryption: encryption as string | undefined };
+    return { ETag, ServerSideEncryption: encryption };
+  }
+
+  /** From now on all objects are put by the SDK's commands. */
+  #leaveToSdk(): void {
+    this.#lessons = 0;
+    this.#patterns.clear();
   }
 
   #patternFor(kind: Kind): Pattern | Promise<Pattern | undefined> | undefined {
@@ -124,7 +136,7 @@ export class FastPut {
     learned.then((pattern) => {
       // Credentials that were renewed meanwhile, say: the next object may do.
       if (pattern === undefined) this.#patterns.delete(name);
-      else this.#patterns.set(name, pattern);
+      else if (this.#patterns.get(name) === learned) this.#patterns.set(name, pattern);
     });
     return learned;
   }
