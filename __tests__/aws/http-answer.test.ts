@@ -1,5 +1,5 @@
 import { createServer as createHttpServer, request } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { text as textOf } from 'node:stream/consumers';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -112,11 +112,15 @@ describe('what could be read in two ways is not', () => {
   });
 });
 
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
 /** What a server of bare bytes is understood to say by Node's own client. */
 async function byNode(bytes: Buffer): Promise<object | undefined> {
   const server = createServer((socket) => socket.on('error', () => {}).once('data', () => socket.end(bytes)));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listen(server);
   try {
     return await new Promise<object | undefined>((resolve) => {
       const sent = request({ port, host: '127.0.0.1', method: 'PUT' }, (response) => {
@@ -143,9 +147,7 @@ test("what Node's server answers is read as Node's client reads it, wherever it 
     for (let i = 0; i < chunks; i++) response.write(`${body}.`);
     return response.end();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  const { connect } = await import('node:net');
+  const port = await listen(server);
   const answers = fc.record({
     status: fc.constantFrom(200, 204, 301, 403, 404, 412, 503),
     etag: fc.stringMatching(/^"[0-9a-f]{0,32}"$/),

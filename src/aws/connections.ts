@@ -1,7 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { type Sessions, Wire, type WireRequest, type WireResponse } from './wire.ts';
+import { type Sessions, type Waiting, Wire, type WireRequest, type WireResponse } from './wire.ts';
 
 const CONNECT_MS = 5_000;
 /** A socket on which nothing moves for so long is dead: the call is made again on another. */
@@ -59,11 +59,7 @@ class ResumingAgent extends HttpsAgent {
   }
 }
 
-/** Options that every call hands on. */
-export interface CallOptions {
+/** Options that every call hands on. The signal says the same as `onEnd`, to any number of listeners. */
+export interface CallOptions extends Waiting {
   readonly abortSignal: AbortSignal;
-  /** Milliseconds. */
-  readonly requestTimeout: number;
-  /** Calls when the request is to be given up: the same as the signal, for one listener. */
-  onEnd(hear: () => void): void;
 }

@@ -20,7 +20,7 @@ export type WireResponse = Pick<HttpAnswer, 'status' | 'headers' | 'text'>;
 export interface Waiting {
   /** Milliseconds. */
   readonly requestTimeout: number;
-  /** Calls when the request is to be given up. */
+  /** Calls when the request is to be given up; has one listener. */
   onEnd(hear: () => void): void;
 }
 
