@@ -98,7 +98,7 @@ const at = (...calls: number[]) => {
 };
 const object = (key: string): RemoteObject => ({ key, size: 1, etag: etagOf(key), lastModified: 0 });
 const upload = (key: string, size = 10): Upload => ({
-  file: { path: key, size, version: '1' },
+  file: { path: key, size, inode: 1, modified: 1 },
   key,
   reason: 'new',
   headers: { contentType: 'text/plain' },

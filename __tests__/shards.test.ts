@@ -19,7 +19,7 @@ describe('shards, and what can go wrong', () => {
 
   /** The assets of a version that are a shard's to put. */
   const shareOfVersion = (v: string, shard: string) => {
-    const files = Object.keys(version(v)).map((path) => ({ path, size: 1, version: '' }));
+    const files = Object.keys(version(v)).map((path) => ({ path, size: 1, inode: 1, modified: 1 }));
     const assets = files.filter(({ path }) => !path.endsWith('.html'));
     return shareOf(assets, parseShard(shard)!).map(({ path }) => path);
   };

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -9,7 +9,6 @@ import type { Entry } from '../src/core/entries.ts';
 import { sourceFilter } from '../src/core/globs.ts';
 import { contentFingerprint, encodeManifest, keyHash } from '../src/core/manifest.ts';
 import type { RemoteObject } from '../src/core/model.ts';
-import { AS_REMEMBERED } from '../src/core/plan.ts';
 import type { Inputs } from '../src/inputs.ts';
 import { ManifestFile } from '../src/manifest-file.ts';
 import { type Source, scanSource } from '../src/site/scan.ts';
@@ -45,6 +44,7 @@ function look(
   source: Source,
   pages: () => AsyncIterable<readonly RemoteObject[]>,
   manifest: () => Buffer | undefined = () => undefined,
+  overwrite = true,
 ) {
   const asked: string[] = [];
   const store = {
@@ -63,7 +63,7 @@ function look(
   const inputs = {
     destination: { bucket: 'site', prefix: '' },
     sourceDir: folder,
-    overwrite: true,
+    overwrite,
   } as unknown as Inputs;
   const found = survey(inputs, source, bucket, new ManifestFile(bucket.store, ''), BY);
   found.catch(() => undefined);
@@ -139,9 +139,32 @@ describe('what is compared while a listing goes on', () => {
       a: { content: contentFingerprint([sha256('same')]), etag: md5('same') },
       b: { content: contentFingerprint([sha256('mine')]), etag: md5('mine') },
       e: { content: contentFingerprint([sha256('remembered')]), etag: undefined },
-      f: AS_REMEMBERED,
+      f: { rememberedHeaders: undefined },
     });
     expect(asked).toEqual(['list', KEY]);
+  });
+
+  test('is nothing where nothing is overwritten', async () => {
+    const { found, asked } = look(sourceOf(files), () => paged(objects), undefined, false);
+    expect((await found).digests).toEqual(Object.keys(files).map(() => undefined));
+    expect(asked).toEqual(['list']);
+  });
+
+  test.each([
+    ['as it was first', 'k', { rememberedHeaders: undefined }],
+    [
+      'as somebody else has put it meanwhile',
+      md5('else'),
+      { content: contentFingerprint([sha256('other')]), etag: md5('other') },
+    ],
+    ['with an ETag that says nothing', 'W/"x"', undefined],
+  ])('is of an object that is listed twice the last: %s', async (_how, etag, digest) => {
+    const { found } = look(
+      sourceOf({ f: 'other' }),
+      () => paged([own, object('f', 'other', 'k')], [object('f', 'other', etag)]),
+      () => manifest,
+    );
+    expect((await found).digests).toEqual([digest]);
   });
 
   test('is given up when the manifest is never the one that was listed', async () => {
@@ -183,8 +206,12 @@ describe('what is compared while a listing goes on', () => {
     const source = sourceOf({ a: 'same' });
     const [file] = source.files;
     if (file === undefined) throw new Error('nothing was scanned');
-    // Many paths to one file.
-    const many = Array.from({ length: 150_000 }, (_, i) => ({ ...file, path: `${i}/../a` }));
+    // Many paths to one file: 375 folders that are one, and 400 names in it.
+    mkdirSync(join(folder, '100'));
+    const names = (count: number) => Array.from({ length: count }, (_, i) => `${100 + i}`);
+    for (const name of names(375).slice(1)) symlinkSync(join(folder, '100'), join(folder, name));
+    for (const name of names(400)) linkSync(join(folder, 'a'), join(folder, '100', name));
+    const many = names(375).flatMap((one) => names(400).map((other) => ({ ...file, path: `${one}/${other}` })));
     const listed = many.map(({ path }) => object(path, 'same'));
     async function* pages() {
       for (let at = 0; at < listed.length; at += 1000) yield listed.slice(at, at + 1000);

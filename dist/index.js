@@ -65407,7 +65407,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
 /* harmony import */ var node_v8__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8877);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7250);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3190);
 
 
 
@@ -65438,7 +65438,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 7250:
+/***/ 3190:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -67511,6 +67511,10 @@ function parsePrefix(input, value) {
 function isOwnPath(path) {
     return path.startsWith(OWN_SEGMENT);
 }
+/** Whether a key below the prefix does. */
+function isOwnKey(prefix, key) {
+    return key.startsWith(OWN_SEGMENT, prefix.length);
+}
 /** The folder of the objects that a probe puts below the prefix, and removes again. */
 function probeFolder(prefix) {
     return `${prefix}${OWN_SEGMENT}-probe/`;
@@ -67552,6 +67556,18 @@ function compareKeys(a, b) {
         return Buffer.compare(Buffer.from(a), Buffer.from(b));
     return a < b ? -1 : a > b ? 1 : 0;
 }
+/** The index of the first of some keys, in their order, that comes after another one. */
+function firstAfter(keys, after) {
+    let [low, high] = [0, keys.length];
+    while (low < high) {
+        const middle = (low + high) >>> 1;
+        if (compareKeys(keys[middle], after) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
 /** Whether every key comes before or after this one in UTF-16 as it does in UTF-8. */
 function ordersAlike(key) {
     return !ORDERED_OTHERWISE.test(key);
@@ -67584,18 +67600,6 @@ function cutRanges(expected, after) {
         from = until;
     }
     return [...ranges, { after: from, until: undefined }];
-}
-/** The index of the first key that comes after another. */
-function firstAfter(keys, after) {
-    let [low, high] = [0, keys.length];
-    while (low < high) {
-        const middle = (low + high) >> 1;
-        if (compareKeys(keys[middle] ?? '', after) <= 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 ;// CONCATENATED MODULE: ./build/aws/list-page.js
@@ -78700,8 +78704,6 @@ function likeness(a, b) {
 
 
 
-/** A file has the content that is remembered of its object. */
-const AS_REMEMBERED = 'as remembered';
 /** Deletions up to this number pass every percentage: a small site may change a lot. */
 const ALWAYS_PASS = 10;
 const PHASES = ['assets', 'pages', 'entry pages'];
@@ -78823,25 +78825,23 @@ function planRemoval(objects, options) {
     const kept = [...objects.keys()].filter(excluded).map((key) => ({ key, why: 'excluded' }));
     return { phases: [], deletions, kept, unchanged: [], stale: [], revived: [], adopted: [], verified: false };
 }
-/** The files whose content decides, with the ETag of their object: those that have one of the same size. */
-function toDigest(files, known, options) {
-    if (!options.overwrite)
-        return [];
-    return files.flatMap((file) => {
-        const object = known.objects.get(toKey(options.prefix, file.path));
-        if (object === undefined || object.size !== file.size)
-            return [];
-        const content = remembered(object, known)?.content;
-        if (content !== undefined)
-            return [{ file, like: undefined, content }];
-        return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag, content }] : [];
-    });
+/** Whether the content of a file decides, since it has an object of its size, and what it is held against. */
+function candidateOf(file, object, memory) {
+    if (object === undefined || object.size !== file.size)
+        return undefined;
+    const entry = remembered(object, memory);
+    if (entry?.content !== undefined)
+        return { entry };
+    return CONTENT_ETAG.test(object.etag) ? { etag: object.etag } : undefined;
+}
+function isAsRemembered(digest) {
+    return digest !== undefined && 'rememberedHeaders' in digest;
 }
 /** The objects whose headers nobody remembers, though their content is right: they are asked for, once. */
 function toAsk(files, known, prefix) {
     return files.flatMap((file, place) => {
         const digest = known.digests[place];
-        if (digest === undefined || digest === AS_REMEMBERED)
+        if (digest === undefined || isAsRemembered(digest))
             return [];
         const object = known.objects.get(toKey(prefix, file.path));
         if (object === undefined)
@@ -78872,13 +78872,15 @@ function plan_compare(file, object, digest, { headers, fingerprint }, known, opt
         return 'content';
     if (digest === undefined)
         return 'unverified';
+    if (isAsRemembered(digest))
+        return digest.rememberedHeaders === fingerprint ? object : 'headers';
     const entry = remembered(object, known);
     if (entry?.content !== undefined) {
-        if (digest !== AS_REMEMBERED && digest.content !== entry.content)
+        if (digest.content !== entry.content)
             return 'content';
         return entry.headers === fingerprint ? object : 'headers';
     }
-    if (digest === AS_REMEMBERED || digest.etag === undefined)
+    if (digest.etag === undefined)
         return 'unverified';
     if (digest.etag !== object.etag)
         return 'content';
@@ -78893,7 +78895,7 @@ function plan_compare(file, object, digest, { headers, fingerprint }, known, opt
 }
 /** The fingerprint of a file, where it was read already. */
 function contentOf(digest, object, memory) {
-    if (digest !== AS_REMEMBERED)
+    if (!isAsRemembered(digest))
         return digest?.content;
     return object && remembered(object, memory)?.content;
 }
@@ -79290,7 +79292,36 @@ function cannotAppend({ bucket, prefix }) {
     return new DeployError('PERMISSION_DENIED', `Nothing tells what is there: s3://${plain(`${bucket}/${prefix}`)} may not be listed, and this store cannot write on a condition.`, { hint: 'With overwrite: false grant s3:ListBucket, or allow overwriting.' });
 }
 
+;// CONCATENATED MODULE: ./build/core/places.js
+
+/**
+ * Where in the source the file of a key is. Files come in the order of their keys, and so do the objects of nearly every
+ * listing: most keys are found behind the last one, and a map, of 20 MB for 200,000 keys, is not needed for the others.
+ */
+class Places {
+    /** The key of each file. */
+    keys;
+    #last = -1;
+    /** @param files in the order of their keys, as `scanSource` finds them. */
+    constructor(files, prefix) {
+        this.keys = files.map(({ path }) => toKey(prefix, path));
+    }
+    has(key) {
+        return this.get(key) !== undefined;
+    }
+    /** The place of a key in the source, from 0; undefined when there is no such file. */
+    get(key) {
+        const next = this.#last + 1;
+        const place = this.keys[next] === key ? next : firstAfter(this.keys, key) - 1;
+        if (this.keys[place] !== key)
+            return undefined;
+        this.#last = place;
+        return place;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/core/object-index.js
+
 
 /** The objects below the prefix by key, without the action's own and without the prefix's own folder marker. */
 class ObjectIndex {
@@ -79300,7 +79331,7 @@ class ObjectIndex {
     #wanted;
     /**
      * @param wanted the only keys that matter, where that is not all: a shard keeps no more in memory than its share.
-     * @param places numbers from 0 of the keys that are to be expected: with them, most objects need no second map.
+     * @param places those of the source's files: their objects need no map.
      */
     constructor(prefix, wanted, places) {
         this.#prefix = prefix;
@@ -79314,43 +79345,54 @@ class ObjectIndex {
     get own() {
         return [...this.#own.values()];
     }
+    /** The object of the file at a place. */
+    at(place) {
+        return this.#objects.placed[place];
+    }
+    /** Answers the places of the files whose objects are on the page. */
     add(page) {
+        const places = [];
         for (const object of page) {
-            const path = object.key.slice(this.#prefix.length);
-            if (isOwnPath(path))
-                this.#own.set(object.key, object);
-            else if (path !== '' && this.#wanted?.has(object.key) !== false)
-                this.#objects.add(object);
+            const { key } = object;
+            if (isOwnKey(this.#prefix, key))
+                this.#own.set(key, object);
+            else if (key.length > this.#prefix.length && this.#wanted?.has(key) !== false) {
+                const place = this.#objects.add(object);
+                if (place !== undefined)
+                    places.push(place);
+            }
         }
+        return places;
     }
 }
-/** A map of 200,000 objects takes 7 MB, and as much again while it grows: those of files share that of their places. */
+/** A map of 200,000 objects takes 7 MB, and as much again while it grows: those of files lie at their places. */
 class PlacedObjects {
+    placed;
     #places;
-    #placed;
     #others = new Map();
     #filled = 0;
-    constructor(places = new Map()) {
+    constructor(places = new Places([], '')) {
         this.#places = places;
-        this.#placed = Array.from({ length: places.size }, () => undefined);
+        this.placed = places.keys.map(() => undefined);
     }
-    /** Takes the place of an earlier one of the same key. */
+    /** Takes the place of an earlier one of the same key. Answers the place, where it is that of a file. */
     add(object) {
         const place = this.#places.get(object.key);
         if (place === undefined)
             this.#others.set(object.key, object);
         else {
-            if (this.#placed[place] === undefined)
+            if (this.placed[place] === undefined)
                 this.#filled++;
-            this.#placed[place] = object;
+            this.placed[place] = object;
         }
+        return place;
     }
     get size() {
         return this.#filled + this.#others.size;
     }
     get(key) {
         const place = this.#places.get(key);
-        return place === undefined ? this.#others.get(key) : this.#placed[place];
+        return place === undefined ? this.#others.get(key) : this.placed[place];
     }
     has(key) {
         return this.get(key) !== undefined;
@@ -79360,7 +79402,7 @@ class PlacedObjects {
             yield key;
     }
     *values() {
-        for (const object of this.#placed)
+        for (const object of this.placed)
             if (object !== undefined)
                 yield object;
         yield* this.#others.values();
@@ -79431,15 +79473,15 @@ function scanSource(folder, filter, prefix) {
     const root = `${Buffer.from(folder).toString('latin1')}/`;
     /** @param directory its bytes as latin1: the path below the source, empty or with a slash at its end. */
     const walk = (directory) => {
-        for (const entry of scan_inOrder((0,external_node_fs_.readdirSync)(onDisk(root + directory), { withFileTypes: true, encoding: 'latin1' }))) {
-            const name = directory + entry.name;
+        const { names, links } = namesIn(onDisk(root + directory));
+        source.links += links;
+        for (const own of names) {
+            const name = directory + own;
             const path = scan_toPath(name);
-            if (entry.isSymbolicLink())
-                source.links++;
-            else if (entry.isDirectory()) {
+            if (own.endsWith('/')) {
                 // What is left out need not be readable.
-                if (isReadable(onDisk(root + name)) || filter(`${path}/-`) === 'taken')
-                    walk(`${name}/`);
+                if (isReadable(onDisk(root + name)) || filter(`${path}-`) === 'taken')
+                    walk(name);
                 else
                     source.excluded++;
             }
@@ -79463,10 +79505,14 @@ function scanSource(folder, filter, prefix) {
     }
     return { ...source, bundled: bundledFolders(source.files.map(({ path }) => path)) };
 }
-/** The order of keys: a folder comes where its slash puts it, `a.b` before `a/b`. */
-function scan_inOrder(entries) {
-    const place = (entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name);
-    return entries.sort((a, b) => (place(a) < place(b) ? -1 : 1));
+/** What a folder holds beside links, in the order of keys: folders have a slash at their end, `a.b` comes before `a/`. */
+function namesIn(folder) {
+    const entries = (0,external_node_fs_.readdirSync)(folder, { withFileTypes: true, encoding: 'latin1' });
+    const names = [];
+    for (const entry of entries)
+        if (!entry.isSymbolicLink())
+            names.push(entry.isDirectory() ? `${entry.name}/` : entry.name);
+    return { names: names.sort(), links: entries.length - names.length };
 }
 /** A path whose bytes are given as latin1, as the file system takes it. */
 function onDisk(bytes) {
@@ -79506,7 +79552,7 @@ function toFile(location, name, path, prefix) {
             hint: 'Rename it: keys in S3 are UTF-8.',
         });
     }
-    const stats = (0,external_node_fs_.lstatSync)(location, { bigint: true });
+    const stats = (0,external_node_fs_.lstatSync)(location);
     if (!stats.isFile()) {
         throw new DeployError('SOURCE_INVALID', `${plain(path)} is a socket, pipe or device, not a file.`, {
             hint: 'Remove it from source-dir, or exclude it.',
@@ -79521,12 +79567,12 @@ function toFile(location, name, path, prefix) {
             hint: 'Rename it, or exclude it.',
         });
     }
-    return { path, size: Number(stats.size), version: versionOf(stats) };
+    return { path, size: stats.size, inode: stats.ino, modified: stats.mtimeMs };
 }
-const ANYBODY_READS = 292n;
-/** What changes when a file is written, replaced or truncated. */
-function versionOf(stats) {
-    return [stats.dev, stats.ino, stats.size, stats.mtimeNs].join(' ');
+const ANYBODY_READS = 0o444;
+/** Whether a file is the one that was scanned, and nobody has written, replaced or truncated it since. */
+function isAsScanned({ size, inode, modified }, stats) {
+    return stats.size === size && stats.ino === inode && stats.mtimeMs === modified;
 }
 function asSourceError(error, folder) {
     if (error instanceof DeployError)
@@ -79570,7 +79616,7 @@ async function withBody(folder, file, use) {
     });
     try {
         const verify = async () => {
-            if (versionOf(await handle.stat({ bigint: true })) !== file.version)
+            if (!isAsScanned(file, await handle.stat()))
                 throw changed(file);
         };
         await verify();
@@ -79604,7 +79650,7 @@ async function withBody(folder, file, use) {
 function readSmall(folder, file, into) {
     let descriptor;
     try {
-        descriptor = (0,external_node_fs_.openSync)((0,external_node_path_.join)(folder, file.path), READ);
+        descriptor = (0,external_node_fs_.openSync)(`${folder}/${file.path}`, READ);
         for (let done = 0; done < file.size;) {
             const count = (0,external_node_fs_.readSync)(descriptor, into, done, file.size - done, null);
             if (count === 0)
@@ -79612,7 +79658,7 @@ function readSmall(folder, file, into) {
             done += count;
         }
         // Size and time are those of the scan: it is the file that was scanned, and nobody has written to it since.
-        if (versionOf((0,external_node_fs_.fstatSync)(descriptor, { bigint: true })) !== file.version)
+        if (!isAsScanned(file, (0,external_node_fs_.fstatSync)(descriptor)))
             throw changed(file);
         return into.subarray(0, file.size);
     }
@@ -79716,14 +79762,13 @@ function digestOf(folder, file, like, sizes) {
 
 
 
+
 /** So often a manifest is looked at again that was not the listed one. */
 const survey_LOOKS = 6;
 /** Milliseconds before the second look; the others are later. */
 const LOOK_AGAIN_MS = 200;
 /** Large files read at once for their digests: the disk is the limit, not the number. */
 const survey_READS_AT_ONCE = 4;
-/** So many files are prepared for reading: all at once, they would fill the memory while they wait. */
-const PREPARED = 200;
 /** Files are read for so long, in milliseconds, before an answer that has come meanwhile is looked at. */
 const SLICE_MS = 5;
 /**
@@ -79750,21 +79795,18 @@ async function lookOnce(inputs, source, { store, mayList, knowledge, sizes }, ma
         log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
         return { objects: new Map(), manifest: undefined, notes: [], digests: [] };
     }
-    const places = new Map();
-    for (const [place, { path }] of source.files.entries())
-        places.set(toKey(prefix, path), place);
+    const places = new Places(source.files, prefix);
     const index = new ObjectIndex(prefix, inputs.shard && places, places);
-    const comparison = new Comparison(inputs, source.files, places, index.objects, sizes);
+    const comparison = new Comparison(inputs, source.files, index, sizes);
     let read;
-    const pages = store.list(prefix, [...places.keys()])[Symbol.asyncIterator]();
+    const pages = store.list(prefix, places.keys)[Symbol.asyncIterator]();
     for (;;) {
         const next = pages.next();
         await comparison.goOnUntil(next);
         const { done, value: page } = await next;
         if (done)
             break;
-        index.add(page);
-        comparison.add(page);
+        comparison.add(index.add(page));
         if (!inputs.overwrite || read !== undefined || !showsAllOfOurs(page, prefix))
             continue;
         read = manifest.read(index.own, by);
@@ -79780,8 +79822,8 @@ async function lookOnce(inputs, source, { store, mayList, knowledge, sizes }, ma
 }
 /** Whether a page has the manifest, and goes on to keys that are not the action's own: then there are no more of those. */
 function showsAllOfOurs(page, prefix) {
-    const last = page.at(-1)?.key.slice(prefix.length) ?? '';
-    return !isOwnPath(last) && page.some(({ key }) => key === manifestKey(prefix));
+    const last = page.at(-1)?.key ?? '';
+    return !isOwnKey(prefix, last) && page.some(({ key }) => key === manifestKey(prefix));
 }
 /** Digests the files whose content decides whether their objects are the same. */
 class Comparison {
@@ -79789,47 +79831,37 @@ class Comparison {
     digests;
     #inputs;
     #files;
-    /** Where in the source the file of a key is. */
-    #places;
-    #objects;
+    #index;
     /** As they would be uploaded. */
     #sizes;
     /** Places of files that have an object, and that nobody has looked at yet. */
     #listed = [];
-    #memory;
+    #memory = { manifest: undefined };
+    #hasBegun = false;
     #begun = Promise.withResolvers();
-    #work = [];
-    constructor(inputs, files, places, objects, sizes) {
+    /** By the headers that are remembered: a site has a dozen kinds. */
+    #asRemembered = new Map();
+    constructor(inputs, files, index, sizes) {
         this.#inputs = inputs;
         this.#sizes = sizes;
         this.#files = files;
-        this.#places = places;
+        this.#index = index;
         this.digests = files.map(() => undefined);
-        this.#objects = objects;
     }
-    add(page) {
-        for (const { key } of page) {
-            const place = this.#places.get(key);
-            if (place !== undefined)
+    add(places) {
+        if (this.#inputs.overwrite)
+            for (const place of places)
                 this.#listed.push(place);
-        }
     }
     /** What is remembered is known: only now can be told what is to be read. */
     begin({ manifest, notes = [] }) {
-        this.#memory ??= { manifest, notes };
+        if (!this.#hasBegun)
+            this.#memory = { manifest, notes };
+        this.#hasBegun = true;
         this.#begun.resolve();
     }
-    /** The next file whose content decides, once that can be told. */
-    #next() {
-        const { prefix } = this.#inputs.destination;
-        if (this.#work.length === 0 && this.#memory !== undefined) {
-            const files = this.#listed.splice(-PREPARED).flatMap((place) => this.#files[place] ?? []);
-            this.#work = toDigest(files, { objects: this.#objects, ...this.#memory }, { ...this.#inputs, prefix });
-        }
-        return this.#work.pop();
-    }
     get #isIdle() {
-        return this.#memory === undefined || this.#work.length + this.#listed.length === 0;
+        return !this.#hasBegun || this.#listed.length === 0;
     }
     /** Reads small files until something else has come. */
     async goOnUntil(other) {
@@ -79840,27 +79872,46 @@ class Comparison {
         };
         other.then(hear, hear);
         for (await (0,promises_.setImmediate)(); !come && !this.#isIdle; await (0,promises_.setImmediate)()) {
-            for (const end = performance.now() + SLICE_MS; performance.now() < end && !this.#isIdle;)
-                await this.#readOne();
+            const end = performance.now() + SLICE_MS;
+            await this.#readWhile(() => performance.now() < end);
         }
     }
     async finish() {
-        await eachOf(Array.from({ length: survey_READS_AT_ONCE }), survey_READS_AT_ONCE, async () => {
-            while (!this.#isIdle)
-                await this.#readOne();
-        });
+        await eachOf(Array.from({ length: survey_READS_AT_ONCE }), survey_READS_AT_ONCE, () => this.#readWhile(() => true));
     }
-    async #readOne() {
-        const next = this.#next();
-        if (next === undefined)
-            return;
-        const { sourceDir = '.', destination } = this.#inputs;
-        const { file, like, content } = next;
-        const found = digestOf(sourceDir, file, like, this.#sizes);
-        const digest = found instanceof Promise ? await found : found;
-        const place = this.#places.get(toKey(destination.prefix, file.path));
-        if (place !== undefined)
-            this.digests[place] = digest.content === content ? AS_REMEMBERED : digest;
+    async #readWhile(mayGoOn) {
+        while (mayGoOn() && !this.#isIdle) {
+            const reading = this.#readOne();
+            if (reading !== undefined)
+                await reading;
+        }
+    }
+    /** A small file is read at once: to wait for each would cost as much as the read itself. */
+    #readOne() {
+        const place = this.#listed.pop() ?? 0;
+        const file = this.#files[place];
+        // An object that is listed again may be another one than it was.
+        this.digests[place] = undefined;
+        const candidate = file && candidateOf(file, this.#index.at(place), this.#memory);
+        if (file === undefined || candidate === undefined)
+            return undefined;
+        const like = 'etag' in candidate ? candidate.etag : undefined;
+        const note = (digest) => {
+            this.digests[place] = this.#verdict(digest, candidate);
+        };
+        const digest = digestOf(this.#inputs.sourceDir ?? '.', file, like, this.#sizes);
+        if (digest instanceof Promise)
+            return digest.then(note);
+        note(digest);
+        return undefined;
+    }
+    #verdict(digest, candidate) {
+        if (!('entry' in candidate) || digest.content !== candidate.entry.content)
+            return digest;
+        const { headers } = candidate.entry;
+        const known = this.#asRemembered.get(headers) ?? { rememberedHeaders: headers };
+        this.#asRemembered.set(headers, known);
+        return known;
     }
 }
 

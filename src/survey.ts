@@ -3,12 +3,20 @@ import { cannotAppend } from './append-only.ts';
 import type { OpenBucket } from './bucket.ts';
 import { eachOf } from './core/each-of.ts';
 import { explain, misbehaved } from './core/explain.ts';
-import { isOwnPath, manifestKey, type Prefix, toKey } from './core/key.ts';
+import { isOwnKey, manifestKey, type Prefix } from './core/key.ts';
 import type { DeployId } from './core/manifest.ts';
 import type { LocalFile, RemoteObject } from './core/model.ts';
 import { ObjectIndex, type Objects } from './core/object-index.ts';
 import type { UploadSizes } from './core/parts.ts';
-import { AS_REMEMBERED, type Candidate, type Digest, type Memory, toDigest } from './core/plan.ts';
+import { Places } from './core/places.ts';
+import {
+  type AsRemembered,
+  type Candidate,
+  type ContentDigest,
+  candidateOf,
+  type Digest,
+  type Memory,
+} from './core/plan.ts';
 import { count, plain } from './core/text.ts';
 import type { Inputs } from './inputs.ts';
 import type { ManifestFile } from './manifest-file.ts';
@@ -30,8 +38,6 @@ export interface Survey extends Memory {
 
 /** Large files read at once for their digests: the disk is the limit, not the number. */
 const READS_AT_ONCE = 4;
-/** So many files are prepared for reading: all at once, they would fill the memory while they wait. */
-const PREPARED = 200;
 /** Files are read for so long, in milliseconds, before an answer that has come meanwhile is looked at. */
 const SLICE_MS = 5;
 
@@ -70,19 +76,17 @@ async function lookOnce(
     log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
     return { objects: new Map(), manifest: undefined, notes: [], digests: [] };
   }
-  const places = new Map<string, number>();
-  for (const [place, { path }] of source.files.entries()) places.set(toKey(prefix, path), place);
+  const places = new Places(source.files, prefix);
   const index = new ObjectIndex(prefix, inputs.shard && places, places);
-  const comparison = new Comparison(inputs, source.files, places, index.objects, sizes);
+  const comparison = new Comparison(inputs, source.files, index, sizes);
   let read: Promise<boolean> | undefined;
-  const pages = store.list(prefix, [...places.keys()])[Symbol.asyncIterator]();
+  const pages = store.list(prefix, places.keys)[Symbol.asyncIterator]();
   for (;;) {
     const next = pages.next();
     await comparison.goOnUntil(next);
     const { done, value: page } = await next;
     if (done) break;
-    index.add(page);
-    comparison.add(page);
+    comparison.add(index.add(page));
     if (!inputs.overwrite || read !== undefined || !showsAllOfOurs(page, prefix)) continue;
     read = manifest.read(index.own, by);
     read.then(
@@ -100,8 +104,8 @@ async function lookOnce(
 
 /** Whether a page has the manifest, and goes on to keys that are not the action's own: then there are no more of those. */
 function showsAllOfOurs(page: readonly RemoteObject[], prefix: Prefix): boolean {
-  const last = page.at(-1)?.key.slice(prefix.length) ?? '';
-  return !isOwnPath(last) && page.some(({ key }) => key === manifestKey(prefix));
+  const last = page.at(-1)?.key ?? '';
+  return !isOwnKey(prefix, last) && page.some(({ key }) => key === manifestKey(prefix));
 }
 
 /** Digests the files whose content decides whether their objects are the same. */
@@ -110,57 +114,38 @@ class Comparison {
   readonly digests: (Digest | undefined)[];
   readonly #inputs: Inputs;
   readonly #files: readonly LocalFile[];
-  /** Where in the source the file of a key is. */
-  readonly #places: ReadonlyMap<string, number>;
-  readonly #objects: Objects;
+  readonly #index: ObjectIndex;
   /** As they would be uploaded. */
   readonly #sizes: UploadSizes;
   /** Places of files that have an object, and that nobody has looked at yet. */
   readonly #listed: number[] = [];
-  #memory: Memory | undefined;
+  #memory: Memory = { manifest: undefined };
+  #hasBegun = false;
   readonly #begun = Promise.withResolvers<void>();
-  #work: Candidate[] = [];
+  /** By the headers that are remembered: a site has a dozen kinds. */
+  readonly #asRemembered = new Map<string | undefined, AsRemembered>();
 
-  constructor(
-    inputs: Inputs,
-    files: readonly LocalFile[],
-    places: ReadonlyMap<string, number>,
-    objects: Objects,
-    sizes: UploadSizes,
-  ) {
+  constructor(inputs: Inputs, files: readonly LocalFile[], index: ObjectIndex, sizes: UploadSizes) {
     this.#inputs = inputs;
     this.#sizes = sizes;
     this.#files = files;
-    this.#places = places;
+    this.#index = index;
     this.digests = files.map(() => undefined);
-    this.#objects = objects;
   }
 
-  add(page: readonly RemoteObject[]): void {
-    for (const { key } of page) {
-      const place = this.#places.get(key);
-      if (place !== undefined) this.#listed.push(place);
-    }
+  add(places: readonly number[]): void {
+    if (this.#inputs.overwrite) for (const place of places) this.#listed.push(place);
   }
 
   /** What is remembered is known: only now can be told what is to be read. */
   begin({ manifest, notes = [] }: Memory): void {
-    this.#memory ??= { manifest, notes };
+    if (!this.#hasBegun) this.#memory = { manifest, notes };
+    this.#hasBegun = true;
     this.#begun.resolve();
   }
 
-  /** The next file whose content decides, once that can be told. */
-  #next(): Candidate | undefined {
-    const { prefix } = this.#inputs.destination;
-    if (this.#work.length === 0 && this.#memory !== undefined) {
-      const files = this.#listed.splice(-PREPARED).flatMap((place) => this.#files[place] ?? []);
-      this.#work = toDigest(files, { objects: this.#objects, ...this.#memory }, { ...this.#inputs, prefix });
-    }
-    return this.#work.pop();
-  }
-
   get #isIdle(): boolean {
-    return this.#memory === undefined || this.#work.length + this.#listed.length === 0;
+    return !this.#hasBegun || this.#listed.length === 0;
   }
 
   /** Reads small files until something else has come. */
@@ -172,24 +157,45 @@ class Comparison {
     };
     other.then(hear, hear);
     for (await otherWork(); !come && !this.#isIdle; await otherWork()) {
-      for (const end = performance.now() + SLICE_MS; performance.now() < end && !this.#isIdle; ) await this.#readOne();
+      const end = performance.now() + SLICE_MS;
+      await this.#readWhile(() => performance.now() < end);
     }
   }
 
   async finish(): Promise<void> {
-    await eachOf(Array.from({ length: READS_AT_ONCE }), READS_AT_ONCE, async () => {
-      while (!this.#isIdle) await this.#readOne();
-    });
+    await eachOf(Array.from({ length: READS_AT_ONCE }), READS_AT_ONCE, () => this.#readWhile(() => true));
   }
 
-  async #readOne(): Promise<void> {
-    const next = this.#next();
-    if (next === undefined) return;
-    const { sourceDir = '.', destination } = this.#inputs;
-    const { file, like, content } = next;
-    const found = digestOf(sourceDir, file, like, this.#sizes);
-    const digest = found instanceof Promise ? await found : found;
-    const place = this.#places.get(toKey(destination.prefix, file.path));
-    if (place !== undefined) this.digests[place] = digest.content === content ? AS_REMEMBERED : digest;
+  async #readWhile(mayGoOn: () => boolean): Promise<void> {
+    while (mayGoOn() && !this.#isIdle) {
+      const reading = this.#readOne();
+      if (reading !== undefined) await reading;
+    }
+  }
+
+  /** A small file is read at once: to wait for each would cost as much as the read itself. */
+  #readOne(): Promise<void> | undefined {
+    const place = this.#listed.pop() ?? 0;
+    const file = this.#files[place];
+    // An object that is listed again may be another one than it was.
+    this.digests[place] = undefined;
+    const candidate = file && candidateOf(file, this.#index.at(place), this.#memory);
+    if (file === undefined || candidate === undefined) return undefined;
+    const like = 'etag' in candidate ? candidate.etag : undefined;
+    const note = (digest: ContentDigest) => {
+      this.digests[place] = this.#verdict(digest, candidate);
+    };
+    const digest = digestOf(this.#inputs.sourceDir ?? '.', file, like, this.#sizes);
+    if (digest instanceof Promise) return digest.then(note);
+    note(digest);
+    return undefined;
+  }
+
+  #verdict(digest: ContentDigest, candidate: Candidate): Digest {
+    if (!('entry' in candidate) || digest.content !== candidate.entry.content) return digest;
+    const { headers } = candidate.entry;
+    const known = this.#asRemembered.get(headers) ?? { rememberedHeaders: headers };
+    this.#asRemembered.set(headers, known);
+    return known;
   }
 }

@@ -10,8 +10,8 @@ import {
 import type { LocalFile, ObjectHeaders, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';
 import { indexObjects } from '../../src/core/object-index.ts';
 import {
-  AS_REMEMBERED,
   type ContentDigest,
+  candidateOf,
   type Digest,
   type KnownManifest,
   type Memory,
@@ -20,7 +20,6 @@ import {
   type PlanOptions,
   planDeploy,
   toAsk,
-  toDigest,
 } from '../../src/core/plan.ts';
 import { assetsOf, noteKey, notesAmong, notesSince, type Shard, shareOf } from '../../src/core/shard.ts';
 
@@ -73,7 +72,9 @@ export class MemoryBucket {
   /** What a deploy of this tree would do, or a shard of it, and what it was planned with: the same steps as of the action. */
   async plan(tree: Tree, options: PlanOptions, shard?: Shard): Promise<Planned> {
     const { prefix } = options;
-    const all = Object.entries(tree).map(([path, content]): LocalFile => ({ path, size: content.length, version: '' }));
+    const all = Object.entries(tree).map(
+      ([path, content]): LocalFile => ({ path, size: content.length, inode: 1, modified: 1 }),
+    );
     const files = shard === undefined ? all : shareOf(assetsOf(all), shard);
     const wanted = shard && new Set(files.map(({ path }) => toKey(prefix, path)));
     const { objects, own } = await indexObjects(this.list(prefix), prefix, wanted);
@@ -81,9 +82,12 @@ export class MemoryBucket {
     const notes = notesAmong(own, prefix, shard, manifest).flatMap(({ key }) => this.#read(key) ?? []);
     const known = { objects, manifest, notes: notesSince(manifest, notes) };
     const digests: (Digest | undefined)[] = files.map(() => undefined);
-    for (const { file, like, content } of toDigest(files, known, options)) {
-      const digest = digestOf(tree[file.path] ?? '', like);
-      digests[files.indexOf(file)] = digest.content === content ? AS_REMEMBERED : digest;
+    for (const [place, file] of options.overwrite ? files.entries() : []) {
+      const candidate = candidateOf(file, objects.get(toKey(prefix, file.path)), known);
+      if (candidate === undefined) continue;
+      const digest = digestOf(tree[file.path] ?? '', 'etag' in candidate ? candidate.etag : undefined);
+      const entry = 'entry' in candidate ? candidate.entry : undefined;
+      digests[place] = digest.content === entry?.content ? { rememberedHeaders: entry.headers } : digest;
     }
     const asked = toAsk(files, { ...known, digests }, prefix);
     const headers = new Map(asked.map(({ key }) => [key, this.items.get(key)?.headers]));

@@ -1,9 +1,11 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { compareKeys } from '../../src/core/key.ts';
 import type { RemoteObject } from '../../src/core/model.ts';
 import { ObjectIndex } from '../../src/core/object-index.ts';
+import { Places } from '../../src/core/places.ts';
 
-const key = fc.constantFrom<string[]>('a', 'b', 'c', 'd', '__proto__', 'site/a');
+const key = fc.constantFrom<string[]>('a', 'b', 'c', 'd', '__proto__', 'site/a', '\uff61', '\u{1f600}');
 const object: fc.Arbitrary<RemoteObject> = fc.record({
   key,
   size: fc.nat(),
@@ -14,9 +16,13 @@ const object: fc.Arbitrary<RemoteObject> = fc.record({
 test('objects are found the same, whichever of their keys were expected, and however often they are listed', () => {
   fc.assert(
     fc.property(fc.array(fc.array(object)), fc.uniqueArray(key), fc.boolean(), (pages, expected, onlyThose) => {
-      const places = new Map(expected.map((one, place) => [one, place]));
+      const files = expected.sort(compareKeys).map((path) => ({ path }));
+      const places = new Places(files, '');
       const index = new ObjectIndex('', onlyThose ? places : undefined, places);
-      for (const page of pages) index.add(page);
+      for (const page of pages) {
+        const named = page.map((one) => expected.indexOf(one.key)).filter((place) => place >= 0);
+        expect(index.add(page)).toEqual(named);
+      }
       const listed = pages.flat().filter((one) => !onlyThose || places.has(one.key));
       const plainly = new Map(listed.map((one) => [one.key, one]));
       const { objects } = index;
@@ -26,6 +32,7 @@ test('objects are found the same, whichever of their keys were expected, and how
       for (const one of ['a', 'b', 'c', 'd', '__proto__', 'site/a', 'e']) {
         expect(objects.get(one)).toBe(plainly.get(one));
         expect(objects.has(one)).toBe(plainly.has(one));
+        if (expected.includes(one)) expect(index.at(expected.indexOf(one))).toBe(plainly.get(one));
       }
     }),
   );

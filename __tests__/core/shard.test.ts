@@ -17,7 +17,7 @@ import {
   shareOf,
 } from '../../src/core/shard.ts';
 
-const fileOf = (path: string): LocalFile => ({ path, size: 1, version: '1' });
+const fileOf = (path: string): LocalFile => ({ path, size: 1, inode: 1, modified: 1 });
 const shards = (of: number) => Array.from({ length: of }, (_, index) => ({ number: index + 1, of }));
 const pathsOf = (files: readonly LocalFile[]) => files.map(({ path }) => path);
 

@@ -7,7 +7,7 @@ import { countsOf, probeResultOf, type RunRecord, statusOf } from '../../src/rep
 import { resultOf } from '../../src/report/result.ts';
 
 const upload = (key: string, reason: Upload['reason'], size: number): Upload => ({
-  file: { path: key, size, version: '1' },
+  file: { path: key, size, inode: 1, modified: 1 },
   key: `docs/${key}`,
   reason,
   headers: { contentType: 'text/plain' },

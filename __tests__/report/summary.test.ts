@@ -7,7 +7,7 @@ import type { RunRecord } from '../../src/report/record.ts';
 import { summaryOf } from '../../src/report/summary.ts';
 
 const upload = (key: string, reason: Upload['reason'] = 'new', size = 1024): Upload => ({
-  file: { path: key, size, version: '1' },
+  file: { path: key, size, inode: 1, modified: 1 },
   key,
   reason,
   headers: { contentType: 'text/plain' },

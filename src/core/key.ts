@@ -67,6 +67,11 @@ export function isOwnPath(path: string): boolean {
   return path.startsWith(OWN_SEGMENT);
 }
 
+/** Whether a key below the prefix does. */
+export function isOwnKey(prefix: Prefix, key: string): boolean {
+  return key.startsWith(OWN_SEGMENT, prefix.length);
+}
+
 /** The folder of the objects that a probe puts below the prefix, and removes again. */
 export function probeFolder(prefix: Prefix): Prefix {
   return `${prefix}${OWN_SEGMENT}-probe/`;
@@ -110,6 +115,17 @@ const ORDERED_OTHERWISE = /[\ud800-\uffff]/;
 export function compareKeys(a: string, b: string): number {
   if (ORDERED_OTHERWISE.test(a) && ORDERED_OTHERWISE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** The index of the first of some keys, in their order, that comes after another one. */
+export function firstAfter(keys: readonly string[], after: string): number {
+  let [low, high] = [0, keys.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareKeys(keys[middle] as string, after) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Whether every key comes before or after this one in UTF-16 as it does in UTF-8. */

@@ -7,8 +7,9 @@ export interface LocalFile {
   /** Relative to the source, `/`-separated. */
   readonly path: string;
   readonly size: number;
-  /** Device, inode, size and times at the scan: another value at upload time means that the file changed. */
-  readonly version: string;
+  readonly inode: number;
+  /** When it was last written, in milliseconds, to the microsecond: not now what it was means that the file changed. */
+  readonly modified: number;
 }
 
 export interface RemoteObject {

@@ -1,5 +1,6 @@
-import { isOwnPath, type Prefix } from './key.ts';
+import { isOwnKey, type Prefix } from './key.ts';
 import type { RemoteObject } from './model.ts';
+import { Places } from './places.ts';
 
 /** Objects by key: what of a `ReadonlyMap` anybody asks of them. */
 export interface Objects {
@@ -19,9 +20,9 @@ export class ObjectIndex {
 
   /**
    * @param wanted the only keys that matter, where that is not all: a shard keeps no more in memory than its share.
-   * @param places numbers from 0 of the keys that are to be expected: with them, most objects need no second map.
+   * @param places those of the source's files: their objects need no map.
    */
-  constructor(prefix: Prefix, wanted?: { has(key: string): boolean }, places?: ReadonlyMap<string, number>) {
+  constructor(prefix: Prefix, wanted?: { has(key: string): boolean }, places?: Places) {
     this.#prefix = prefix;
     this.#wanted = wanted;
     this.#objects = new PlacedObjects(places);
@@ -36,35 +37,47 @@ export class ObjectIndex {
     return [...this.#own.values()];
   }
 
-  add(page: readonly RemoteObject[]): void {
+  /** The object of the file at a place. */
+  at(place: number): RemoteObject | undefined {
+    return this.#objects.placed[place];
+  }
+
+  /** Answers the places of the files whose objects are on the page. */
+  add(page: readonly RemoteObject[]): readonly number[] {
+    const places: number[] = [];
     for (const object of page) {
-      const path = object.key.slice(this.#prefix.length);
-      if (isOwnPath(path)) this.#own.set(object.key, object);
-      else if (path !== '' && this.#wanted?.has(object.key) !== false) this.#objects.add(object);
+      const { key } = object;
+      if (isOwnKey(this.#prefix, key)) this.#own.set(key, object);
+      else if (key.length > this.#prefix.length && this.#wanted?.has(key) !== false) {
+        const place = this.#objects.add(object);
+        if (place !== undefined) places.push(place);
+      }
     }
+    return places;
   }
 }
 
-/** A map of 200,000 objects takes 7 MB, and as much again while it grows: those of files share that of their places. */
+/** A map of 200,000 objects takes 7 MB, and as much again while it grows: those of files lie at their places. */
 class PlacedObjects implements Objects {
-  readonly #places: ReadonlyMap<string, number>;
-  readonly #placed: (RemoteObject | undefined)[];
+  readonly placed: (RemoteObject | undefined)[];
+  readonly #places: Places;
   readonly #others = new Map<string, RemoteObject>();
   #filled = 0;
 
-  constructor(places: ReadonlyMap<string, number> = new Map()) {
+  constructor(places = new Places([], '')) {
     this.#places = places;
-    this.#placed = Array.from({ length: places.size }, () => undefined);
+    this.placed = places.keys.map(() => undefined);
   }
 
-  /** Takes the place of an earlier one of the same key. */
-  add(object: RemoteObject): void {
+  /** Takes the place of an earlier one of the same key. Answers the place, where it is that of a file. */
+  add(object: RemoteObject): number | undefined {
     const place = this.#places.get(object.key);
     if (place === undefined) this.#others.set(object.key, object);
     else {
-      if (this.#placed[place] === undefined) this.#filled++;
-      this.#placed[place] = object;
+      if (this.placed[place] === undefined) this.#filled++;
+      this.placed[place] = object;
     }
+    return place;
   }
 
   get size(): number {
@@ -73,7 +86,7 @@ class PlacedObjects implements Objects {
 
   get(key: string): RemoteObject | undefined {
     const place = this.#places.get(key);
-    return place === undefined ? this.#others.get(key) : this.#placed[place];
+    return place === undefined ? this.#others.get(key) : this.placed[place];
   }
 
   has(key: string): boolean {
@@ -85,7 +98,7 @@ class PlacedObjects implements Objects {
   }
 
   *values(): Generator<RemoteObject> {
-    for (const object of this.#placed) if (object !== undefined) yield object;
+    for (const object of this.placed) if (object !== undefined) yield object;
     yield* this.#others.values();
   }
 }

@@ -37,14 +37,17 @@ export interface PlanOptions extends HeaderOptions {
 /** `owned`: only what an earlier deploy put there. */
 export type DeleteMode = 'off' | 'all' | 'owned';
 
-/**
- * What was found out about a file whose object may be the same. On a large site nearly every file is as it is remembered,
- * and all that is kept of it is that word.
- */
-export type Digest = typeof AS_REMEMBERED | ContentDigest;
+/** What was found out about a file whose object may be the same. */
+export type Digest = AsRemembered | ContentDigest;
 
-/** A file has the content that is remembered of its object. */
-export const AS_REMEMBERED = 'as remembered';
+/**
+ * A file has the content that is remembered of its object, and these headers are remembered with it. On a large site that
+ * is all that needs to be known of nearly every file, and one of these does for all that have the same headers.
+ */
+export interface AsRemembered {
+  /** `headersFingerprint`. */
+  readonly rememberedHeaders: string | undefined;
+}
 
 /** What a content is told by. */
 export interface ContentDigest {
@@ -54,14 +57,8 @@ export interface ContentDigest {
   readonly etag: string | undefined;
 }
 
-/** A file whose content decides. */
-export interface Candidate {
-  readonly file: LocalFile;
-  /** The ETag of its object, where nobody remembers what it was made of. */
-  readonly like: string | undefined;
-  /** The fingerprint that is remembered. */
-  readonly content: string | undefined;
-}
+/** What the content of a file is held against: what is remembered of its object, or else the object's ETag. */
+export type Candidate = { readonly entry: Entry } | { readonly etag: string };
 
 /** A manifest as it was found. */
 export interface KnownManifest extends Manifest {
@@ -80,7 +77,7 @@ export interface Memory {
 export interface Known extends Memory {
   /** The objects below the prefix, by key. */
   readonly objects: Objects;
-  /** By the place of the file in the source, for those that `toDigest` names. */
+  /** By the place of the file in the source, for those that `candidateOf` names. */
   readonly digests: readonly (Digest | undefined)[];
   /** Headers of objects, by key, for those that `toAsk` names; undefined where they cannot be had. */
   readonly headers: ReadonlyMap<string, ObjectHeaders | undefined>;
@@ -213,20 +210,16 @@ export function planRemoval(
   return { phases: [], deletions, kept, unchanged: [], stale: [], revived: [], adopted: [], verified: false };
 }
 
-/** The files whose content decides, with the ETag of their object: those that have one of the same size. */
-export function toDigest(
-  files: readonly LocalFile[],
-  known: Pick<Known, 'objects' | keyof Memory>,
-  options: Pick<PlanOptions, 'prefix' | 'overwrite'>,
-): Candidate[] {
-  if (!options.overwrite) return [];
-  return files.flatMap((file): Candidate[] => {
-    const object = known.objects.get(toKey(options.prefix, file.path));
-    if (object === undefined || object.size !== file.size) return [];
-    const content = remembered(object, known)?.content;
-    if (content !== undefined) return [{ file, like: undefined, content }];
-    return CONTENT_ETAG.test(object.etag) ? [{ file, like: object.etag, content }] : [];
-  });
+/** Whether the content of a file decides, since it has an object of its size, and what it is held against. */
+export function candidateOf(file: LocalFile, object: RemoteObject | undefined, memory: Memory): Candidate | undefined {
+  if (object === undefined || object.size !== file.size) return undefined;
+  const entry = remembered(object, memory);
+  if (entry?.content !== undefined) return { entry };
+  return CONTENT_ETAG.test(object.etag) ? { etag: object.etag } : undefined;
+}
+
+function isAsRemembered(digest: Digest | undefined): digest is AsRemembered {
+  return digest !== undefined && 'rememberedHeaders' in digest;
 }
 
 /** The objects whose headers nobody remembers, though their content is right: they are asked for, once. */
@@ -237,7 +230,7 @@ export function toAsk(
 ): RemoteObject[] {
   return files.flatMap((file, place) => {
     const digest = known.digests[place];
-    if (digest === undefined || digest === AS_REMEMBERED) return [];
+    if (digest === undefined || isAsRemembered(digest)) return [];
     const object = known.objects.get(toKey(prefix, file.path));
     if (object === undefined) return [];
     return digest.etag === object.etag && remembered(object, known)?.content === undefined ? [object] : [];
@@ -271,12 +264,13 @@ function compare(
   if (object === undefined) return 'new';
   if (object.size !== file.size) return 'content';
   if (digest === undefined) return 'unverified';
+  if (isAsRemembered(digest)) return digest.rememberedHeaders === fingerprint ? object : 'headers';
   const entry = remembered(object, known);
   if (entry?.content !== undefined) {
-    if (digest !== AS_REMEMBERED && digest.content !== entry.content) return 'content';
+    if (digest.content !== entry.content) return 'content';
     return entry.headers === fingerprint ? object : 'headers';
   }
-  if (digest === AS_REMEMBERED || digest.etag === undefined) return 'unverified';
+  if (digest.etag === undefined) return 'unverified';
   if (digest.etag !== object.etag) return 'content';
   const { content } = digest;
   const there = known.headers.get(object.key);
@@ -289,7 +283,7 @@ function compare(
 
 /** The fingerprint of a file, where it was read already. */
 function contentOf(digest: Digest | undefined, object: RemoteObject | undefined, memory: Memory): string | undefined {
-  if (digest !== AS_REMEMBERED) return digest?.content;
+  if (!isAsRemembered(digest)) return digest?.content;
   return object && remembered(object, memory)?.content;
 }
 

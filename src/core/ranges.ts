@@ -1,4 +1,4 @@
-import { compareKeys, ordersAlike } from './key.ts';
+import { firstAfter, ordersAlike } from './key.ts';
 
 /** A stretch of a listing: the keys after one, up to another and with it; to the end without `until`. */
 export interface Range {
@@ -31,15 +31,4 @@ export function cutRanges(expected: readonly string[], after: string): Range[] {
     from = until;
   }
   return [...ranges, { after: from, until: undefined }];
-}
-
-/** The index of the first key that comes after another. */
-function firstAfter(keys: readonly string[], after: string): number {
-  let [low, high] = [0, keys.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (compareKeys(keys[middle] ?? '', after) <= 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -7,7 +7,7 @@ import type { Body, LocalFile } from '../core/model.ts';
 import { plain } from '../core/text.ts';
 import { DeployError } from '../errors.ts';
 import { Buffers } from './buffers.ts';
-import { versionOf } from './scan.ts';
+import { isAsScanned } from './scan.ts';
 
 /** A pipe that has taken a file's place must not be waited for, nor a link followed. */
 const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
@@ -34,7 +34,7 @@ export async function withBody<T>(folder: string, file: LocalFile, use: (body: B
   });
   try {
     const verify = async () => {
-      if (versionOf(await handle.stat({ bigint: true })) !== file.version) throw changed(file);
+      if (!isAsScanned(file, await handle.stat())) throw changed(file);
     };
     await verify();
     const digests: Buffer[] = [];
@@ -66,14 +66,14 @@ export async function withBody<T>(folder: string, file: LocalFile, use: (body: B
 export function readSmall(folder: string, file: LocalFile, into: Buffer): Buffer {
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(join(folder, file.path), READ);
+    descriptor = openSync(`${folder}/${file.path}`, READ);
     for (let done = 0; done < file.size; ) {
       const count = readSync(descriptor, into, done, file.size - done, null);
       if (count === 0) throw changed(file);
       done += count;
     }
     // Size and time are those of the scan: it is the file that was scanned, and nobody has written to it since.
-    if (versionOf(fstatSync(descriptor, { bigint: true })) !== file.version) throw changed(file);
+    if (!isAsScanned(file, fstatSync(descriptor))) throw changed(file);
     return into.subarray(0, file.size);
   } catch (error) {
     throw error instanceof DeployError ? error : unreadable(file, error as Error);

@@ -1,4 +1,4 @@
-import { accessSync, type BigIntStats, constants, type Dirent, lstatSync, readdirSync, statSync } from 'node:fs';
+import { accessSync, constants, lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { bundledFolders } from '../core/content-hash.ts';
 import type { SourceFilter } from '../core/globs.ts';
 import { isOwnPath, keyProblem, type Prefix, toKey } from '../core/key.ts';
@@ -33,13 +33,14 @@ export function scanSource(folder: string, filter: SourceFilter, prefix: Prefix)
   const root = `${Buffer.from(folder).toString('latin1')}/`;
   /** @param directory its bytes as latin1: the path below the source, empty or with a slash at its end. */
   const walk = (directory: string): void => {
-    for (const entry of inOrder(readdirSync(onDisk(root + directory), { withFileTypes: true, encoding: 'latin1' }))) {
-      const name = directory + entry.name;
+    const { names, links } = namesIn(onDisk(root + directory));
+    source.links += links;
+    for (const own of names) {
+      const name = directory + own;
       const path = toPath(name);
-      if (entry.isSymbolicLink()) source.links++;
-      else if (entry.isDirectory()) {
+      if (own.endsWith('/')) {
         // What is left out need not be readable.
-        if (isReadable(onDisk(root + name)) || filter(`${path}/-`) === 'taken') walk(`${name}/`);
+        if (isReadable(onDisk(root + name)) || filter(`${path}-`) === 'taken') walk(name);
         else source.excluded++;
       } else {
         const verdict = isOwnPath(path) ? 'left out' : filter(path);
@@ -58,10 +59,13 @@ export function scanSource(folder: string, filter: SourceFilter, prefix: Prefix)
   return { ...source, bundled: bundledFolders(source.files.map(({ path }) => path)) };
 }
 
-/** The order of keys: a folder comes where its slash puts it, `a.b` before `a/b`. */
-function inOrder(entries: Dirent[]): Dirent[] {
-  const place = (entry: Dirent) => (entry.isDirectory() ? `${entry.name}/` : entry.name);
-  return entries.sort((a, b) => (place(a) < place(b) ? -1 : 1));
+/** What a folder holds beside links, in the order of keys: folders have a slash at their end, `a.b` comes before `a/`. */
+function namesIn(folder: string | Buffer): { names: readonly string[]; links: number } {
+  const entries = readdirSync(folder, { withFileTypes: true, encoding: 'latin1' });
+  const names: string[] = [];
+  for (const entry of entries)
+    if (!entry.isSymbolicLink()) names.push(entry.isDirectory() ? `${entry.name}/` : entry.name);
+  return { names: names.sort(), links: entries.length - names.length };
 }
 
 /** A path whose bytes are given as latin1, as the file system takes it. */
@@ -106,7 +110,7 @@ function toFile(location: string | Buffer, name: string, path: string, prefix: P
       hint: 'Rename it: keys in S3 are UTF-8.',
     });
   }
-  const stats = lstatSync(location, { bigint: true });
+  const stats = lstatSync(location);
   if (!stats.isFile()) {
     throw new DeployError('SOURCE_INVALID', `${plain(path)} is a socket, pipe or device, not a file.`, {
       hint: 'Remove it from source-dir, or exclude it.',
@@ -120,14 +124,14 @@ function toFile(location: string | Buffer, name: string, path: string, prefix: P
       hint: 'Rename it, or exclude it.',
     });
   }
-  return { path, size: Number(stats.size), version: versionOf(stats) };
+  return { path, size: stats.size, inode: stats.ino, modified: stats.mtimeMs };
 }
 
-const ANYBODY_READS = 0o444n;
+const ANYBODY_READS = 0o444;
 
-/** What changes when a file is written, replaced or truncated. */
-export function versionOf(stats: BigIntStats): string {
-  return [stats.dev, stats.ino, stats.size, stats.mtimeNs].join(' ');
+/** Whether a file is the one that was scanned, and nobody has written, replaced or truncated it since. */
+export function isAsScanned({ size, inode, modified }: LocalFile, stats: Stats): boolean {
+  return stats.size === size && stats.ino === inode && stats.mtimeMs === modified;
 }
 
 function asSourceError(error: unknown, folder: string): unknown {
