@@ -67602,7 +67602,11 @@ function cutRanges(expected, after) {
     return [...ranges, { after: from, until: undefined }];
 }
 
+// EXTERNAL MODULE: external "node:buffer"
+var external_node_buffer_ = __nccwpck_require__(4573);
 ;// CONCATENATED MODULE: ./build/aws/list-page.js
+
+
 
 const OPEN = '<Contents>';
 const CLOSE = '</Contents>';
@@ -67612,22 +67616,27 @@ const HEAD = /^(?:<\?xml[^<>]*\?>\s*)?<ListBucketResult(?: [^<>]*)?>(?:<(\w+)>[^
 /** One element with text, or one with such elements in it, which says nothing that is wanted. */
 const ELEMENT = /<(\w+)>(?:([^<]*)|(?:<(\w+)>[^<]*<\/\3>)*)<\/\1>/y;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/;
+/** An object as AWS writes it, and stores that follow it: read at once, it takes a quarter of the time. */
+const USUAL = /<Contents><Key>([^<&]+)<\/Key><LastModified>([^<&]+)<\/LastModified><ETag>&quot;([^<&"]*)&quot;<\/ETag>(?:<(Checksum\w+)>[^<]*<\/\4>)*<Size>(\d{1,15})<\/Size>(?:<StorageClass>[^<]*<\/StorageClass>)?<\/Contents>/y;
 /**
  * Reads the objects of a page out of its XML, and leaves the rest of it to the SDK: its parser takes 18 to 41 ms of
- * processor time for a page of 1,000, this takes 2.
+ * processor time for a page of 1,000, this takes 1.
  * @returns undefined for a page that holds anything but what S3 sends; the SDK is to read it, or to refuse it.
  */
-function scanPage(xml) {
+function scanPage(page) {
+    const xml = page.toString();
     const first = xml.indexOf(OPEN);
     if (first < 0 || !HEAD.test(xml.slice(0, first)) || !xml.trimEnd().endsWith(END))
         return undefined;
     if (xml.includes('<!') || xml.includes('\r'))
         return undefined;
+    const textAt = textsOf(page, xml);
     const objects = [];
     let at = first;
     while (xml.startsWith(OPEN, at)) {
-        const close = xml.indexOf(CLOSE, at);
-        const object = close < 0 ? undefined : scanObject(xml, at + OPEN.length, close);
+        const usual = scanUsual(xml, at, textAt);
+        const close = usual === undefined ? xml.indexOf(CLOSE, at) : USUAL.lastIndex - CLOSE.length;
+        const object = usual ?? (close < 0 ? undefined : scanObject(xml, at + OPEN.length, close));
         if (object === undefined)
             return undefined;
         objects.push(object);
@@ -67637,6 +67646,36 @@ function scanPage(xml) {
     // Not all in one row, or written in another way, with a namespace say.
     return /<[^>]*Contents/.test(rest) ? undefined : { objects, rest };
 }
+/** Reads pieces of a page as strings of their own: a piece of a string would keep the whole page in memory. */
+function textsOf(page, xml) {
+    // Characters are bytes: to read those takes a third of the time.
+    if ((0,external_node_buffer_.isAscii)(page))
+        return (from, length) => page.toString('latin1', from, from + length);
+    return (from, length) => ofItsOwn(xml.slice(from, from + length));
+}
+function ofItsOwn(text) {
+    return Buffer.from(text).toString();
+}
+/** Times as they are written, and what they are: those of one deploy come again and again. */
+let lastTime = { text: '', ms: Number.NaN };
+function timeOf(text) {
+    if (text !== lastTime.text)
+        lastTime = { text: ofItsOwn(text), ms: TIME.test(text) ? Date.parse(text) : Number.NaN };
+    return lastTime.ms;
+}
+function scanUsual(xml, start, textAt) {
+    USUAL.lastIndex = start;
+    const match = USUAL.exec(xml);
+    if (match === null)
+        return undefined;
+    const [, { length: key } = '', time = '', { length: etag } = '', , size] = match;
+    const LastModified = timeOf(time);
+    if (Number.isNaN(LastModified))
+        return undefined;
+    const keyAt = start + '<Contents><Key>'.length;
+    const etagAt = keyAt + key + '</Key><LastModified>'.length + time.length + '</LastModified><ETag>&quot;'.length;
+    return { Key: textAt(keyAt, key), Size: Number(size), ETag: textAt(etagAt, etag), LastModified };
+}
 function scanObject(xml, start, end) {
     const texts = {};
     for (ELEMENT.lastIndex = start; ELEMENT.lastIndex < end;) {
@@ -67645,24 +67684,25 @@ function scanObject(xml, start, end) {
             return undefined;
         if (name !== 'Key' && name !== 'Size' && name !== 'ETag' && name !== 'LastModified')
             continue;
-        const value = text === undefined ? undefined : ofItsOwn(unescapeXml(text));
+        const value = text === undefined ? undefined : unescapeXml(text);
         if (value === undefined || texts[name] !== undefined)
             return undefined;
-        texts[name] = value;
+        texts[name] = ofItsOwn(value);
     }
     const { Key, Size, ETag, LastModified } = texts;
     if (ELEMENT.lastIndex !== end || Key === undefined)
         return undefined;
     if (Size !== undefined && !/^\d{1,15}$/.test(Size))
         return undefined;
-    const time = LastModified !== undefined && TIME.test(LastModified) ? new Date(LastModified) : undefined;
-    if (LastModified !== undefined && Number.isNaN(time?.getTime() ?? Number.NaN))
+    const time = LastModified === undefined ? undefined : timeOf(LastModified);
+    if (Number.isNaN(time))
         return undefined;
-    return { Key, ETag, Size: Size === undefined ? undefined : Number(Size), LastModified: time };
-}
-/** A copy: a piece of a string keeps the whole of it in memory, here the page. */
-function ofItsOwn(text) {
-    return text === undefined ? undefined : Buffer.from(text).toString();
+    return {
+        Key,
+        Size: Size === undefined ? undefined : Number(Size),
+        ETag: ETag === undefined ? undefined : unquote(ETag),
+        LastModified: time,
+    };
 }
 /** Makes a command answer what `scanPage` reads; `objectsOf` its answer. */
 function readFast(command, plain = process.env.S3_DEPLOY_PLAIN_COMMANDS === 'true') {
@@ -67677,7 +67717,7 @@ function readFast(command, plain = process.env.S3_DEPLOY_PLAIN_COMMANDS === 'tru
             for await (const chunk of response.body)
                 chunks.push(chunk);
             const whole = Buffer.concat(chunks);
-            const page = scanPage(whole.toString());
+            const page = scanPage(whole);
             scanned = page?.objects;
             response.body = page === undefined ? whole : Buffer.from(page.rest);
             return result;
@@ -67686,12 +67726,20 @@ function readFast(command, plain = process.env.S3_DEPLOY_PLAIN_COMMANDS === 'tru
         { step: 'deserialize', priority: 'low', name: 'scanPage' });
     }
     const objectsOf = (answer) => {
-        const objects = scanned ?? answer.Contents ?? [];
+        const objects = scanned ?? (answer.Contents ?? []).map(asListed);
         // What made the request lives on for a while, and would keep the page.
         scanned = undefined;
         return objects;
     };
     return { objectsOf };
+}
+function asListed({ Key, Size, ETag, LastModified }) {
+    return {
+        Key,
+        Size,
+        ETag: ETag === undefined ? undefined : unquote(ETag),
+        LastModified: LastModified?.getTime(),
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/aws/listing.js
@@ -67813,7 +67861,7 @@ class Listing {
                 if (key === undefined || !key.startsWith(prefix)) {
                     throw new ServiceError(misbehaved(OPERATION, `a key that is not below ${prefix}`));
                 }
-                return { key, size: Size, etag: ETag.replace(/^"|"$/g, ''), lastModified: LastModified?.getTime() ?? 0 };
+                return { key, size: Size, etag: ETag, lastModified: LastModified ?? 0 };
             });
             const token = answer.IsTruncated ? answer.NextContinuationToken : undefined;
             return { objects, token, encoded, $metadata: answer.$metadata };
@@ -68056,14 +68104,26 @@ function inOrder(bytes, starts) {
     const sorted = starts.sort((a, b) => compare(a, b) || a - b);
     return sorted.filter((start, i) => i + 1 === sorted.length || compare(start, sorted[i + 1]) !== 0);
 }
+/** The names of those whose objects the source does not have any more. */
+function staleNames(entries) {
+    if (entries instanceof Lines)
+        return new Set(entries.staleNames());
+    return new Set([...entries].flatMap(([name, { staleSince }]) => (staleSince === undefined ? [] : [name])));
+}
 /** Entries that are looked up among the lines of a manifest. */
 class Lines {
     #bytes;
     /** Where each line begins, in the order of names. */
     #starts;
+    /** How many lines come before those that begin with two characters: of 200,000 lines some fifty are left to search. */
+    #before = new Uint32Array(2 ** 14 + 1);
     constructor(bytes, starts) {
         this.#bytes = bytes;
         this.#starts = starts;
+        for (const start of starts)
+            this.#before[pairOf(bytes[start], bytes[start + 1]) + 1]++;
+        for (let pair = 1; pair < this.#before.length; pair++)
+            this.#before[pair] += this.#before[pair - 1];
     }
     get size() {
         return this.#starts.length;
@@ -68075,6 +68135,13 @@ class Lines {
         const start = this.#find(name);
         return start === undefined ? undefined : this.#entryAt(start);
     }
+    /** Without an object for each of them. */
+    *staleNames() {
+        const bytes = this.#bytes;
+        for (const start of this.#starts)
+            if (bytes[bytes.indexOf(LINE_FEED, start) - 1] !== DASH)
+                yield this.#text(start, start + entries_NAME);
+    }
     *[Symbol.iterator]() {
         for (const start of this.#starts)
             yield [this.#text(start, start + entries_NAME), this.#entryAt(start)];
@@ -68082,7 +68149,8 @@ class Lines {
     #find(name) {
         if (name.length !== entries_NAME)
             return undefined;
-        let [low, high] = [0, this.#starts.length];
+        const pair = pairOf(name.charCodeAt(0), name.charCodeAt(1));
+        let [low = 0, high = 0] = [this.#before[pair], this.#before[pair + 1]];
         while (low < high) {
             const middle = (low + high) >>> 1;
             const start = this.#starts[middle];
@@ -68125,6 +68193,9 @@ class Lines {
     #text(start, end) {
         return this.#bytes.toString('latin1', start, end);
     }
+}
+function pairOf(first = 0, second = 0) {
+    return first * 128 + second;
 }
 
 ;// CONCATENATED MODULE: ./build/core/manifest.js
@@ -68208,8 +68279,9 @@ function sameEntry(entry, other) {
         entry.owned === other.owned &&
         entry.staleSince === other.staleSince);
 }
+/** @param bytes a multiple of three, which are four characters. As text at once: by way of a buffer it takes twice the time. */
 function hash(data, bytes) {
-    return (0,external_node_crypto_.hash)('sha256', data, 'buffer').toString('base64url', 0, bytes);
+    return (0,external_node_crypto_.hash)('sha256', data, 'base64url').slice(0, (bytes / 3) * 4);
 }
 function sorted(record) {
     return Object.entries(record)
@@ -78511,6 +78583,8 @@ const LEFT_OUT = [
     { glob: '**/id_rsa*', spells: 'id_rsa' },
     { glob: '**/.DS_Store', spells: '.DS_Store' },
 ];
+/** No other path can match any of these globs. */
+const SPELLED = new RegExp(LEFT_OUT.map(({ spells }) => spells.replaceAll('.', '\\.')).join('|'), 'i');
 /**
  * Reads the inputs `include` and `exclude`: globs, one per line, relative to the source. Without `include` everything is
  * taken but the built-in list of secrets and version control files; an include brings one of those back only when it
@@ -78527,6 +78601,8 @@ function sourceFilter(include, exclude) {
     return (path) => {
         if (excluded(path) || !included(path))
             return 'excluded';
+        if (!SPELLED.test(path))
+            return 'taken';
         return leftOut.some(({ matches, broughtBack }) => matches(path) && !broughtBack(path)) ? 'left out' : 'taken';
     };
 }
@@ -78704,6 +78780,7 @@ function likeness(a, b) {
 
 
 
+
 /** Deletions up to this number pass every percentage: a small site may change a lot. */
 const ALWAYS_PASS = 10;
 const PHASES = ['assets', 'pages', 'entry pages'];
@@ -78792,10 +78869,7 @@ function isNoted(object, known) {
 }
 /** The unchanged keys that the last deploy held for stale. */
 function revivedAmong(unchanged, manifest) {
-    const stale = new Set();
-    for (const [name, entry] of manifest?.entries ?? [])
-        if (entry.staleSince !== undefined)
-            stale.add(name);
+    const stale = staleNames(manifest?.entries ?? new Map());
     return stale.size === 0 ? [] : unchanged.map(({ key }) => key).filter((key) => stale.has(keyHash(key)));
 }
 /** How each path is to be served. A site has thousands of files, and a dozen kinds of headers. */

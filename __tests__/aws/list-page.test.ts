@@ -56,10 +56,10 @@ describe('a page of a listing is read as the SDK reads it', () => {
     expect(read).toHaveProperty('objects.1', {
       Key: 'b+c%C3%A9',
       Size: 7,
-      ETag: '"d41d8cd98f00b204e9800998ecf8427e"',
-      LastModified: new Date('2026-11-21T23:24:13Z'),
+      ETag: 'd41d8cd98f00b204e9800998ecf8427e',
+      LastModified: Date.parse('2026-11-21T23:24:13Z'),
     });
-    expect(scanPage(pageOf(OBJECT))?.objects).toHaveLength(1);
+    expect(scanPage(Buffer.from(pageOf(OBJECT)))?.objects).toHaveLength(1);
   });
 
   test.each([
@@ -154,7 +154,7 @@ describe('a page that is cut off', () => {
     const xml = pageOf(OBJECT + contents(`<Key>b</Key>${REST}`));
     expect(await read(xml.slice(0, 0), false)).toEqual({ page: {}, objects: [] }); // a listing must have a name
     for (let end = 1; end < xml.length; end++) {
-      expect(scanPage(xml.slice(0, end))).toBeUndefined();
+      expect(scanPage(Buffer.from(xml.slice(0, end)))).toBeUndefined();
       await expect(read(xml.slice(0, end), false)).rejects.toThrow();
     }
   });
@@ -175,16 +175,23 @@ describe('whatever a listing holds', () => {
     '<StorageClass>GLACIER</StorageClass>',
     '<X></X>',
   ]);
-  const object = fc
+  const shuffled = fc
     .tuple(key, etag, size, time, more)
     .chain(([a, b, c, d, rest]) => fc.shuffledSubarray([a, b, c, d, ...rest], { minLength: 4 + rest.length }))
     .map((members) => contents(members.join('')));
+  /** In the order of AWS. */
+  const usual = fc
+    .tuple(key, time, text, more, size)
+    .map(([a, b, c, rest, d]) =>
+      contents([a, b, element('ETag', `&quot;${escaped(c)}&quot;`), ...rest.slice(0, 2), d, ...rest.slice(2)].join('')),
+    );
+  const object = fc.oneof(usual, shuffled);
   const page = fc.array(object, { minLength: 1, maxLength: 5 }).map((objects) => pageOf(objects.join('')));
 
   test('is read alike, and without the SDK where it has the form of S3', async () => {
     await fc.assert(
       fc.asyncProperty(page, async (xml) => {
-        expect(scanPage(xml)).toBeDefined();
+        expect(scanPage(Buffer.from(xml))).toBeDefined();
         await readBoth(xml);
       }),
     );
@@ -204,7 +211,7 @@ describe('whatever a listing holds', () => {
         const plain = await read(changed, true).catch(() => undefined);
         const fast = await read(changed, false).catch(() => undefined);
         // The SDK refuses values of members that nobody looks at, such as a storage class that comes twice.
-        if (plain !== undefined || scanPage(changed) === undefined) expect(fast).toEqual(plain);
+        if (plain !== undefined || scanPage(Buffer.from(changed)) === undefined) expect(fast).toEqual(plain);
       }),
       { numRuns: 200 },
     );

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type Entry, lineOf, readLines } from '../../src/core/entries.ts';
+import { type Entry, lineOf, readLines, staleNames } from '../../src/core/entries.ts';
 import { keyHash } from '../../src/core/manifest.ts';
 import { entry } from '../support/entries.ts';
 
@@ -39,6 +39,7 @@ function expectSame(text: string, others: readonly string[] = []): void {
   const [found, expected] = [read(text), plainly(text)];
   expect(found && new Map(found)).toEqual(expected);
   expect(found?.size).toBe(expected?.size);
+  if (found !== undefined && expected !== undefined) expect(staleNames(found)).toEqual(staleNames(expected));
   for (const one of [...(expected?.keys() ?? []), ...others]) {
     expect(found?.get(one)).toEqual(expected?.get(one));
     expect(found?.has(one)).toBe(expected?.has(one));

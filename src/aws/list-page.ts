@@ -1,12 +1,16 @@
-import type { ListObjectsV2Command, ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
+import { isAscii } from 'node:buffer';
+import type { _Object, ListObjectsV2Command, ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
+import { unquote } from './checksum.ts';
 import { unescapeXml } from './xml.ts';
 
 /** An object of a listing, as far as it is looked at. */
 export interface Listed {
-  readonly Key?: string | undefined;
-  readonly Size?: number | undefined;
-  readonly ETag?: string | undefined;
-  readonly LastModified?: Date | undefined;
+  readonly Key: string | undefined;
+  readonly Size: number | undefined;
+  /** Without its quotes. */
+  readonly ETag: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly LastModified: number | undefined;
 }
 
 const OPEN = '<Contents>';
@@ -17,21 +21,27 @@ const HEAD = /^(?:<\?xml[^<>]*\?>\s*)?<ListBucketResult(?: [^<>]*)?>(?:<(\w+)>[^
 /** One element with text, or one with such elements in it, which says nothing that is wanted. */
 const ELEMENT = /<(\w+)>(?:([^<]*)|(?:<(\w+)>[^<]*<\/\3>)*)<\/\1>/y;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/;
+/** An object as AWS writes it, and stores that follow it: read at once, it takes a quarter of the time. */
+const USUAL =
+  /<Contents><Key>([^<&]+)<\/Key><LastModified>([^<&]+)<\/LastModified><ETag>&quot;([^<&"]*)&quot;<\/ETag>(?:<(Checksum\w+)>[^<]*<\/\4>)*<Size>(\d{1,15})<\/Size>(?:<StorageClass>[^<]*<\/StorageClass>)?<\/Contents>/y;
 
 /**
  * Reads the objects of a page out of its XML, and leaves the rest of it to the SDK: its parser takes 18 to 41 ms of
- * processor time for a page of 1,000, this takes 2.
+ * processor time for a page of 1,000, this takes 1.
  * @returns undefined for a page that holds anything but what S3 sends; the SDK is to read it, or to refuse it.
  */
-export function scanPage(xml: string): { objects: Listed[]; rest: string } | undefined {
+export function scanPage(page: Buffer): { objects: Listed[]; rest: string } | undefined {
+  const xml = page.toString();
   const first = xml.indexOf(OPEN);
   if (first < 0 || !HEAD.test(xml.slice(0, first)) || !xml.trimEnd().endsWith(END)) return undefined;
   if (xml.includes('<!') || xml.includes('\r')) return undefined;
+  const textAt = textsOf(page, xml);
   const objects: Listed[] = [];
   let at = first;
   while (xml.startsWith(OPEN, at)) {
-    const close = xml.indexOf(CLOSE, at);
-    const object = close < 0 ? undefined : scanObject(xml, at + OPEN.length, close);
+    const usual = scanUsual(xml, at, textAt);
+    const close = usual === undefined ? xml.indexOf(CLOSE, at) : USUAL.lastIndex - CLOSE.length;
+    const object = usual ?? (close < 0 ? undefined : scanObject(xml, at + OPEN.length, close));
     if (object === undefined) return undefined;
     objects.push(object);
     at = close + CLOSE.length;
@@ -41,27 +51,58 @@ export function scanPage(xml: string): { objects: Listed[]; rest: string } | und
   return /<[^>]*Contents/.test(rest) ? undefined : { objects, rest };
 }
 
+/** Reads pieces of a page as strings of their own: a piece of a string would keep the whole page in memory. */
+function textsOf(page: Buffer, xml: string): (from: number, length: number) => string {
+  // Characters are bytes: to read those takes a third of the time.
+  if (isAscii(page)) return (from, length) => page.toString('latin1', from, from + length);
+  return (from, length) => ofItsOwn(xml.slice(from, from + length));
+}
+
+function ofItsOwn(text: string): string {
+  return Buffer.from(text).toString();
+}
+
+/** Times as they are written, and what they are: those of one deploy come again and again. */
+let lastTime = { text: '', ms: Number.NaN };
+
+function timeOf(text: string): number {
+  if (text !== lastTime.text) lastTime = { text: ofItsOwn(text), ms: TIME.test(text) ? Date.parse(text) : Number.NaN };
+  return lastTime.ms;
+}
+
+function scanUsual(xml: string, start: number, textAt: (from: number, length: number) => string): Listed | undefined {
+  USUAL.lastIndex = start;
+  const match = USUAL.exec(xml);
+  if (match === null) return undefined;
+  const [, { length: key } = '', time = '', { length: etag } = '', , size] = match;
+  const LastModified = timeOf(time);
+  if (Number.isNaN(LastModified)) return undefined;
+  const keyAt = start + '<Contents><Key>'.length;
+  const etagAt = keyAt + key + '</Key><LastModified>'.length + time.length + '</LastModified><ETag>&quot;'.length;
+  return { Key: textAt(keyAt, key), Size: Number(size), ETag: textAt(etagAt, etag), LastModified };
+}
+
 function scanObject(xml: string, start: number, end: number): Listed | undefined {
   const texts: Record<string, string> = {};
   for (ELEMENT.lastIndex = start; ELEMENT.lastIndex < end; ) {
     const [, name = '', text] = ELEMENT.exec(xml) ?? [];
     if (name === '') return undefined;
     if (name !== 'Key' && name !== 'Size' && name !== 'ETag' && name !== 'LastModified') continue;
-    const value = text === undefined ? undefined : ofItsOwn(unescapeXml(text));
+    const value = text === undefined ? undefined : unescapeXml(text);
     if (value === undefined || texts[name] !== undefined) return undefined;
-    texts[name] = value;
+    texts[name] = ofItsOwn(value);
   }
   const { Key, Size, ETag, LastModified } = texts;
   if (ELEMENT.lastIndex !== end || Key === undefined) return undefined;
   if (Size !== undefined && !/^\d{1,15}$/.test(Size)) return undefined;
-  const time = LastModified !== undefined && TIME.test(LastModified) ? new Date(LastModified) : undefined;
-  if (LastModified !== undefined && Number.isNaN(time?.getTime() ?? Number.NaN)) return undefined;
-  return { Key, ETag, Size: Size === undefined ? undefined : Number(Size), LastModified: time };
-}
-
-/** A copy: a piece of a string keeps the whole of it in memory, here the page. */
-function ofItsOwn(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : Buffer.from(text).toString();
+  const time = LastModified === undefined ? undefined : timeOf(LastModified);
+  if (Number.isNaN(time)) return undefined;
+  return {
+    Key,
+    Size: Size === undefined ? undefined : Number(Size),
+    ETag: ETag === undefined ? undefined : unquote(ETag),
+    LastModified: time,
+  };
 }
 
 /** Makes a command answer what `scanPage` reads; `objectsOf` its answer. */
@@ -76,7 +117,7 @@ export function readFast(command: ListObjectsV2Command, plain = process.env.S3_D
         const chunks: Uint8Array[] = [];
         for await (const chunk of response.body as AsyncIterable<Uint8Array>) chunks.push(chunk);
         const whole = Buffer.concat(chunks);
-        const page = scanPage(whole.toString());
+        const page = scanPage(whole);
         scanned = page?.objects;
         response.body = page === undefined ? whole : Buffer.from(page.rest);
         return result;
@@ -86,10 +127,19 @@ export function readFast(command: ListObjectsV2Command, plain = process.env.S3_D
     );
   }
   const objectsOf = (answer: ListObjectsV2CommandOutput): readonly Listed[] => {
-    const objects = scanned ?? answer.Contents ?? [];
+    const objects = scanned ?? (answer.Contents ?? []).map(asListed);
     // What made the request lives on for a while, and would keep the page.
     scanned = undefined;
     return objects;
   };
   return { objectsOf };
+}
+
+function asListed({ Key, Size, ETag, LastModified }: _Object): Listed {
+  return {
+    Key,
+    Size,
+    ETag: ETag === undefined ? undefined : unquote(ETag),
+    LastModified: LastModified?.getTime(),
+  };
 }

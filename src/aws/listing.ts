@@ -129,7 +129,7 @@ export class Listing {
         if (key === undefined || !key.startsWith(prefix)) {
           throw new ServiceError(misbehaved(OPERATION, `a key that is not below ${prefix}`));
         }
-        return { key, size: Size, etag: ETag.replace(/^"|"$/g, ''), lastModified: LastModified?.getTime() ?? 0 };
+        return { key, size: Size, etag: ETag, lastModified: LastModified ?? 0 };
       });
       const token = answer.IsTruncated ? answer.NextContinuationToken : undefined;
       return { objects, token, encoded, $metadata: answer.$metadata };

@@ -70,15 +70,26 @@ function inOrder(bytes: Buffer, starts: Uint32Array): Uint32Array {
   return sorted.filter((start, i) => i + 1 === sorted.length || compare(start, sorted[i + 1] as number) !== 0);
 }
 
+/** The names of those whose objects the source does not have any more. */
+export function staleNames(entries: Entries): ReadonlySet<string> {
+  if (entries instanceof Lines) return new Set(entries.staleNames());
+  return new Set([...entries].flatMap(([name, { staleSince }]) => (staleSince === undefined ? [] : [name])));
+}
+
 /** Entries that are looked up among the lines of a manifest. */
 class Lines implements Entries {
   readonly #bytes: Buffer;
   /** Where each line begins, in the order of names. */
   readonly #starts: Uint32Array;
+  /** How many lines come before those that begin with two characters: of 200,000 lines some fifty are left to search. */
+  readonly #before = new Uint32Array(2 ** 14 + 1);
 
   constructor(bytes: Buffer, starts: Uint32Array) {
     this.#bytes = bytes;
     this.#starts = starts;
+    for (const start of starts) (this.#before[pairOf(bytes[start], bytes[start + 1]) + 1] as number)++;
+    for (let pair = 1; pair < this.#before.length; pair++)
+      (this.#before[pair] as number) += this.#before[pair - 1] as number;
   }
 
   get size(): number {
@@ -94,13 +105,21 @@ class Lines implements Entries {
     return start === undefined ? undefined : this.#entryAt(start);
   }
 
+  /** Without an object for each of them. */
+  *staleNames(): Generator<string> {
+    const bytes = this.#bytes;
+    for (const start of this.#starts)
+      if (bytes[bytes.indexOf(LINE_FEED, start) - 1] !== DASH) yield this.#text(start, start + NAME);
+  }
+
   *[Symbol.iterator](): Iterator<[string, Entry]> {
     for (const start of this.#starts) yield [this.#text(start, start + NAME), this.#entryAt(start)];
   }
 
   #find(name: string): number | undefined {
     if (name.length !== NAME) return undefined;
-    let [low, high] = [0, this.#starts.length];
+    const pair = pairOf(name.charCodeAt(0), name.charCodeAt(1));
+    let [low = 0, high = 0] = [this.#before[pair], this.#before[pair + 1]];
     while (low < high) {
       const middle = (low + high) >>> 1;
       const start = this.#starts[middle] as number;
@@ -143,4 +162,8 @@ class Lines implements Entries {
   #text(start: number, end: number): string {
     return this.#bytes.toString('latin1', start, end);
   }
+}
+
+function pairOf(first = 0, second = 0): number {
+  return first * 128 + second;
 }

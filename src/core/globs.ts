@@ -16,6 +16,9 @@ const LEFT_OUT = [
   { glob: '**/.DS_Store', spells: '.DS_Store' },
 ];
 
+/** No other path can match any of these globs. */
+const SPELLED = new RegExp(LEFT_OUT.map(({ spells }) => spells.replaceAll('.', '\\.')).join('|'), 'i');
+
 export type Verdict = 'taken' | 'excluded' | 'left out';
 
 /** Decides for each path of the source whether it is part of the site. */
@@ -39,6 +42,7 @@ export function sourceFilter(include: readonly string[], exclude: readonly strin
   }));
   return (path) => {
     if (excluded(path) || !included(path)) return 'excluded';
+    if (!SPELLED.test(path)) return 'taken';
     return leftOut.some(({ matches, broughtBack }) => matches(path) && !broughtBack(path)) ? 'left out' : 'taken';
   };
 }

@@ -109,8 +109,9 @@ export function sameEntry(entry: Entry, other: Entry | undefined): boolean {
   );
 }
 
+/** @param bytes a multiple of three, which are four characters. As text at once: by way of a buffer it takes twice the time. */
 function hash(data: string | Uint8Array, bytes: number): string {
-  return digest('sha256', data, 'buffer').toString('base64url', 0, bytes);
+  return digest('sha256', data, 'base64url').slice(0, (bytes / 3) * 4);
 }
 
 function sorted(record: Record<string, unknown>): [string, unknown][] {

@@ -1,5 +1,5 @@
 import { DeployError } from '../errors.ts';
-import type { Entry } from './entries.ts';
+import { type Entry, staleNames } from './entries.ts';
 import { type HeaderOptions, headersFor, phaseOf, sameHeaders } from './headers.ts';
 import { compareKeys, type Prefix, toKey } from './key.ts';
 import { headersFingerprint, keyHash, type Manifest, sameEntry, saysMore } from './manifest.ts';
@@ -169,8 +169,7 @@ function isNoted(object: Unchanged, known: Known): boolean {
 
 /** The unchanged keys that the last deploy held for stale. */
 function revivedAmong(unchanged: readonly Unchanged[], manifest: KnownManifest | undefined): string[] {
-  const stale = new Set<string>();
-  for (const [name, entry] of manifest?.entries ?? []) if (entry.staleSince !== undefined) stale.add(name);
+  const stale = staleNames(manifest?.entries ?? new Map());
   return stale.size === 0 ? [] : unchanged.map(({ key }) => key).filter((key) => stale.has(keyHash(key)));
 }
 
