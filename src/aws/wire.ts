@@ -1,5 +1,5 @@
 import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import { type HttpAnswer, readAnswer } from './http-answer.ts';
 
 /** A request as it goes over the wire. */
@@ -38,6 +38,8 @@ const NO_PATH = /[^\x21-\x7e]/;
 export class Wire {
   readonly #silenceMs: number;
   readonly #sessions: Sessions;
+  /** One for all connections: each would make its own, of 60 KB and 0.3 ms. */
+  #secureContext: SecureContext | undefined;
   /** Those that wait for a request, by where they lead. */
   readonly #idle = new Map<string, Line[]>();
 
@@ -71,8 +73,9 @@ export class Wire {
     if (!tls) return connectTcp(to);
     const name = `${host}:${port}`;
     const session = this.#sessions.get(name);
+    this.#secureContext ??= createSecureContext();
     const named = { servername: isIP(host) ? '' : host, ALPNProtocols: ['http/1.1'] };
-    const socket = connectTls({ ...to, ...named, ...(session && { session }) });
+    const socket = connectTls({ ...to, ...named, secureContext: this.#secureContext, ...(session && { session }) });
     return socket.on('session', (next) => this.#sessions.set(name, next));
   }
 }

@@ -323,8 +323,11 @@ export function manifestAfter(
   options: Pick<PlanOptions, 'storage' | 'delete'>,
 ): Manifest {
   const entries = new Map<string, Entry>();
+  // A site has thousands of files, and a dozen kinds of headers, each of them one object.
+  const fingerprints = new Map<ObjectHeaders, string>();
   for (const { key, etag, content, headers } of stored) {
-    const fingerprint = headersFingerprint(headers, options.storage);
+    const fingerprint = fingerprints.get(headers) ?? headersFingerprint(headers, options.storage);
+    fingerprints.set(headers, fingerprint);
     entries.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
   }
   for (const object of plan.unchanged) {
