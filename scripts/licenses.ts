@@ -2,11 +2,12 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Writes dist/licenses.txt: each licence once, below the packages in `dist` that are under it. */
-const lock: { packages: Record<string, { version?: string; dev?: boolean; optional?: boolean; license?: string }> } =
-  JSON.parse(readFileSync('package-lock.json', 'utf8'));
+const lock: {
+  packages: Record<string, { version?: string; dev?: boolean; optional?: boolean; link?: boolean; license?: string }>;
+} = JSON.parse(readFileSync('package-lock.json', 'utf8'));
 const packages = new Map<string, string[]>();
-for (const [folder, { version, license, dev, optional }] of Object.entries(lock.packages)) {
-  if (folder === '' || dev || optional) continue;
+for (const [folder, { version, license, dev, optional, link }] of Object.entries(lock.packages)) {
+  if (!folder.startsWith('node_modules/') || link || dev || optional) continue;
   const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
   const text = file === undefined ? `${license}` : readFileSync(join(folder, file), 'utf8').trim();
   packages.set(text, [...(packages.get(text) ?? []), `${folder.replace(/^.*node_modules\//, '')} ${version}`]);
