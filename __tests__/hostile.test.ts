@@ -115,7 +115,7 @@ describe('a hostile world', () => {
     }
   });
 
-  const header = (run = '1', at = 1) => `s3-deploy manifest 1 ${at} ${run}\n`;
+  const header = (run = '1', at = 1) => `s3-deploy manifest 2 ${at} ${run}\n`;
   const manifests: [string, Buffer][] = [
     ['no gzip', Buffer.from('not a manifest')],
     ['gzip that is cut off', gzipSync(header()).subarray(0, 20)],

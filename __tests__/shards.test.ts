@@ -185,7 +185,7 @@ describe('shards, and what can go wrong', () => {
     const stage = await Stage.withKeys(cloud, OWNER);
     expect((await stage.run()).exitCode).toBe(0);
     await nextSecond();
-    const future = gzipSync('s3-deploy manifest 1 9999999999999 9\n');
+    const future = gzipSync('s3-deploy manifest 2 9999999999999 9\n');
     const notes = ['', 'not a note', '<html>', gzipSync(Buffer.alloc(600 * 1024 ** 2)), future];
     for (const [index, note] of notes.entries()) await stage.put(`.s3-deploy/shards/${index + 1}-of-5`, note);
     for (const name of ['6-of-5', '1-of-5/x', 'x', '::error::x']) await stage.put(`.s3-deploy/shards/${name}`, 'x');

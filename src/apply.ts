@@ -198,15 +198,28 @@ export function errorOf(outcome: Outcome, plan: Plan): DeployError | undefined {
 /** Tells of bytes as they are up: of a file that is read in parts while it goes, of any other when it is done. */
 function telling(body: Body, onBytes: (count: number) => void): { body: Body; done: () => void } {
   let told = 0;
-  const read = async (offset: number, length: number) => {
-    const content = await body.read(offset, length);
-    if (length < body.size) {
-      told += length;
-      onBytes(length);
-    }
-    return content;
+  const tell = (length: number) => {
+    if (length === body.size) return;
+    told += length;
+    onBytes(length);
   };
-  return { body: { ...body, read }, done: () => onBytes(Math.max(0, body.size - told)) };
+  const heard: Body = {
+    size: body.size,
+    read: async (offset, length) => {
+      const content = await body.read(offset, length);
+      tell(length);
+      return content;
+    },
+    part: async (offset, length) => {
+      const part = await body.part(offset, length);
+      tell(length);
+      return part;
+    },
+    giveBack: (content) => body.giveBack(content),
+    verify: () => body.verify(),
+    content: () => body.content(),
+  };
+  return { body: heard, done: () => onBytes(Math.max(0, body.size - told)) };
 }
 
 /** Bounds memory: files enter while their bytes fit, in the order they came; one that never fits enters alone. */

@@ -1,8 +1,9 @@
+import { hash } from 'node:crypto';
 import { ServiceError } from './aws/failure.ts';
 import { describe } from './core/explain.ts';
 import { manifestKey, type Prefix } from './core/key.ts';
 import { type DeployId, decodeManifest, encodeManifest, type Manifest, saysMore } from './core/manifest.ts';
-import type { Body, ObjectStore, RemoteObject } from './core/model.ts';
+import type { Body, BodyPart, ObjectStore, RemoteObject } from './core/model.ts';
 import type { KnownManifest, Memory } from './core/plan.ts';
 import { noteKey, notesAmong, type Shard } from './core/shard.ts';
 import { bytes } from './core/text.ts';
@@ -178,9 +179,13 @@ export function bodyOf(content: Buffer): Body {
   return {
     size: content.length,
     read: async (offset, length) => content.subarray(offset, offset + length),
+    part: async (offset, length) => partOf(content.subarray(offset, offset + length)),
     giveBack: () => undefined,
     verify: async () => undefined,
     content: () => '',
-    sha256: () => undefined,
   };
+}
+
+function partOf(content: Buffer): BodyPart {
+  return { content, sha256: hash('sha256', content, 'buffer') };
 }

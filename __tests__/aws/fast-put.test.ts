@@ -40,10 +40,11 @@ beforeEach(() => {
   cloud.time = 0;
 });
 
+const sha256 = (body: Uint8Array) => createHash('sha256').update(body).digest();
 const md5 = (body: Uint8Array) => createHash('md5').update(body).digest('base64');
 const wholeOf = (Key: string, body: Buffer | string = 'hello', more: Partial<Whole> = {}): Whole => {
   const Body = Buffer.from(body);
-  return { Key, Body, ...('ChecksumCRC32' in more ? {} : { ContentMD5: md5(Body) }), ...more };
+  return { Key, Body, ...('ChecksumSHA256' in more ? {} : { ContentMD5: md5(Body) }), ...more };
 };
 const HTML: Kind = objectHeaders({ contentType: 'text/html' }, {});
 const options = (): CallOptions => ({
@@ -71,7 +72,7 @@ function putter(ways: Ways = {}) {
   const inspect: ConstructorParameters<typeof FastPut>[0]['inspect'] = (operation, method, answer) =>
     inspectAnswer(operation, method, answer, clock);
   const fast = new FastPut({ s3, bucket: BUCKET, credentials: own, connections, inspect }, plain);
-  const put = (whole: Whole, kind: Kind = HTML) => fast.put(whole, kind, undefined, options());
+  const put = (whole: Whole, kind: Kind = HTML) => fast.put(whole, kind, sha256(whole.Body), options());
   return { put, s3 };
 }
 
@@ -128,7 +129,7 @@ describe('a put by the pattern says what the plain one says', () => {
 
   const checked: [string, Partial<Whole>][] = [
     ['Content-MD5', {}],
-    ['CRC-32', { ChecksumCRC32: 'NhCmhg==' }],
+    ['SHA-256', { ChecksumSHA256: sha256(Buffer.from('hello')).toString('base64') }],
   ];
   const both = checked.flatMap(([by, more]) => KINDS.map(([what, ...kind]) => [what, by, more, ...kind] as const));
   test.each(both)('with %s, checked by %s', async (_what, _by, more, headers, storage) => {
@@ -376,10 +377,10 @@ const bodyOf = (text: string) => {
   return {
     size: content.length,
     read: async () => content,
+    part: async () => ({ content, sha256: sha256(content) }),
     giveBack: () => undefined,
     verify: none,
     content: () => '',
-    sha256: () => undefined,
   };
 };
 
@@ -475,7 +476,7 @@ describe('what goes wrong is told as the SDK tells it', () => {
         (error: unknown) => toServiceError('PutObject', error).failure.code,
       );
       if (code !== 'StoreMisbehaved') expect(thrown).toBe(code);
-      // AWS holds a body against its CRC-32; elsewhere an ETag that was seen to be an MD5 is held against it, too.
+      // AWS holds a body against its SHA-256; elsewhere an ETag that was seen to be an MD5 is held against it, too.
       const store = new S3ObjectStore(s3, caller, { ...STORE, isAws: answer.kind !== 'etag' });
       if (answer.kind === 'etag') await store.put('before', bodyOf('before'), { contentType: 'text/html' });
       cloud.faults.add({ operation: 'PutObject', answer });

@@ -59,6 +59,13 @@ test('refuses a body that is not what its digest says, and counts it', async () 
   expect(await store.count()).toMatchObject({ objects: 0, requests: 2, counts: { PutObject: 2, BadDigest: 2 } });
 });
 
+test('holds a body against its SHA-256, as a checksum', async () => {
+  const sha256 = (body: string) => createHash('sha256').update(body).digest('base64');
+  const wrong = put('a', 'a page', { ChecksumSHA256: sha256('another') });
+  await expect(wrong).rejects.toMatchObject({ name: 'BadDigest' });
+  await put('a', 'a page', { ChecksumSHA256: sha256('a page') });
+});
+
 test('holds a body against its signed SHA-256', async () => {
   const status = await new Promise((resolve, reject) => {
     const headers = { 'x-amz-content-sha256': '0'.repeat(64) };

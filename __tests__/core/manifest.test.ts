@@ -17,7 +17,7 @@ import {
 import { entry } from '../support/entries.ts';
 
 const BY = { startedAt: 1_700_000_000_000, run: '123-1' };
-const FIRST = 's3-deploy manifest 1 1700000000000 123-1';
+const FIRST = 's3-deploy manifest 2 1700000000000 123-1';
 const ENTRY: Entry = {
   etag: 'd41d8cd98f00b204e9800998ecf8427e',
   content: 'AAAAAAAAAAAAAAAA',
@@ -89,10 +89,14 @@ describe('what is no manifest of ours is as good as none', () => {
     ['an empty text', gzipSync('')],
     ['a blank line', gzipSync('\n')],
     ['JSON', gzipSync('{"version":1}')],
-    ['a later version', written(FIRST.replace('manifest 1', 'manifest 2'), LINE)],
-    ['a version that only begins so', written(FIRST.replace('manifest 1', 'manifest 10'), LINE)],
+    [
+      'an earlier version, whose fingerprints were made in another way',
+      written(FIRST.replace('manifest 2', 'manifest 1'), LINE),
+    ],
+    ['a later version', written(FIRST.replace('manifest 2', 'manifest 3'), LINE)],
+    ['a version that only begins so', written(FIRST.replace('manifest 2', 'manifest 20'), LINE)],
     ['another format', written(FIRST.replace('s3-deploy', 'rclone'), LINE)],
-    ['no writer', written('s3-deploy manifest 1', LINE)],
+    ['no writer', written('s3-deploy manifest 2', LINE)],
     ['a writer that is no run', written(`${FIRST} ::x`, LINE)],
     ['a time that is no number', written(FIRST.replace('1700000000000', 'yesterday'), LINE)],
     ['a byte order mark', written(`\ufeff${FIRST}`, LINE)],
@@ -224,12 +228,13 @@ describe('a fingerprint', () => {
     expect(headersFingerprint(absent, storage)).toBe(headersFingerprint(one, storage));
   });
 
-  test('of content depends on its pieces and their order, and a piece is one MiB', () => {
+  test('of content depends on its pieces and their order, and a piece is a part of eight MiB', () => {
     const [a, b] = ['a', 'b'].map((text) => createHash('sha256').update(text).digest());
     if (a === undefined || b === undefined) throw new Error('two digests');
     const all = [[a], [b], [a, b], [b, a], [a, a]].map(contentFingerprint);
     expect(new Set(all).size).toBe(all.length);
-    expect(FINGERPRINT_CHUNK).toBe(1024 ** 2);
+    expect(contentFingerprint([a])).toBe(a.toString('base64url').slice(0, 16));
+    expect(FINGERPRINT_CHUNK).toBe(8 * 1024 ** 2);
   });
 });
 

@@ -90,7 +90,7 @@ describe('for an object that went up in parts', () => {
 });
 
 describe('the fingerprint of content', () => {
-  const sizes = [0, 1, MIB - 1, MIB, MIB + 1, 5 * MIB, 11 * MIB + 3];
+  const sizes = [0, 1, MIB - 1, MIB, MIB + 1, 5 * MIB, 8 * MIB, 8 * MIB + 1, 11 * MIB + 3, 24 * MIB];
 
   test.each(sizes)(
     'of %d bytes is the same, whatever its object looks like, and there is no ETag without one',
@@ -103,37 +103,50 @@ describe('the fingerprint of content', () => {
     },
   );
 
-  test.each(sizes)('of %d bytes is the one that an upload has, whole or in parts in any order', async (size) => {
-    const file = scanned(content(size));
+  test.each(sizes)('of %d bytes is the one that an upload has, whole or in parts of any size', async (size) => {
+    const all = content(size);
+    const file = scanned(all);
     const { content: expected } = await digestOf(folder, file, undefined, SIZES);
-    const whole = await withBody(folder, file, async (body) => {
-      await body.read(0, size);
-      return body.content();
-    });
-    const inParts = await withBody(folder, file, async (body) => {
-      const starts = Array.from({ length: Math.max(1, Math.ceil(size / (5 * MIB))) }, (_, i) => i * 5 * MIB);
-      for (const start of starts.toReversed()) await body.read(start, Math.min(5 * MIB, size - start));
-      return body.content();
-    });
-    expect([whole, inParts]).toEqual([expected, expected]);
+    for (const part of [Math.max(1, size), 5 * MIB, 8 * MIB, 9 * MIB, 16 * MIB, 5 * MIB + 7]) {
+      const found = await withBody(folder, file, async (body) => {
+        const starts = Array.from({ length: Math.max(1, Math.ceil(size / part)) }, (_, i) => i * part);
+        // Asked for at once, as an upload does, and once more after that, as one that begins again.
+        for (const _time of ['first', 'again']) {
+          const parts = await Promise.all(starts.map((start) => body.part(start, Math.min(part, size - start))));
+          const right = parts.map(({ content, sha256 }, i) => {
+            const sent = all.subarray(i * part, (i + 1) * part);
+            return content.equals(sent) && sha256.equals(createHash('sha256').update(sent).digest());
+          });
+          expect(new Set(right)).toEqual(new Set([true]));
+        }
+        return body.content();
+      });
+      expect([part, found]).toEqual([part, expected]);
+    }
+  });
+
+  test('of a content that is one piece is its SHA-256, cut', async () => {
+    const { content } = await digestOf(folder, scanned('abc'), undefined, SIZES);
+    expect(content).toBe(createHash('sha256').update('abc').digest('base64url').slice(0, 16));
   });
 
   test('tells contents of the same size apart, and pieces that change places', async () => {
-    const pieces = [Buffer.alloc(MIB, 'a'), Buffer.alloc(MIB, 'b')];
+    const pieces = [Buffer.alloc(8 * MIB, 'a'), Buffer.alloc(8 * MIB, 'b')];
     const digests = [];
-    for (const all of [pieces, pieces.toReversed(), [Buffer.alloc(2 * MIB, 'a')]])
+    for (const all of [pieces, pieces.toReversed(), [Buffer.alloc(16 * MIB, 'a')]])
       digests.push((await digestOf(folder, scanned(Buffer.concat(all)), undefined, SIZES)).content);
     expect(new Set(digests).size).toBe(3);
   });
 });
 
-/** 96 bits of the SHA-256 of the SHA-256s of each MiB. */
+/** 96 bits of the SHA-256 of the content, or of the SHA-256s of each 8 MiB where there is more than one of them. */
 function fingerprint(all: Buffer): string {
   const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest();
-  const pieces = Array.from({ length: Math.max(1, Math.ceil(all.length / MIB)) }, (_, i) =>
-    sha256(all.subarray(i * MIB, (i + 1) * MIB)),
+  const pieces = Array.from({ length: Math.max(1, Math.ceil(all.length / (8 * MIB))) }, (_, i) =>
+    sha256(all.subarray(i * 8 * MIB, (i + 1) * 8 * MIB)),
   );
-  return sha256(Buffer.concat(pieces)).subarray(0, 12).toString('base64url');
+  const digest = pieces.length === 1 ? sha256(all) : sha256(Buffer.concat(pieces));
+  return digest.subarray(0, 12).toString('base64url');
 }
 
 describe('a file that is not the one that was scanned', () => {

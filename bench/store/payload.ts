@@ -2,6 +2,9 @@ import { createHash, type Hash, hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { Chunks } from './chunks.ts';
 
+const CHECKSUM = 'x-amz-checksum-sha256';
+const HEX = /^[0-9a-f]{64}$/;
+
 /** What arrived of a body: nothing of it is kept unless it is asked for. */
 export interface Received {
   readonly size: number;
@@ -30,7 +33,7 @@ export class Payload {
     this.#keep = keep;
     const claimed = headers['x-amz-content-sha256'] ?? '';
     if (claimed.startsWith('STREAMING-')) this.#frames = new Chunks();
-    if (verify && /^[0-9a-f]{64}$/.test(claimed)) this.#sha256 = createHash('sha256');
+    else if (verify && (HEX.test(claimed) || headers[CHECKSUM] !== undefined)) this.#sha256 = createHash('sha256');
     this.#crc = headers['x-amz-checksum-crc32'];
   }
 
@@ -60,8 +63,15 @@ export class Payload {
     const wrong =
       (claimed !== undefined && Buffer.from(claimed, 'base64').toString('hex') !== md5) ||
       (this.#crc !== undefined && Buffer.from(this.#crc, 'base64').toString('hex') !== crcHex(this.#crcNow)) ||
-      (this.#sha256 !== undefined && this.#sha256.digest('hex') !== this.#headers['x-amz-content-sha256']);
+      !this.#isSha256(this.#sha256?.digest());
     return { size: this.#size, md5, bytes: this.#keep ? Buffer.concat(this.#kept) : undefined, wrong };
+  }
+
+  #isSha256(digest: Buffer | undefined): boolean {
+    if (digest === undefined) return true;
+    const { 'x-amz-content-sha256': signed = '', [CHECKSUM]: checksum } = this.#headers;
+    if (HEX.test(signed) && digest.toString('hex') !== signed) return false;
+    return checksum === undefined || digest.toString('base64') === checksum;
   }
 }
 

@@ -1,50 +1,46 @@
 import { hash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
-import type { UploadPartCommand } from '@aws-sdk/client-s3';
+import type { PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { misbehaved } from '../core/explain.ts';
+import type { BodyPart } from '../core/model.ts';
 import { ServiceError } from './failure.ts';
 
 /** What a body is sent with, so that a store takes it whole or not at all. */
 export interface Checksum {
   /** As the SDK's commands take it. */
-  readonly parameters: { readonly ContentMD5: string } | { readonly ChecksumCRC32: string };
+  readonly parameters: { readonly ContentMD5: string } | { readonly ChecksumSHA256: string };
   /** Where it was made: the ETag of an answer can be held against it. */
   readonly md5: Buffer | undefined;
 }
 
 /** How the parts of an upload to AWS are checked. */
-export const PARTS_ALGORITHM = 'CRC32';
+export const PARTS_ALGORITHM = 'SHA256';
 
 /**
- * The checksum of a body. AWS takes CRC-32, at an eighth of what an MD5 costs (1.8 ms a MB); every other store knows
- * Content-MD5. https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+ * The checksum of a body. AWS takes the SHA-256 that signs it and that the manifest remembers, so that there is one digest to
+ * make (0.6 ms a MB); every other store knows Content-MD5, at 1.8 ms a MB besides.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
  */
-export function checksumOf(content: Buffer, isAws: boolean): Checksum {
-  if (isAws) {
-    const bytes = Buffer.allocUnsafe(4);
-    bytes.writeUInt32BE(crc32(content));
-    return { parameters: { ChecksumCRC32: bytes.toString('base64') }, md5: undefined };
-  }
+export function checksumOf({ content, sha256 }: BodyPart, isAws: boolean): Checksum {
+  if (isAws) return { parameters: { ChecksumSHA256: sha256.toString('base64') }, md5: undefined };
   const md5 = hash('md5', content, 'buffer');
   return { parameters: { ContentMD5: md5.toString('base64') }, md5 };
 }
 
 /** What the end of an upload in parts says of a part, beside its ETag. */
-export function crcOf(parameters: Checksum['parameters']): { ChecksumCRC32?: string } {
-  return 'ChecksumCRC32' in parameters ? parameters : {};
+export function sha256Of(parameters: Checksum['parameters']): { ChecksumSHA256?: string } {
+  return 'ChecksumSHA256' in parameters ? parameters : {};
 }
 
-/**
- * Has the signature cover a part by its checksum alone, one of the headers that are signed, as the AWS CLI does over TLS:
- * a SHA-256 besides would be a third of what a large file costs.
- */
-export function signByChecksum(command: UploadPartCommand): void {
-  command.middlewareStack.add(
+/** Has the SDK sign a body by the digest that is there already: it would make its own, or of a stream none. */
+export function signBy(sha256: Buffer, command: PutObjectCommand | UploadPartCommand): void {
+  // What the two have in common; together they are no stack that takes anything.
+  const { middlewareStack } = command as UploadPartCommand;
+  middlewareStack.add(
     (next) => (args) => {
-      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
+      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = sha256.toString('hex');
       return next(args);
     },
-    { step: 'build', name: 'signByChecksum' },
+    { step: 'build', name: 'signBy' },
   );
 }
 

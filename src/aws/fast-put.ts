@@ -1,5 +1,6 @@
 import { hash as digest } from 'node:crypto';
 import { PutObjectCommand, type PutObjectCommandInput, type S3Client } from '@aws-sdk/client-s3';
+import { signBy } from './checksum.ts';
 import type { CredentialSource } from './clients.ts';
 import type { CallOptions, Connections } from './connections.ts';
 import { NOT_UNDERSTOOD } from './http-answer.ts';
@@ -13,7 +14,7 @@ export interface Whole {
   readonly Body: Buffer;
   /** One of the two; base64. */
   readonly ContentMD5?: string;
-  readonly ChecksumCRC32?: string;
+  readonly ChecksumSHA256?: string;
   readonly IfMatch?: string;
   readonly IfNoneMatch?: string;
 }
@@ -97,17 +98,18 @@ export class FastPut {
 
   /**
    * Makes one try.
-   * @param sha256 of the body, in hex, where it is known already.
+   * @param sha256 of the body.
    * @throws what the SDK's command throws, or an error of the same form.
    */
-  async put(whole: Whole, kind: Kind, sha256: string | undefined, options: CallOptions): Promise<Answer> {
+  async put(whole: Whole, kind: Kind, sha256: Buffer, options: CallOptions): Promise<Answer> {
     const { s3, bucket, connections, inspect } = this.#means;
     const pattern = whole.Body.length > MOST_BYTES ? undefined : await this.#patternFor(kind);
     if (pattern === undefined) {
-      const input = { ...whole, ...kind, Bucket: bucket, ContentLength: whole.Body.length };
-      return s3.send(new PutObjectCommand(input), options);
+      const command = new PutObjectCommand({ ...whole, ...kind, Bucket: bucket, ContentLength: whole.Body.length });
+      signBy(sha256, command);
+      return s3.send(command, options);
     }
-    const request = await this.#requestOf(whole, pattern, sha256 ?? digest('sha256', whole.Body));
+    const request = await this.#requestOf(whole, pattern, sha256.toString('hex'));
     const { status, headers, text } = await connections.send(request, options).catch((error: { code?: string }) => {
       // Node's own client may make something of it, or say better what is wrong.
       if (error.code === NOT_UNDERSTOOD) this.#leaveToSdk();
@@ -206,7 +208,7 @@ export class FastPut {
   }
 
   async #requestOf(
-    { Key, Body, ContentMD5, ChecksumCRC32, ...conditions }: Whole,
+    { Key, Body, ContentMD5, ChecksumSHA256, ...conditions }: Whole,
     pattern: Pattern,
     sha256: string,
   ): Promise<WireRequest> {
@@ -219,7 +221,7 @@ export class FastPut {
       'x-amz-date': amzDate(Date.now() + (this.#means.s3.config.systemClockOffset ?? 0)),
     };
     if (ContentMD5 !== undefined) headers['content-md5'] = ContentMD5;
-    if (ChecksumCRC32 !== undefined) headers['x-amz-checksum-crc32'] = ChecksumCRC32;
+    if (ChecksumSHA256 !== undefined) headers['x-amz-checksum-sha256'] = ChecksumSHA256;
     if (conditions.IfMatch !== undefined) headers['if-match'] = conditions.IfMatch;
     if (conditions.IfNoneMatch !== undefined) headers['if-none-match'] = conditions.IfNoneMatch;
     if (sessionToken !== undefined) headers['x-amz-security-token'] = sessionToken;

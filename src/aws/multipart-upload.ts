@@ -6,19 +6,11 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { eachOf } from '../core/each-of.ts';
-import { kindOf, misbehaved } from '../core/explain.ts';
+import { misbehaved } from '../core/explain.ts';
 import type { Body, Condition, ObjectHeaders, Put } from '../core/model.ts';
 import { multipartEtag, partSizeFor, partsAtOnce } from '../core/parts.ts';
 import type { Caller } from './caller.ts';
-import {
-  type Checksum,
-  checksumOf,
-  crcOf,
-  type EtagCheck,
-  PARTS_ALGORITHM,
-  signByChecksum,
-  unquote,
-} from './checksum.ts';
+import { type Checksum, checksumOf, type EtagCheck, PARTS_ALGORITHM, sha256Of, signBy, unquote } from './checksum.ts';
 import { ServiceError } from './failure.ts';
 import { conditionHeaders, objectHeaders } from './object-headers.ts';
 import type { StoreOptions, Target } from './object-store.ts';
@@ -32,11 +24,6 @@ export class MultipartUploads {
   readonly #caller: Caller;
   readonly #options: StoreOptions;
   readonly #etags: EtagCheck;
-  /**
-   * A policy may forbid what is not signed, by the condition `s3:x-amz-content-sha256`:
-   * https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
-   */
-  #mustSignContent = false;
   readonly #etagOf: (key: string) => Promise<string | undefined>;
 
   /** @param etagOf looks an object's ETag up, where the end of an upload does not tell it. */
@@ -102,12 +89,6 @@ export class MultipartUploads {
     }
   }
 
-  /** Not where a checksum may be ignored, and the signature is all that a part is held against. */
-  get #maySignByChecksum(): boolean {
-    const { isAws, knowledge } = this.#options;
-    return !this.#mustSignContent && (isAws || knowledge.capabilities.contentMd5 === true);
-  }
-
   async #uploadParts(target: MultipartTarget, body: Body): Promise<Part[]> {
     const operation = 'UploadPart';
     const size = partSizeFor(body.size, this.#options.sizes);
@@ -115,8 +96,9 @@ export class MultipartUploads {
     const parts: Part[] = new Array(numbers.length);
     await eachOf(numbers, partsAtOnce(body.size, this.#options.sizes), async (number) => {
       const offset = (number - 1) * size;
-      const content = await body.read(offset, Math.min(size, body.size - offset));
-      const checksum = checksumOf(content, this.#options.isAws);
+      const part = await body.part(offset, Math.min(size, body.size - offset));
+      const { content, sha256 } = part;
+      const checksum = checksumOf(part, this.#options.isAws);
       const etag = await this.#caller.call(
         operation,
         async (options) => {
@@ -127,19 +109,12 @@ export class MultipartUploads {
             ContentLength: content.length,
             ...checksum.parameters,
           });
-          if (this.#maySignByChecksum) signByChecksum(command);
+          signBy(sha256, command);
           const answer = await this.#s3.send(command, options);
           this.#etags.check(operation, answer.ETag, checksum.md5?.toString('hex'), answer.ServerSideEncryption);
           return answer.ETag ?? '';
         },
-        {
-          bytes: content.length,
-          again: (failure, nth) => {
-            if (nth > 1 || kindOf(failure) !== 'denied') return undefined;
-            this.#mustSignContent = true;
-            return 0;
-          },
-        },
+        { bytes: content.length },
       );
       body.giveBack(content);
       parts[number - 1] = { number, etag, ...checksum };
@@ -161,7 +136,7 @@ export class MultipartUploads {
             Parts: parts.map(({ number, etag, parameters }) => ({
               PartNumber: number,
               ETag: etag,
-              ...crcOf(parameters),
+              ...sha256Of(parameters),
             })),
           },
         });

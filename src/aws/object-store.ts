@@ -205,15 +205,16 @@ export class S3ObjectStore implements ObjectStore {
 
   async #putWhole(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
     const operation = 'PutObject';
-    const content = await body.read(0, body.size);
-    const { md5, parameters } = checksumOf(content, this.#options.isAws);
+    const part = await body.part(0, body.size);
+    const { content, sha256 } = part;
+    const { md5, parameters } = checksumOf(part, this.#options.isAws);
     const whole = { ...target, ...conditionHeaders(condition), Body: content, ...parameters };
     const kind = this.#kindOf(headers);
     await body.verify();
     const put = await this.#caller.call(
       operation,
       async (options) => {
-        const answer = await this.#fastPut.put(whole, kind, body.sha256()?.toString('hex'), options);
+        const answer = await this.#fastPut.put(whole, kind, sha256, options);
         this.#etags.check(operation, answer.ETag, md5?.toString('hex'), answer.ServerSideEncryption);
         return { etag: unquote(answer.ETag) };
       },

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { FINGERPRINT_CHUNK } from '../core/manifest.ts';
 import type { Body } from '../core/model.ts';
+
+/** Bytes of a body that are in memory at once. */
+const PIECE = 1024 ** 2;
 
 /** The MD5 of a body of any size, read in pieces. */
 export async function digestOfWhole(body: Body): Promise<Buffer> {
@@ -39,8 +41,8 @@ export async function sendStreamed<T>(
 }
 
 async function* pieces(body: Body): AsyncGenerator<Buffer> {
-  for (let offset = 0; offset < body.size; offset += FINGERPRINT_CHUNK) {
-    const piece = await body.read(offset, Math.min(FINGERPRINT_CHUNK, body.size - offset));
+  for (let offset = 0; offset < body.size; offset += PIECE) {
+    const piece = await body.read(offset, Math.min(PIECE, body.size - offset));
     if (offset + piece.length === body.size) await body.verify();
     yield piece;
   }

@@ -2,6 +2,7 @@ import { hash as digest } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { type Entries, type Entry, lineOf, readLines } from './entries.ts';
 import type { ObjectHeaders, StorageOptions } from './model.ts';
+import { DEFAULT_PART } from './parts.ts';
 
 /** The deploy that wrote a manifest. */
 export interface DeployId {
@@ -26,7 +27,8 @@ export interface Manifest {
   readonly uninvalidated?: boolean | undefined;
 }
 
-const FORMAT = 's3-deploy manifest 1';
+/** Counts up when what a line says is made in another way: an older manifest is then none, rather than one of other contents. */
+const FORMAT = 's3-deploy manifest 2';
 /** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
 const MOST_BYTES = 512 * 1024 ** 2;
 
@@ -40,12 +42,17 @@ export function headersFingerprint(headers: ObjectHeaders, storage: StorageOptio
   return hash(JSON.stringify(sorted({ ...headers, storage: sorted({ ...storage }) })), 9);
 }
 
-/** The size of the pieces that a content's fingerprint is made of, so that parts can be digested in any order. */
-export const FINGERPRINT_CHUNK = 1024 ** 2;
+/** The size of the pieces that a content's fingerprint is made of: that of parts, each of which needs its SHA-256 anyway. */
+export const FINGERPRINT_CHUNK = DEFAULT_PART;
 
-/** The fingerprint of a content, from the SHA-256 of each of its pieces of 1 MiB, in order. */
-export function contentFingerprint(digests: readonly Uint8Array[]): string {
-  return hash(Buffer.concat(digests), 12);
+/**
+ * The fingerprint of a content, from the SHA-256 of each of its pieces of 8 MiB, in order. Of a single piece it is the digest
+ * itself, cut; contents of one piece and of more are told apart by their sizes.
+ */
+export function contentFingerprint(digests: readonly Buffer[]): string {
+  const [one] = digests;
+  if (one === undefined || digests.length > 1) return hash(Buffer.concat(digests), 12);
+  return one.toString('base64url', 0, 12);
 }
 
 /**

@@ -118,16 +118,22 @@ export interface Stale {
 /** What an upload reads from: bytes at a place, and word that the file is still the one that was scanned. */
 export interface Body {
   readonly size: number;
-  /** Lends bytes at a place. */
+  /** Lends bytes at a place. What is read is digested meanwhile, so all of it is to be read in its order. */
   read(offset: number, length: number): Promise<Buffer>;
-  /** Takes back what `read` has lent, once nobody looks at it any more: the buffer is used again. */
+  /** Lends bytes that are sent in one request, and their digest. */
+  part(offset: number, length: number): Promise<BodyPart>;
+  /** Takes back what was lent, once nobody looks at it any more: the buffer is used again. */
   giveBack(content: Buffer): void;
   /** @throws DeployError SOURCE_INVALID when the file has changed since the scan. */
   verify(): Promise<void>;
   /** `contentFingerprint` of what was read, once all of it was. */
   content(): string;
-  /** SHA-256 of all of it, where it is known without another look. */
-  sha256(): Buffer | undefined;
+}
+
+/** Bytes of a body, as one request sends them. */
+export interface BodyPart {
+  readonly content: Buffer;
+  readonly sha256: Buffer;
 }
 
 /** One thing that went wrong with one key, for the report; all of it is safe to print. */

@@ -1,12 +1,13 @@
 import { hash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { contentFingerprint, FINGERPRINT_CHUNK } from '../core/manifest.ts';
+import { contentFingerprint } from '../core/manifest.ts';
 import type { Body, LocalFile } from '../core/model.ts';
 import { plain } from '../core/text.ts';
 import { DeployError } from '../errors.ts';
 import { Buffers } from './buffers.ts';
+import { LargeBody } from './large-body.ts';
 import { isAsScanned } from './scan.ts';
 
 /** A pipe that has taken a file's place must not be waited for, nor a link followed. */
@@ -15,7 +16,7 @@ const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
 const buffers = new Buffers();
 
 /** Read at once: for one so small, the calls of an asynchronous read cost more than it does. */
-export const SMALL = FINGERPRINT_CHUNK;
+export const SMALL = 1024 ** 2;
 
 /**
  * Opens a file of the source, uses it, and closes it again.
@@ -37,23 +38,7 @@ export async function withBody<T>(folder: string, file: LocalFile, use: (body: B
       if (!isAsScanned(file, await handle.stat())) throw changed(file);
     };
     await verify();
-    const digests: Buffer[] = [];
-    const lent = new WeakMap<Buffer, Buffer>();
-    const read = async (offset: number, length: number) => {
-      const buffer = buffers.take(length);
-      const content = buffer.subarray(0, length);
-      await readInto(content, handle, file, offset);
-      digestInto(digests, offset, content);
-      lent.set(content, buffer);
-      return content;
-    };
-    const giveBack = (content: Buffer) => {
-      const buffer = lent.get(content);
-      if (buffer !== undefined) buffers.giveBack(buffer);
-      lent.delete(content);
-    };
-    const content = () => contentFingerprint(digests);
-    return await use({ size: file.size, read, giveBack, verify, content, sha256: () => undefined });
+    return await use(new LargeBody({ handle, size: file.size, changed: () => changed(file), verify }, buffers));
   } finally {
     await handle.close();
   }
@@ -84,13 +69,17 @@ export function readSmall(folder: string, file: LocalFile, into: Buffer): Buffer
 
 function smallBody(content: Buffer): Body {
   const digest = hash('sha256', content, 'buffer');
+  const read = async (offset: number, length: number) => content.subarray(offset, offset + length);
   return {
     size: content.length,
-    read: async (offset, length) => content.subarray(offset, offset + length),
+    read,
+    part: async (offset, length) => {
+      const part = await read(offset, length);
+      return { content: part, sha256: length === content.length ? digest : hash('sha256', part, 'buffer') };
+    },
     giveBack: () => undefined,
     verify: async () => undefined,
     content: () => contentFingerprint([digest]),
-    sha256: () => digest,
   };
 }
 
@@ -99,22 +88,6 @@ function unreadable(file: LocalFile, error: Error): DeployError {
     hint: 'Every file of source-dir must be readable until the deploy is over.',
     cause: error,
   });
-}
-
-/** Digests what was read, piece by piece; parts begin where a piece does. */
-function digestInto(digests: Buffer[], offset: number, content: Buffer): void {
-  for (let at = 0; at < content.length || (at === 0 && offset === 0); at += FINGERPRINT_CHUNK) {
-    const piece = content.subarray(at, at + FINGERPRINT_CHUNK);
-    digests[(offset + at) / FINGERPRINT_CHUNK] = hash('sha256', piece, 'buffer');
-  }
-}
-
-async function readInto(buffer: Buffer, handle: FileHandle, file: LocalFile, offset: number): Promise<void> {
-  for (let done = 0; done < buffer.length; ) {
-    const { bytesRead } = await handle.read(buffer, done, buffer.length - done, offset + done);
-    if (bytesRead === 0) throw changed(file);
-    done += bytesRead;
-  }
 }
 
 function changed(file: LocalFile): DeployError {

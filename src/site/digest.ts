@@ -1,5 +1,5 @@
 import { createHash, hash } from 'node:crypto';
-import { contentFingerprint, FINGERPRINT_CHUNK } from '../core/manifest.ts';
+import { contentFingerprint } from '../core/manifest.ts';
 import type { LocalFile } from '../core/model.ts';
 import { multipartEtag, partSizeFor, type UploadSizes } from '../core/parts.ts';
 import type { ContentDigest } from '../core/plan.ts';
@@ -35,8 +35,8 @@ export function digestOf(
     for (let start = 0; start < file.size || start === 0; start += pieceSize) {
       const end = Math.min(start + pieceSize, file.size);
       const md5 = createHash('md5');
-      for (let offset = start; offset < end || offset === 0; offset += FINGERPRINT_CHUNK) {
-        const content = await body.read(offset, Math.min(FINGERPRINT_CHUNK, end - offset));
+      for (let offset = start; offset < end || offset === 0; offset += SMALL) {
+        const content = await body.read(offset, Math.min(SMALL, end - offset));
         if (tells) md5.update(content);
         body.giveBack(content);
       }

@@ -15,6 +15,7 @@ import { type Case, outcome, type Scene } from './scene.ts';
 const MIB = 1024 ** 2;
 const BIG = Buffer.alloc(5 * MIB, 'big');
 const SMALL = Buffer.from('the end');
+const sha256 = (body: Uint8Array) => createHash('sha256').update(body).digest();
 const md5 = (body: Uint8Array) => createHash('md5').update(body).digest();
 /** ETag of an object made of parts: the MD5 of their MD5s, a hyphen, their number. */
 const tagOf = (...parts: Uint8Array[]) => `"${md5(Buffer.concat(parts.map(md5))).toString('hex')}-${parts.length}"`;
@@ -26,6 +27,7 @@ interface Part {
   PartNumber: number;
   ETag: string;
   ChecksumCRC32?: string;
+  ChecksumSHA256?: string;
 }
 
 /** One upload under way. */
@@ -189,6 +191,22 @@ export const multipartCases: Case[] = [
       const upload = await Upload.begin(scene);
       const { PartNumber, ETag } = await upload.part(1, SMALL);
       expect(await outcome(upload.complete([{ PartNumber, ETag }]))).toBe('400 InvalidRequest');
+    },
+  },
+  {
+    name: 'a part whose SHA-256 is wrong is not kept, and the whole has a checksum of those of its parts',
+    except: { ceph: 'x-amz-checksum-* is not looked at' },
+    async run(scene) {
+      const upload = await Upload.begin(scene, 'a', { ChecksumAlgorithm: 'SHA256' });
+      const right = sha256(SMALL).toString('base64');
+      const wrong = upload.sendPart(1, SMALL, { ChecksumSHA256: sha256(BIG).toString('base64') });
+      expect(await outcome(wrong)).toBe('400 BadDigest');
+      const { ETag = '' } = await upload.sendPart(1, SMALL, { ChecksumSHA256: right });
+      const parts = [{ PartNumber: 1, ETag, ChecksumSHA256: right }];
+      const other = [{ PartNumber: 1, ETag, ChecksumSHA256: sha256(BIG).toString('base64') }];
+      expect(await outcome(upload.complete(other))).toBe('400 InvalidPart');
+      const whole = sha256(sha256(SMALL)).toString('base64');
+      expect(await upload.complete(parts)).toMatchObject({ ChecksumSHA256: `${whole}-1`, ChecksumType: 'COMPOSITE' });
     },
   },
   {

@@ -69,6 +69,18 @@ export const writeCases: Case[] = [
     },
   },
   {
+    name: 'a wrong SHA-256 stores nothing, and a right one is answered',
+    except: { ceph: 'x-amz-checksum-* is not looked at' },
+    async run({ s3, bucket: Bucket, cloud }) {
+      const sha256 = (body: string) => createHash('sha256').update(body).digest('base64');
+      const put = (ChecksumSHA256: string) =>
+        s3.send(new PutObjectCommand({ Bucket, Key: 'a', Body: 'x', ChecksumSHA256 }));
+      expect(await outcome(put(sha256('y')))).toBe('400 BadDigest');
+      expect((await cloud.objects(Bucket)).size).toBe(0);
+      expect(await put(sha256('x'))).toMatchObject({ ChecksumSHA256: sha256('x') });
+    },
+  },
+  {
     name: 'a stream comes whole, with its checksum in a trailer',
     except: { ceph: 'does not understand trailers: 411, or 400 with a length' },
     async run({ s3, bucket: Bucket, cloud }) {
