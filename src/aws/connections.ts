@@ -1,6 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
+import type { NodeHttpHandler } from '@smithy/node-http-handler';
+import { PiecewiseHandler } from './piecewise.ts';
 import { type Sessions, type Waiting, Wire, type WireRequest, type WireResponse } from './wire.ts';
 
 const CONNECT_MS = 5_000;
@@ -27,7 +28,7 @@ export class Connections {
 
   /** How the SDK's clients send. */
   handler(): NodeHttpHandler {
-    return new NodeHttpHandler({
+    return new PiecewiseHandler({
       connectionTimeout: CONNECT_MS,
       socketTimeout: this.#silenceMs,
       requestTimeout: ANSWER_MS,

@@ -28,7 +28,7 @@ export interface Answer {
 /** What the objects of one kind are stored with, as the SDK's command takes it. */
 export type Kind = Omit<PutObjectCommandInput, keyof Whole | 'Bucket' | 'ContentLength'>;
 
-/** Above this the SDK's own way costs little beside the content, and it waits for the store's `100 Continue`. */
+/** Above this the SDK's own way costs little beside the content. */
 export const MOST_BYTES = 1024 ** 2;
 /** Kinds that are learned: a site has about twenty. One that cannot be learned counts each time it is tried. */
 const LESSONS = 100;
