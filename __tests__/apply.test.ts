@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { type ApplyOptions, deleteStale, errorOf, uploadAll } from '../src/apply.ts';
+import { eachOf } from '../src/core/each-of.ts';
 import type {
   Body,
   Condition,
@@ -128,12 +129,13 @@ function options(more: Partial<ApplyOptions> = {}): ApplyOptions {
   return {
     concurrency: 1,
     memory: 1e6,
-    memoryFor: (size) => size,
+    largestWhole: 1e6,
     withBody: (file, use) =>
       use({
         size: file.size,
         read: async (_offset, length) => Buffer.alloc(length, file.path),
-        part: async (_offset, length) => ({ content: Buffer.alloc(length, file.path), sha256: Buffer.alloc(32) }),
+        withPart: (_offset, length, usePart) =>
+          usePart({ content: Buffer.alloc(length, file.path), sha256: Buffer.alloc(32) }),
         giveBack: () => undefined,
         verify: async () => undefined,
         content: () => `content of ${file.path}`,
@@ -442,6 +444,74 @@ describe('memory', () => {
     expect(begun).toEqual([60, 90, 10, 20, 30]);
   });
 
+  describe('of parts', () => {
+    /** Parts of 10 bytes, four of a file at once; each takes a turn, and the end of an upload another. */
+    class InParts extends MemoryStore {
+      readonly begun: string[] = [];
+      readonly ended: string[] = [];
+      most = 0;
+      #now = 0;
+      readonly #fails: (part: number) => boolean;
+      #part = 0;
+
+      constructor(fails: (part: number) => boolean = () => false) {
+        super();
+        this.#fails = fails;
+      }
+
+      override async put(key: string, body: Body): Promise<Put> {
+        this.begun.push(key);
+        const offsets = Array.from({ length: Math.ceil(body.size / 10) }, (_, i) => i * 10);
+        try {
+          await eachOf(offsets, 4, (offset) =>
+            body.withPart(offset, Math.min(10, body.size - offset), async ({ content }) => {
+              this.#now += content.length;
+              this.most = Math.max(this.most, this.#now);
+              await turn();
+              this.#now -= content.length;
+              if (this.#fails(++this.#part)) throw new Error('refused');
+            }),
+          );
+          await turn();
+        } finally {
+          this.ended.push(key);
+        }
+        return { etag: etagOf(key) };
+      }
+    }
+    const large = (count: number, size: number) => ({
+      files: Array.from({ length: count }, (_, i) => `${i}`),
+      ofSize: (): ApplyOptions['withBody'] => (file, use) => options().withBody({ ...file, size }, use),
+    });
+    async function upload(store: InParts, count: number, size: number, memory: number) {
+      const { files, ofSize } = large(count, size);
+      const plan = planOf({ assets: files });
+      for (const { uploads } of plan.phases) for (const { file } of uploads) Object.assign(file, { size });
+      return uploadAll(plan, store, options({ concurrency: 64, memory, largestWhole: 10, withBody: ofSize() }));
+    }
+
+    test('is bounded, and is used up while one file ends and the next begins', async () => {
+      const store = new InParts();
+      expect((await upload(store, 4, 100, 50)).uploaded).toHaveLength(4);
+      expect(store.most).toBe(50);
+    });
+
+    test('goes to one file after the other, and the next begins before the one before it has ended', async () => {
+      const store = new InParts();
+      const order: string[] = [];
+      store.begun.push = (key) => order.push(`begin ${key}`);
+      store.ended.push = (key) => order.push(`end ${key}`);
+      await upload(store, 3, 100, 50);
+      expect(order).toEqual(['begin 0', 'begin 1', 'end 0', 'begin 2', 'end 1', 'end 2']);
+    });
+
+    test.each([5, 10, 15, 50])('of which there are %d bytes is left by parts that fail', async (memory) => {
+      const store = new InParts((part) => part % 3 === 0);
+      expect((await upload(store, 6, 100, memory)).failures.length).toBeGreaterThan(0);
+      expect(store.ended).toHaveLength(6);
+    });
+  });
+
   test('is given back after a failure', async () => {
     const store = new MemoryStore(at(1, 2, 3));
     const outcome = await uploadAll(planOf({ assets: many(6) }), store, options({ memory: 10, concurrency: 6 }));
@@ -471,7 +541,7 @@ describe('progress', () => {
     const heard: number[] = [];
     class InParts extends MemoryStore {
       override async put(key: string, body: Body): Promise<Put> {
-        for (const offset of [0, 4, 8]) await body.part(offset, Math.min(4, body.size - offset));
+        for (const offset of [0, 4, 8]) await body.withPart(offset, Math.min(4, body.size - offset), async () => {});
         return { etag: etagOf(key) };
       }
     }

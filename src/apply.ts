@@ -20,8 +20,8 @@ export interface ApplyOptions {
   readonly concurrency: AtOnce;
   /** Bytes in memory at once. */
   readonly memory: number;
-  /** Bytes in memory for a file of a size: less than the size for one that goes up in parts. */
-  memoryFor(size: number): number;
+  /** Bytes; a larger file goes up in parts, one after the other with as many of them under way as there is memory. */
+  readonly largestWhole: number;
   readonly signal?: AbortSignal | undefined;
   /** On which condition an upload of a phase is put. */
   condition(upload: Upload, phase: PhaseName): Condition | undefined;
@@ -63,6 +63,8 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
   let interrupted = false;
   let bytesUploaded = 0;
   const room = new Room(options.memory);
+  /** Of files that go up in parts one is read at a time; the next begins while the last parts of it are under way. */
+  const turns = new Room(1);
 
   const fail = (error: unknown, key: string): void => {
     const { failure, stops } = options.judge(error, key);
@@ -87,12 +89,15 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
   };
 
   const put = async (upload: Upload, phase: PhaseName): Promise<void> => {
-    const leave = await room.enter(options.memoryFor(upload.file.size));
+    const { size } = upload.file;
+    const inParts = size > options.largestWhole;
+    const leave = await (inParts ? turns.enter(1) : room.enter(size));
     try {
       if (performance.now() - askedAt > ASK_AGAIN_MS) await askToGoOn(upload.key);
       if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES) return;
       options.signal?.throwIfAborted();
-      const stored = await storeOne(upload, store, options.condition(upload, phase), options);
+      const how = inParts ? { ...options, withBody: inRoom(options.withBody, room, leave) } : options;
+      const stored = await storeOne(upload, store, options.condition(upload, phase), how);
       if (stored === undefined && options.overwrite) interrupted = true;
       else if (stored === undefined) existing.push(upload.key);
       else {
@@ -203,26 +208,56 @@ function telling(body: Body, onBytes: (count: number) => void): { body: Body; do
     told += length;
     onBytes(length);
   };
-  const heard: Body = {
-    size: body.size,
+  const heard = over(body, {
     read: async (offset, length) => {
       const content = await body.read(offset, length);
       tell(length);
       return content;
     },
-    part: async (offset, length) => {
-      const part = await body.part(offset, length);
-      tell(length);
-      return part;
-    },
-    giveBack: (content) => body.giveBack(content),
-    verify: () => body.verify(),
-    content: () => body.content(),
-  };
+    withPart: (offset, length, use) =>
+      body.withPart(offset, length, (part) => {
+        tell(length);
+        return use(part);
+      }),
+  });
   return { body: heard, done: () => onBytes(Math.max(0, body.size - told)) };
 }
 
-/** Bounds memory: files enter while their bytes fit, in the order they came; one that never fits enters alone. */
+/** Lets parts of a body be read when there is room for them. @param onRead called when there is none left to read. */
+function inRoom(withBody: ApplyOptions['withBody'], room: Room, onRead: () => void): ApplyOptions['withBody'] {
+  return (file, use) =>
+    withBody(file, (body) => {
+      let left = body.size;
+      const withPart: Body['withPart'] = async (offset, length, usePart) => {
+        const leave = await room.enter(length);
+        try {
+          return await body.withPart(offset, length, (part) => {
+            left -= length;
+            if (left <= 0) onRead();
+            return usePart(part);
+          });
+        } finally {
+          leave();
+        }
+      };
+      return use(over(body, { withPart }));
+    });
+}
+
+/** A body that does something else in place of some of it. */
+function over(body: Body, instead: Partial<Body>): Body {
+  return {
+    size: body.size,
+    read: (offset, length) => body.read(offset, length),
+    withPart: (offset, length, use) => body.withPart(offset, length, use),
+    giveBack: (content) => body.giveBack(content),
+    verify: () => body.verify(),
+    content: () => body.content(),
+    ...instead,
+  };
+}
+
+/** Bounds what is taken: it is entered while there is room, in order; what never fits enters alone. */
 class Room {
   readonly #size: number;
   #taken = 0;
@@ -239,7 +274,11 @@ class Room {
     } else {
       this.#taken += asked;
     }
-    return () => this.#leave(asked);
+    let left = false;
+    return () => {
+      if (!left) this.#leave(asked);
+      left = true;
+    };
   }
 
   #leave(bytes: number): void {

@@ -179,7 +179,7 @@ export function bodyOf(content: Buffer): Body {
   return {
     size: content.length,
     read: async (offset, length) => content.subarray(offset, offset + length),
-    part: async (offset, length) => partOf(content.subarray(offset, offset + length)),
+    withPart: async (offset, length, use) => use(partOf(content.subarray(offset, offset + length))),
     giveBack: () => undefined,
     verify: async () => undefined,
     content: () => '',

@@ -18,7 +18,7 @@ import { StoreClock } from '../../src/aws/store-clock.ts';
 import { StoreKnowledge } from '../../src/aws/store-knowledge.ts';
 import { profileOf } from '../../src/core/capabilities.ts';
 import { eachOf } from '../../src/core/each-of.ts';
-import type { ObjectHeaders, StorageOptions } from '../../src/core/model.ts';
+import type { BodyPart, ObjectHeaders, StorageOptions } from '../../src/core/model.ts';
 import { withBody } from '../../src/site/body.ts';
 import { allow, policy } from '../cloud/clients.ts';
 import { type LoopbackCloud, startCloud } from '../support/cloud/cloud.ts';
@@ -377,7 +377,8 @@ const bodyOf = (text: string) => {
   return {
     size: content.length,
     read: async () => content,
-    part: async () => ({ content, sha256: sha256(content) }),
+    withPart: <T>(_offset: number, _length: number, use: (part: BodyPart) => Promise<T>) =>
+      use({ content, sha256: sha256(content) }),
     giveBack: () => undefined,
     verify: none,
     content: () => '',

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from '@jest/globals';
-import { DEFAULT_PART, memoryFor, multipartEtag, partSizeFor, partsAtOnce } from '../../src/core/parts.ts';
+import { DEFAULT_PART, multipartEtag, partSizeFor } from '../../src/core/parts.ts';
 
 const MIB = 1024 ** 2;
 const TIB = 1024 ** 4;
@@ -30,26 +30,8 @@ test.each([
   expect(Math.ceil(size / part)).toBeLessThanOrEqual(1_000);
 });
 
-test.each([
-  ['usual', 9 * MIB, 4],
-  ['larger', 200_000 * MIB, 3],
-  ['the largest', 5 * TIB, 1],
-])('fewer parts are under way at once when they are %s', (_what, size, parts) => {
-  expect(partsAtOnce(size, SIZES)).toBe(parts);
-});
-
 test('a larger part size that is asked for is used', () => {
   expect(partSizeFor(80_001 * MIB, { ...SIZES, part: 100 * MIB })).toBe(100 * MIB);
-});
-
-test.each([
-  ['nothing', 0, 0],
-  ['a file that goes up whole', 3 * MIB, 3 * MIB],
-  ['a file of the threshold', 8 * MIB, 8 * MIB],
-  ['a file of fewer parts than are under way at once', 9 * MIB, 9 * MIB],
-  ['a large file', 1000 * MIB, 4 * 8 * MIB],
-])('the memory for %s', (_what, size, bytes) => {
-  expect(memoryFor(size, SIZES)).toBe(bytes);
 });
 
 test('the ETag of parts is the MD5 of their MD5s, and their number', () => {

@@ -6,6 +6,7 @@ import { S3ObjectStore } from '../../src/aws/object-store.ts';
 import { StoreKnowledge } from '../../src/aws/store-knowledge.ts';
 import { profileOf } from '../../src/core/capabilities.ts';
 import { eachOf } from '../../src/core/each-of.ts';
+import type { BodyPart } from '../../src/core/model.ts';
 import { DEFAULT_PART } from '../../src/core/parts.ts';
 import { makeBuffers, measurePuts } from './loop.mjs';
 
@@ -40,7 +41,7 @@ await measurePuts(Number(number), (keys: Iterable<string>) =>
     const body = {
       size: content.length,
       read: async () => content,
-      part: async () => ({ content, sha256 }),
+      withPart: <T>(_offset: number, _length: number, use: (part: BodyPart) => Promise<T>) => use({ content, sha256 }),
       giveBack: () => {},
       verify: async () => {},
       content: () => '',

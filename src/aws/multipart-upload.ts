@@ -7,8 +7,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { eachOf } from '../core/each-of.ts';
 import { misbehaved } from '../core/explain.ts';
-import type { Body, Condition, ObjectHeaders, Put } from '../core/model.ts';
-import { multipartEtag, partSizeFor, partsAtOnce } from '../core/parts.ts';
+import type { Body, BodyPart, Condition, ObjectHeaders, Put } from '../core/model.ts';
+import { multipartEtag, PARTS_AT_ONCE, partSizeFor } from '../core/parts.ts';
 import type { Caller } from './caller.ts';
 import { type Checksum, checksumOf, type EtagCheck, PARTS_ALGORITHM, sha256Of, signBy, unquote } from './checksum.ts';
 import { ServiceError } from './failure.ts';
@@ -90,36 +90,40 @@ export class MultipartUploads {
   }
 
   async #uploadParts(target: MultipartTarget, body: Body): Promise<Part[]> {
-    const operation = 'UploadPart';
     const size = partSizeFor(body.size, this.#options.sizes);
     const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
     const parts: Part[] = new Array(numbers.length);
-    await eachOf(numbers, partsAtOnce(body.size, this.#options.sizes), async (number) => {
+    await eachOf(numbers, PARTS_AT_ONCE, async (number) => {
       const offset = (number - 1) * size;
-      const part = await body.part(offset, Math.min(size, body.size - offset));
-      const { content, sha256 } = part;
-      const checksum = checksumOf(part, this.#options.isAws);
-      const etag = await this.#caller.call(
-        operation,
-        async (options) => {
-          const command = new UploadPartCommand({
-            ...target,
-            PartNumber: number,
-            Body: content,
-            ContentLength: content.length,
-            ...checksum.parameters,
-          });
-          signBy(sha256, command);
-          const answer = await this.#s3.send(command, options);
-          this.#etags.check(operation, answer.ETag, checksum.md5?.toString('hex'), answer.ServerSideEncryption);
-          return answer.ETag ?? '';
-        },
-        { bytes: content.length },
-      );
-      body.giveBack(content);
-      parts[number - 1] = { number, etag, ...checksum };
+      const length = Math.min(size, body.size - offset);
+      await body.withPart(offset, length, async (part) => {
+        parts[number - 1] = await this.#uploadPart({ ...target, PartNumber: number }, part);
+      });
     });
     return parts;
+  }
+
+  async #uploadPart(target: MultipartTarget & { readonly PartNumber: number }, part: BodyPart): Promise<Part> {
+    const operation = 'UploadPart';
+    const { content, sha256 } = part;
+    const checksum = checksumOf(part, this.#options.isAws);
+    const etag = await this.#caller.call(
+      operation,
+      async (options) => {
+        const command = new UploadPartCommand({
+          ...target,
+          Body: content,
+          ContentLength: content.length,
+          ...checksum.parameters,
+        });
+        signBy(sha256, command);
+        const answer = await this.#s3.send(command, options);
+        this.#etags.check(operation, answer.ETag, checksum.md5?.toString('hex'), answer.ServerSideEncryption);
+        return answer.ETag ?? '';
+      },
+      { bytes: content.length },
+    );
+    return { number: target.PartNumber, etag, ...checksum };
   }
 
   async #complete(target: MultipartTarget, parts: readonly Part[], condition?: Condition): Promise<string> {

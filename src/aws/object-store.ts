@@ -203,25 +203,24 @@ export class S3ObjectStore implements ObjectStore {
     return this.#deletions.deleteMany(keys, mayGoOn);
   }
 
-  async #putWhole(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
+  #putWhole(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
     const operation = 'PutObject';
-    const part = await body.part(0, body.size);
-    const { content, sha256 } = part;
-    const { md5, parameters } = checksumOf(part, this.#options.isAws);
-    const whole = { ...target, ...conditionHeaders(condition), Body: content, ...parameters };
-    const kind = this.#kindOf(headers);
-    await body.verify();
-    const put = await this.#caller.call(
-      operation,
-      async (options) => {
-        const answer = await this.#fastPut.put(whole, kind, sha256, options);
-        this.#etags.check(operation, answer.ETag, md5?.toString('hex'), answer.ServerSideEncryption);
-        return { etag: unquote(answer.ETag) };
-      },
-      { bytes: content.length },
-    );
-    body.giveBack(content);
-    return put;
+    return body.withPart(0, body.size, async (part) => {
+      const { content, sha256 } = part;
+      const { md5, parameters } = checksumOf(part, this.#options.isAws);
+      const whole = { ...target, ...conditionHeaders(condition), Body: content, ...parameters };
+      const kind = this.#kindOf(headers);
+      await body.verify();
+      return this.#caller.call(
+        operation,
+        async (options) => {
+          const answer = await this.#fastPut.put(whole, kind, sha256, options);
+          this.#etags.check(operation, answer.ETag, md5?.toString('hex'), answer.ServerSideEncryption);
+          return { etag: unquote(answer.ETag) };
+        },
+        { bytes: content.length },
+      );
+    });
   }
 
   /** Files that are served alike share their headers, and so what is made of them. */

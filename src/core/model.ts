@@ -120,9 +120,9 @@ export interface Body {
   readonly size: number;
   /** Lends bytes at a place. What is read is digested meanwhile, so all of it is to be read in its order. */
   read(offset: number, length: number): Promise<Buffer>;
-  /** Lends bytes that are sent in one request, and their digest. */
-  part(offset: number, length: number): Promise<BodyPart>;
-  /** Takes back what was lent, once nobody looks at it any more: the buffer is used again. */
+  /** Lends bytes that one request sends, and their digest, until `use` is done with them. */
+  withPart<T>(offset: number, length: number, use: (part: BodyPart) => Promise<T>): Promise<T>;
+  /** Takes back what `read` has lent, once nobody looks at it any more: the buffer is used again. */
   giveBack(content: Buffer): void;
   /** @throws DeployError SOURCE_INVALID when the file has changed since the scan. */
   verify(): Promise<void>;

@@ -27,19 +27,7 @@ export function partSizeFor(size: number, { part, mostParts }: UploadSizes): num
 }
 
 /** Most parts of one file that are under way at once. */
-const PARTS_AT_ONCE = 4;
-/** Bytes of parts of one file that are under way at once, unless one part alone is larger. */
-const PARTS_MEMORY = 64 * MIB;
-
-/** Parts of this file that are under way at once. */
-export function partsAtOnce(size: number, sizes: UploadSizes): number {
-  return Math.max(1, Math.min(PARTS_AT_ONCE, Math.floor(PARTS_MEMORY / partSizeFor(size, sizes))));
-}
-
-/** Bytes that an upload of a file holds in memory. */
-export function memoryFor(size: number, sizes: UploadSizes): number {
-  return size <= sizes.threshold ? size : Math.min(size, partsAtOnce(size, sizes) * partSizeFor(size, sizes));
-}
+export const PARTS_AT_ONCE = 4;
 
 /** The ETag that S3 gives an object of these parts: the MD5 of their MD5s, and their number. */
 export function multipartEtag(md5s: readonly Uint8Array[]): string {

@@ -73,9 +73,9 @@ function smallBody(content: Buffer): Body {
   return {
     size: content.length,
     read,
-    part: async (offset, length) => {
+    withPart: async (offset, length, use) => {
       const part = await read(offset, length);
-      return { content: part, sha256: length === content.length ? digest : hash('sha256', part, 'buffer') };
+      return use({ content: part, sha256: length === content.length ? digest : hash('sha256', part, 'buffer') });
     },
     giveBack: () => undefined,
     verify: async () => undefined,

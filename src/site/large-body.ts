@@ -37,12 +37,15 @@ export class LargeBody implements Body {
     return this.#inTurn(offset, length, undefined);
   }
 
-  async part(offset: number, length: number): Promise<BodyPart> {
+  async withPart<T>(offset: number, length: number, use: (part: BodyPart) => Promise<T>): Promise<T> {
     // Of a part that is a piece of the fingerprint there is one digest to make, not two.
     const isPiece = this.#fingerprint.isPiece(offset, length);
     const digest = isPiece ? undefined : createHash('sha256');
     const content = await this.#inTurn(offset, length, digest);
-    return { content, sha256: digest?.digest() ?? this.#fingerprint.digestAt(offset) };
+    const result = await use({ content, sha256: digest?.digest() ?? this.#fingerprint.digestAt(offset) });
+    // Not after a failure: a request that was given up may not have let go of it.
+    this.giveBack(content);
+    return result;
   }
 
   giveBack(content: Buffer): void {
