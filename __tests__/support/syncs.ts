@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { allow, OWNER, Stage } from './deploys.ts';
 import type { ActionRun } from './runner.ts';
@@ -30,6 +31,26 @@ export function describeSyncs(name: string, start: () => Promise<TestCloud>): vo
       expect(second.result.counts).toMatchObject({ uploaded: 0, updated: 0, unchanged: 6 });
       expect(second.result.requests).toMatchObject({ put: 0, delete: 0 });
       expect(second.result.requests.get).toBeLessThanOrEqual(2); // the bucket's region, the manifest
+    });
+
+    test('with a manifest of an earlier format objects are compared by their ETags, and none is sent again', async () => {
+      const stage = await Stage.withRole(cloud, OWNER);
+      await stage.run();
+      const key = '.s3-deploy/manifest';
+      const manifest = async () => gunzipSync((await cloud.objects(stage.bucket)).get(key)?.body ?? '').toString();
+      const written = await manifest();
+      // Its fingerprints were made in another way.
+      const earlier = written
+        .replace('manifest 2 ', 'manifest 1 ')
+        .replace(/(?<=^\S{16} \S+ )\S{16}/gm, 'A'.repeat(16));
+      await stage.put(key, gzipSync(earlier));
+      const run = await stage.run();
+      expect(run.log.visible).toContain('every object is compared by its ETag');
+      expect(run.result.counts).toMatchObject({ uploaded: 0, updated: 0, unchanged: 5 });
+      const linesOf = (text: string) => text.split('\n').slice(1);
+      expect(linesOf(earlier)).not.toEqual(linesOf(written));
+      // Adopted, as anybody's: no manifest that can be read says that they are ours.
+      expect(linesOf(await manifest())).toEqual(linesOf(written.replaceAll(' o -', ' f -')));
     });
 
     test('a header rule updates exactly the objects that it touches', async () => {
