@@ -5,7 +5,7 @@ import { APART, type Cores, TOGETHER } from './machine.ts';
 import { topOf } from './profile.ts';
 import { describeRatios, digits, median, type Report, roundsText, table } from './report.ts';
 import type { Bench, Row } from './row.ts';
-import { changedOf, changeSome, makeSite, SITES, type SiteName, touchAll } from './sites.ts';
+import { changedOf, changeSome, freshen, makeSite, SITES, type SiteName } from './sites.ts';
 import { startStore } from './store.ts';
 import { action } from './tools/action.ts';
 import type { Job, Tool } from './tools/tool.ts';
@@ -106,11 +106,9 @@ async function play(
       for (const tool of tools) {
         if ((runs.get(tool.name)?.[0]?.wall ?? 0) > LONG_SECONDS) continue;
         await store.clear();
-        if (row.before !== undefined) {
-          await store.restore(tool.prepare === undefined ? OURS : tool.name);
-          // As after a checkout: new times, and nothing else.
-          touchAll(source, site);
-        }
+        if (row.before !== undefined) await store.restore(tool.prepare === undefined ? OURS : tool.name);
+        // Whoever ran before has left the machine's memory as it may be.
+        freshen(source, site);
         await store.count();
         const cost = await tool.run(job);
         const { requests, counts, objects, openUploads, cpu } = await store.count();

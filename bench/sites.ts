@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, mkdirSync, openSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, readSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A site to deploy. */
@@ -72,10 +72,17 @@ export function changedOf(site: SiteKind): number {
   return Math.ceil(site.files / 100);
 }
 
-/** Gives every file the time of now, as a checkout and a build do. */
-export function touchAll(folder: string, site: SiteKind): void {
+/** Leaves every file as a build does that has just written it: with the time of now, and in memory. */
+export function freshen(folder: string, site: SiteKind): void {
   const now = new Date();
-  for (let number = 0; number < site.files; number++) utimesSync(join(folder, pathOf(number, site)), now, now);
+  const buffer = Buffer.alloc(MIB);
+  for (let number = 0; number < site.files; number++) {
+    const path = join(folder, pathOf(number, site));
+    const file = openSync(path, 'r');
+    while (readSync(file, buffer) > 0);
+    closeSync(file);
+    utimesSync(path, now, now);
+  }
 }
 
 export function bytesOf(site: SiteKind): number {

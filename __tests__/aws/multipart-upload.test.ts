@@ -14,7 +14,6 @@ import { profileOf } from '../../src/core/capabilities.ts';
 import { eachOf } from '../../src/core/each-of.ts';
 import type { LocalFile } from '../../src/core/model.ts';
 import { withBody } from '../../src/site/body.ts';
-import { versionOf } from '../../src/site/scan.ts';
 import { allow, policy } from '../cloud/clients.ts';
 import { type LoopbackCloud, startCloud } from '../support/cloud/cloud.ts';
 
@@ -60,8 +59,8 @@ function storeOf({ isAws = true, part = MIB, threshold = (3 * MIB) / 2 } = {}) {
 
 function fileOf(path: string, content: Buffer): LocalFile & { content: Buffer } {
   writeFileSync(join(folder, path), content);
-  const version = versionOf(statSync(join(folder, path), { bigint: true }));
-  return { path, size: content.length, version, content };
+  const { ino: inode, mtimeMs: modified } = statSync(join(folder, path));
+  return { path, size: content.length, inode, modified, content };
 }
 
 const partsSent = () => cloud.requests.filter(({ operation }) => operation === 'UploadPart');

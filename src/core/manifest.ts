@@ -55,6 +55,11 @@ export function contentFingerprint(digests: readonly Buffer[]): string {
   return one.toString('base64url', 0, 12);
 }
 
+/** The fingerprint of a content that is a single piece. */
+export function pieceFingerprint(content: Uint8Array): string {
+  return hash(content, 12);
+}
+
 /**
  * The manifest as bytes: a line on who wrote it, then a line per object, compressed. An object whose ETag fits no line, an
  * empty one say, is not remembered, so that it makes nothing else forgotten.

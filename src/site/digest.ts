@@ -1,5 +1,5 @@
 import { createHash, hash } from 'node:crypto';
-import { contentFingerprint } from '../core/manifest.ts';
+import { pieceFingerprint } from '../core/manifest.ts';
 import type { LocalFile } from '../core/model.ts';
 import { multipartEtag, partSizeFor, type UploadSizes } from '../core/parts.ts';
 import type { ContentDigest } from '../core/plan.ts';
@@ -20,16 +20,13 @@ export function digestOf(
   sizes: UploadSizes,
 ): ContentDigest | Promise<ContentDigest> {
   const parts = Number(like?.split('-')[1] ?? 0);
+  if (file.size <= SMALL && parts === 0) {
+    const content = readSmall(folder, file, scratch);
+    return { content: pieceFingerprint(content), etag: like === undefined ? undefined : hash('md5', content) };
+  }
   const partSize = partSizeFor(file.size, sizes);
   const pieceSize = parts > 0 ? partSize : Math.max(1, file.size);
   const tells = like !== undefined && (parts === 0 || parts === Math.ceil(file.size / partSize));
-  if (file.size <= SMALL && parts === 0) {
-    const content = readSmall(folder, file, scratch);
-    return {
-      content: contentFingerprint([hash('sha256', content, 'buffer')]),
-      etag: like === undefined ? undefined : hash('md5', content),
-    };
-  }
   return withBody(folder, file, async (body) => {
     const md5s: Buffer[] = [];
     for (let start = 0; start < file.size || start === 0; start += pieceSize) {
