@@ -39633,11 +39633,13 @@ class Listing {
     /**
      * The first page of what is below the prefix, ahead of a listing, which then begins with it: whoever only wants to see
      * whether listing is allowed saves that one a request.
+     * @param expected has the pages behind it asked for at once; see `pages`.
      * @throws ServiceError
      */
-    async firstPage(prefix) {
+    async firstPage(prefix, expected) {
         const page = await this.#page(prefix, undefined);
-        this.#ahead = { prefix, page };
+        const rest = this.#rest(prefix, expected ?? [], page);
+        this.#ahead = { prefix, pages: behind(page.objects, expected === undefined ? rest : begun(rest)) };
         return page;
     }
     /**
@@ -39647,10 +39649,15 @@ class Listing {
      * @throws ServiceError, also for a listing that is not whole.
      */
     async *pages(prefix, expected) {
-        const ahead = this.#ahead?.prefix === prefix ? this.#ahead.page : undefined;
+        const ahead = this.#ahead?.prefix === prefix ? this.#ahead.pages : undefined;
         this.#ahead = undefined;
-        const first = ahead ?? (await this.#page(prefix, undefined));
-        yield first.objects;
+        if (ahead !== undefined)
+            return yield* ahead;
+        const first = await this.#page(prefix, undefined);
+        yield* behind(first.objects, this.#rest(prefix, expected, first));
+    }
+    /** What comes behind the first page. */
+    async *#rest(prefix, expected, first) {
         const last = first.objects.at(-1)?.key;
         if (first.token === undefined)
             return;
@@ -39747,6 +39754,20 @@ function joinUp(ranges) {
 }
 function isInOrder({ objects }) {
     return objects.every(({ key }, i) => compareKeys(objects[i - 1]?.key ?? '', key) < 0);
+}
+async function* behind(first, rest) {
+    yield first;
+    yield* rest;
+}
+/** A source that is asked for its first value before anybody wants it. */
+function begun(source) {
+    const first = source.next();
+    // Whoever goes on hears of it.
+    first.catch(() => undefined);
+    return (async function* () {
+        for (let next = await first; !next.done; next = await source.next())
+            yield next.value;
+    })();
 }
 /** What several sources yield, as it comes; the first that throws ends it. */
 async function* together(sources) {
@@ -39992,8 +40013,8 @@ class S3ObjectStore {
         });
     }
     /** See `Listing.firstPage`. */
-    firstPage(prefix) {
-        return this.#listing.firstPage(prefix);
+    firstPage(prefix, expected) {
+        return this.#listing.firstPage(prefix, expected);
     }
     list(prefix, expected = []) {
         return this.#listing.pages(prefix, expected);
@@ -46336,10 +46357,18 @@ function withoutAbsent(record) {
 /** The Content-Type of a path, with a charset for text; `application/octet-stream` where nothing tells. */
 function contentType(path) {
     const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
-    const extension = name.slice(name.lastIndexOf('.') + 1);
-    const type = TYPES_BY_NAME.get(name) ??
-        (name.includes('.') ? (TYPES_BY_EXTENSION.get(extension) ?? src.getType(name)) : null) ??
-        'application/octet-stream';
+    const dot = name.lastIndexOf('.');
+    return withCharset(TYPES_BY_NAME.get(name) ?? (dot < 0 ? headers_UNKNOWN : typeOfExtension(name.slice(dot + 1))));
+}
+/** As they were looked up: a site has thousands of files, and a dozen extensions. */
+const found = new Map();
+function typeOfExtension(extension) {
+    const type = found.get(extension) ?? TYPES_BY_EXTENSION.get(extension) ?? src.getType(`.${extension}`) ?? headers_UNKNOWN;
+    found.set(extension, type);
+    return type;
+}
+const headers_UNKNOWN = 'application/octet-stream';
+function withCharset(type) {
     return isText(type) ? `${type}; charset=utf-8` : type;
 }
 function isText(type) {
@@ -46392,11 +46421,12 @@ function siteUrlOf({ destination, region, endpoint, siteUrl }) {
 
 
 
+
 /**
  * Finds the bucket, proves that it grants what these inputs need under exactly this prefix, and opens it.
  * @throws DeployError PERMISSION_DENIED with the statement to paste, and whatever `findRegion` and `probe` throw.
  */
-async function openBucket(inputs, session, caller, report) {
+async function openBucket(inputs, source, session, caller, report) {
     const { destination, endpoint, forcePathStyle, expectedBucketOwner } = inputs;
     const region = await findRegion(inputs, session.credentials, caller);
     report.opened(region, siteUrlOf({ ...inputs, region }));
@@ -46426,8 +46456,8 @@ async function openBucket(inputs, session, caller, report) {
     }
     const clients = {
         s3,
-        firstPage: () => store.firstPage(destination.prefix),
-        readManifest: readsManifest(inputs) ? async (key) => (await store.getAhead(key)).answer : undefined,
+        firstPage: () => store.firstPage(destination.prefix, plans(inputs) ? keysOf(source, destination) : undefined),
+        readManifest: plans(inputs) && inputs.overwrite ? async (key) => (await store.getAhead(key)).answer : undefined,
         unowned: once(() => createS3(address, session.credentials, connections)),
         nobodys: once(() => createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, connections)),
         anonymous: once(() => createAnonymousS3(address, connections)),
@@ -46454,8 +46484,12 @@ function cdnOf({ distribution, cloudfrontEndpoint: endpoint }, world) {
     const { partition } = place;
     return new Cdn(new CloudFront(distribution, { partition, endpoint }, session.credentials, caller), world);
 }
-function readsManifest({ mode, overwrite }) {
-    return overwrite && (mode === 'deploy' || mode === 'plan');
+/** Whether files are compared with objects, so that the whole listing will be wanted. */
+function plans({ mode }) {
+    return mode === 'deploy' || mode === 'plan';
+}
+function keysOf({ files }, { prefix }) {
+    return files.map(({ path }) => toKey(prefix, path));
 }
 /** A client that only some probes need. */
 function once(make) {
@@ -50746,7 +50780,8 @@ function servedAs(options) {
     const kinds = new Map();
     return (path) => {
         const headers = headersFor(path, options);
-        const name = JSON.stringify(headers);
+        const { contentType, cacheControl } = headers;
+        const name = options.headerRules.length > 0 ? JSON.stringify(headers) : `${contentType}\n${cacheControl}`;
         const known = kinds.get(name);
         if (known !== undefined)
             return known;
@@ -54251,7 +54286,7 @@ async function run(world, caller, report) {
     if (inputs.showPolicies && !inputs.givesCredentials)
         return;
     const session = await report.step('Credentials', () => signIn(inputs, world, caller, report));
-    const bucket = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
+    const bucket = await report.step('Probe', () => openBucket(inputs, source, session, caller.as(session), report));
     if (mode === 'probe')
         return;
     if (mode === 'remove')

@@ -11,6 +11,7 @@ import { Cdn, type CdnWorld } from './cdn.ts';
 import { profileOf } from './core/capabilities.ts';
 import type { AtOnce } from './core/each-of.ts';
 import { headersFor } from './core/headers.ts';
+import { type Destination, toKey } from './core/key.ts';
 import type { Check, ObjectStore } from './core/model.ts';
 import type { UploadSizes } from './core/parts.ts';
 import { distributionArn, kmsKeyOf, needsOf, type Policy, partitionOf } from './core/policy.ts';
@@ -19,6 +20,7 @@ import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
 import { log } from './report/log.ts';
 import type { Report } from './report/report.ts';
+import type { Source } from './site/scan.ts';
 import { type Place, suggestedPolicy } from './suggested-policy.ts';
 
 /** A bucket that a run may go on with. */
@@ -43,6 +45,7 @@ export interface OpenBucket {
  */
 export async function openBucket(
   inputs: Inputs,
+  source: Source,
   session: Session,
   caller: Caller,
   report: Report,
@@ -78,8 +81,8 @@ export async function openBucket(
 
   const clients: ProbeClients = {
     s3,
-    firstPage: () => store.firstPage(destination.prefix),
-    readManifest: readsManifest(inputs) ? async (key) => (await store.getAhead(key)).answer : undefined,
+    firstPage: () => store.firstPage(destination.prefix, plans(inputs) ? keysOf(source, destination) : undefined),
+    readManifest: plans(inputs) && inputs.overwrite ? async (key) => (await store.getAhead(key)).answer : undefined,
     unowned: once(() => createS3(address, session.credentials, connections)),
     nobodys: once(() =>
       createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, connections),
@@ -110,8 +113,13 @@ function cdnOf({ distribution, cloudfrontEndpoint: endpoint }: Inputs, world: Cd
   return new Cdn(new CloudFront(distribution, { partition, endpoint }, session.credentials, caller), world);
 }
 
-function readsManifest({ mode, overwrite }: Inputs): boolean {
-  return overwrite && (mode === 'deploy' || mode === 'plan');
+/** Whether files are compared with objects, so that the whole listing will be wanted. */
+function plans({ mode }: Inputs): boolean {
+  return mode === 'deploy' || mode === 'plan';
+}
+
+function keysOf({ files }: Source, { prefix }: Destination): string[] {
+  return files.map(({ path }) => toKey(prefix, path));
 }
 
 /** A client that only some probes need. */

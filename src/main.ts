@@ -49,7 +49,7 @@ async function run(world: World, caller: Caller, report: Report): Promise<void> 
   if (inputs.showPolicies && !inputs.givesCredentials) return;
 
   const session = await report.step('Credentials', () => signIn(inputs, world, caller, report));
-  const bucket = await report.step('Probe', () => openBucket(inputs, session, caller.as(session), report));
+  const bucket = await report.step('Probe', () => openBucket(inputs, source, session, caller.as(session), report));
   if (mode === 'probe') return;
   if (mode === 'remove') return removeAll(inputs, bucket, report, world.signal);
 

@@ -12,8 +12,10 @@ const OPERATION = 'ListObjectsV2';
 /** Thrown for a store whose pages are not in the order of keys, or that begins elsewhere than it is asked to. */
 const DISORDERED = new Error('the listing is not in order');
 
+type Objects = readonly RemoteObject[];
+
 export interface Page {
-  readonly objects: readonly RemoteObject[];
+  readonly objects: Objects;
   /** Where the next one begins; undefined for the last. */
   readonly token: string | undefined;
   /** The store url-encoded the keys, as it was asked to. */
@@ -29,7 +31,7 @@ export class Listing {
   readonly #caller: Caller;
   readonly #bucket: string;
   readonly #knowledge: StoreKnowledge;
-  #ahead: { readonly prefix: string; readonly page: Page } | undefined;
+  #ahead: { readonly prefix: string; readonly pages: AsyncGenerator<Objects> } | undefined;
 
   constructor(s3: S3Client, caller: Caller, bucket: string, knowledge: StoreKnowledge) {
     this.#s3 = s3;
@@ -41,11 +43,13 @@ export class Listing {
   /**
    * The first page of what is below the prefix, ahead of a listing, which then begins with it: whoever only wants to see
    * whether listing is allowed saves that one a request.
+   * @param expected has the pages behind it asked for at once; see `pages`.
    * @throws ServiceError
    */
-  async firstPage(prefix: string): Promise<Page> {
+  async firstPage(prefix: string, expected?: readonly string[]): Promise<Page> {
     const page = await this.#page(prefix, undefined);
-    this.#ahead = { prefix, page };
+    const rest = this.#rest(prefix, expected ?? [], page);
+    this.#ahead = { prefix, pages: behind(page.objects, expected === undefined ? rest : begun(rest)) };
     return page;
   }
 
@@ -55,11 +59,16 @@ export class Listing {
    * keep the order is listed from page to page; objects may come twice then.
    * @throws ServiceError, also for a listing that is not whole.
    */
-  async *pages(prefix: string, expected: readonly string[]): AsyncGenerator<readonly RemoteObject[]> {
-    const ahead = this.#ahead?.prefix === prefix ? this.#ahead.page : undefined;
+  async *pages(prefix: string, expected: readonly string[]): AsyncGenerator<Objects> {
+    const ahead = this.#ahead?.prefix === prefix ? this.#ahead.pages : undefined;
     this.#ahead = undefined;
-    const first = ahead ?? (await this.#page(prefix, undefined));
-    yield first.objects;
+    if (ahead !== undefined) return yield* ahead;
+    const first = await this.#page(prefix, undefined);
+    yield* behind(first.objects, this.#rest(prefix, expected, first));
+  }
+
+  /** What comes behind the first page. */
+  async *#rest(prefix: string, expected: readonly string[], first: Page): AsyncGenerator<Objects> {
     const last = first.objects.at(-1)?.key;
     if (first.token === undefined) return;
     const ranges = last === undefined || !isInOrder(first) ? [] : cutRanges(expected, last);
@@ -81,7 +90,7 @@ export class Listing {
     }
   }
 
-  async *#range(prefix: string, { after, until }: Range, ends: Ends): AsyncGenerator<readonly RemoteObject[]> {
+  async *#range(prefix: string, { after, until }: Range, ends: Ends): AsyncGenerator<Objects> {
     let last = after;
     for (let from: From = { after }; from !== undefined; ) {
       const { objects, token }: Page = await this.#page(prefix, from);
@@ -161,6 +170,21 @@ function joinUp(ranges: readonly Ends[]): boolean {
 
 function isInOrder({ objects }: Page): boolean {
   return objects.every(({ key }, i) => compareKeys(objects[i - 1]?.key ?? '', key) < 0);
+}
+
+async function* behind(first: Objects, rest: AsyncGenerator<Objects>): AsyncGenerator<Objects> {
+  yield first;
+  yield* rest;
+}
+
+/** A source that is asked for its first value before anybody wants it. */
+function begun<T>(source: AsyncGenerator<T>): AsyncGenerator<T> {
+  const first = source.next();
+  // Whoever goes on hears of it.
+  first.catch(() => undefined);
+  return (async function* () {
+    for (let next = await first; !next.done; next = await source.next()) yield next.value;
+  })();
 }
 
 /** What several sources yield, as it comes; the first that throws ends it. */

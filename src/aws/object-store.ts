@@ -75,8 +75,8 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   /** See `Listing.firstPage`. */
-  firstPage(prefix: string): Promise<Page> {
-    return this.#listing.firstPage(prefix);
+  firstPage(prefix: string, expected?: readonly string[]): Promise<Page> {
+    return this.#listing.firstPage(prefix, expected);
   }
 
   list(prefix: string, expected: readonly string[] = []): AsyncIterable<readonly RemoteObject[]> {

@@ -100,11 +100,22 @@ function withoutAbsent(record: Record<string, string | undefined>): Record<strin
 /** The Content-Type of a path, with a charset for text; `application/octet-stream` where nothing tells. */
 export function contentType(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
-  const extension = name.slice(name.lastIndexOf('.') + 1);
-  const type =
-    TYPES_BY_NAME.get(name) ??
-    (name.includes('.') ? (TYPES_BY_EXTENSION.get(extension) ?? mime.getType(name)) : null) ??
-    'application/octet-stream';
+  const dot = name.lastIndexOf('.');
+  return withCharset(TYPES_BY_NAME.get(name) ?? (dot < 0 ? UNKNOWN : typeOfExtension(name.slice(dot + 1))));
+}
+
+/** As they were looked up: a site has thousands of files, and a dozen extensions. */
+const found = new Map<string, string>();
+
+function typeOfExtension(extension: string): string {
+  const type = found.get(extension) ?? TYPES_BY_EXTENSION.get(extension) ?? mime.getType(`.${extension}`) ?? UNKNOWN;
+  found.set(extension, type);
+  return type;
+}
+
+const UNKNOWN = 'application/octet-stream';
+
+function withCharset(type: string): string {
   return isText(type) ? `${type}; charset=utf-8` : type;
 }
 

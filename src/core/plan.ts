@@ -184,7 +184,8 @@ function servedAs(options: PlanOptions): (path: string) => Served {
   const kinds = new Map<string, Served>();
   return (path) => {
     const headers = headersFor(path, options);
-    const name = JSON.stringify(headers);
+    const { contentType, cacheControl } = headers;
+    const name = options.headerRules.length > 0 ? JSON.stringify(headers) : `${contentType}\n${cacheControl}`;
     const known = kinds.get(name);
     if (known !== undefined) return known;
     const served = { headers, fingerprint: headersFingerprint(headers, options.storage) };
