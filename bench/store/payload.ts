@@ -1,4 +1,4 @@
-import { createHash, type Hash, hash } from 'node:crypto';
+import { createHash, type Hash, hash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { Chunks } from './chunks.ts';
 
@@ -8,17 +8,28 @@ const HEX = /^[0-9a-f]{64}$/;
 /** What arrived of a body: nothing of it is kept unless it is asked for. */
 export interface Received {
   readonly size: number;
-  /** Hexadecimal. */
-  readonly md5: string;
+  /** The MD5, hexadecimal; of parts anything that looks like one. */
+  readonly etag: string;
   readonly bytes: Buffer | undefined;
   /** It is not what its headers say. */
   readonly wrong: boolean;
+}
+
+/** What is made of a body. */
+export interface Wanted {
+  /** Its bytes. */
+  readonly keep: boolean;
+  /** Its SHA-256, where that is signed. */
+  readonly verify: boolean;
+  /** Its MD5, as the ETag of an object that tools compare with. Nobody does with a part, and of 2 GB it takes 2.4 s. */
+  readonly md5: boolean;
 }
 
 /** A body on its way in. */
 export class Payload {
   readonly #headers: Record<string, string>;
   readonly #keep: boolean;
+  readonly #makesMd5: boolean;
   readonly #frames: Chunks | undefined;
   readonly #sha256: Hash | undefined;
   readonly #crc: string | undefined;
@@ -28,12 +39,13 @@ export class Payload {
   #crcNow = 0;
   #size = 0;
 
-  constructor(headers: Record<string, string>, { keep, verify }: { keep: boolean; verify: boolean }) {
+  constructor(headers: Record<string, string>, { keep, verify, md5 }: Wanted) {
     this.#headers = headers;
     this.#keep = keep;
+    this.#makesMd5 = md5 || headers['content-md5'] !== undefined;
     const claimed = headers['x-amz-content-sha256'] ?? '';
     if (claimed.startsWith('STREAMING-')) this.#frames = new Chunks();
-    else if (verify && (HEX.test(claimed) || headers[CHECKSUM] !== undefined)) this.#sha256 = createHash('sha256');
+    else if (headers[CHECKSUM] !== undefined || (verify && HEX.test(claimed))) this.#sha256 = createHash('sha256');
     this.#crc = headers['x-amz-checksum-crc32'];
   }
 
@@ -47,6 +59,7 @@ export class Payload {
     this.#size += data.length;
     if (this.#keep) this.#kept.push(data);
     if (this.#crc !== undefined) this.#crcNow = crc32(data, this.#crcNow);
+    if (!this.#makesMd5) return;
     if (this.#first === undefined && this.#md5 === undefined) this.#first = data;
     else {
       this.#md5 ??= createHash('md5').update(this.#first ?? '');
@@ -55,16 +68,17 @@ export class Payload {
     }
   }
 
-  /** Holds the body against Content-MD5 and crc32 always, which a probe may count on, and against its SHA-256 to verify. */
+  /** Holds the body against its checksum always, which a probe may count on, and against its signature to verify. */
   end(): Received {
     // A small body comes in one piece, for which this is half the price.
-    const md5 = this.#md5?.digest('hex') ?? hash('md5', this.#first ?? '');
+    const md5 = this.#md5?.digest('hex') ?? (this.#makesMd5 ? hash('md5', this.#first ?? '') : undefined);
     const claimed = this.#headers['content-md5'];
     const wrong =
       (claimed !== undefined && Buffer.from(claimed, 'base64').toString('hex') !== md5) ||
       (this.#crc !== undefined && Buffer.from(this.#crc, 'base64').toString('hex') !== crcHex(this.#crcNow)) ||
       !this.#isSha256(this.#sha256?.digest());
-    return { size: this.#size, md5, bytes: this.#keep ? Buffer.concat(this.#kept) : undefined, wrong };
+    const etag = md5 ?? randomBytes(16).toString('hex');
+    return { size: this.#size, etag, bytes: this.#keep ? Buffer.concat(this.#kept) : undefined, wrong };
   }
 
   #isSha256(digest: Buffer | undefined): boolean {

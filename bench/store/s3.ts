@@ -46,7 +46,8 @@ export class LightS3 {
     const asked = askedFor(head);
     this.#count(asked.operation);
     const keep = head.method === 'POST' || asked.key.includes('.s3-deploy');
-    const payload = new Payload(head.headers, { keep, verify: this.#verify });
+    const md5 = asked.operation !== 'UploadPart';
+    const payload = new Payload(head.headers, { keep, verify: this.#verify, md5 });
     const refused = this.#pace.refuses();
     return {
       push: (chunk) => payload.push(chunk),
@@ -78,7 +79,7 @@ export class LightS3 {
         const upload = this.uploads.get(query.get('uploadId') ?? '');
         if (upload === undefined) return refusal(404, 'NoSuchUpload');
         upload.parts.set(Number(query.get('partNumber')), received);
-        return { status: 200, headers: { ETag: `"${received.md5}"` } };
+        return { status: 200, headers: { ETag: `"${received.etag}"` } };
       }
       case 'ListObjects':
         return xml(listPage(this.objects, bucket, query));
@@ -119,7 +120,7 @@ export class LightS3 {
     }
   }
 
-  #put(key: string, headers: Record<string, string>, { size, md5: etag, bytes: body }: Received): Answer {
+  #put(key: string, headers: Record<string, string>, { size, etag, bytes: body }: Received): Answer {
     if (headers['if-none-match'] !== undefined || headers['if-match'] !== undefined) {
       const found = this.objects.get(key);
       const absent = headers['if-none-match'] === undefined || found === undefined;

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 export interface Upload {
   readonly key: string;
   readonly headers: Record<string, string>;
-  readonly parts: Map<number, { readonly size: number; readonly md5: string }>;
+  readonly parts: Map<number, { readonly size: number; readonly etag: string }>;
 }
 
 /** Uploads in parts, until they are completed or aborted. */
@@ -34,14 +34,14 @@ export class Uploads {
     this.#open.clear();
   }
 
-  /** Closes an upload: size and ETag of the whole, which is the MD5 of the parts' MD5s and their number. */
+  /** Closes an upload: size and ETag of the whole, which is the MD5 of the parts' ETags and their number. */
   complete(id: string): { size: number; etag: string; upload: Upload } | undefined {
     const upload = this.#open.get(id);
     if (upload === undefined) return undefined;
     this.#open.delete(id);
     const parts = [...upload.parts].sort(([a], [b]) => a - b).map(([, part]) => part);
     const md5 = createHash('md5');
-    for (const part of parts) md5.update(part.md5, 'hex');
+    for (const part of parts) md5.update(part.etag, 'hex');
     const size = parts.reduce((sum, part) => sum + part.size, 0);
     return { size, etag: `${md5.digest('hex')}-${parts.length}`, upload };
   }
