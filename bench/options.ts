@@ -11,7 +11,7 @@ const HELP = `What a deploy costs beside other tools, and which goals that meets
   --ms <n>            milliseconds that a request takes (30)
   --list-ms <n>       milliseconds that a page of a listing takes (100)
   --concurrency <n>   what ours is given as the input; default its own
-  --verify            the store holds what arrives against its SHA-256 too
+  --verify            the store holds what arrives against the SHA-256 that signs it too
   --install           installs peers from npm, in .cache/bench
   --write             writes the tables into docs/performance.md
   --list              names rows and tools, and ends`;

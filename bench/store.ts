@@ -9,7 +9,7 @@ import type { PaceSettings } from './store/pace.ts';
 /** How a store is started. */
 export interface StoreSettings {
   readonly pace: PaceSettings;
-  /** Holds bodies against their SHA-256 too, as it is signed and as a checksum, not against Content-MD5 and CRC-32 alone. */
+  /** Holds bodies against the SHA-256 that signs them too, not against their checksum alone. */
   readonly verify: boolean;
   readonly tls?: { readonly cert: string; readonly key: string };
 }

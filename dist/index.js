@@ -39499,10 +39499,9 @@ function scanPage(page) {
     const objects = [];
     let at = first;
     while (xml.startsWith(OPEN, at)) {
-        const usual = scanUsual(xml, at, textAt);
-        const close = usual === undefined ? xml.indexOf(CLOSE, at) : USUAL.lastIndex - CLOSE.length;
-        const object = usual ?? (close < 0 ? undefined : scanObject(xml, at + OPEN.length, close));
-        if (object === undefined)
+        const close = xml.indexOf(CLOSE, at);
+        const object = scanUsual(xml, at, textAt) ?? scanObject(xml, at + OPEN.length, close);
+        if (close < 0 || object === undefined)
             return undefined;
         objects.push(object);
         at = close + CLOSE.length;
@@ -39533,13 +39532,14 @@ function scanUsual(xml, start, textAt) {
     const match = USUAL.exec(xml);
     if (match === null)
         return undefined;
-    const [, { length: key } = '', time = '', { length: etag } = '', , size] = match;
+    const [, key = '', time = '', etag = '', , size] = match;
     const LastModified = timeOf(time);
     if (Number.isNaN(LastModified))
         return undefined;
     const keyAt = start + '<Contents><Key>'.length;
-    const etagAt = keyAt + key + '</Key><LastModified>'.length + time.length + '</LastModified><ETag>&quot;'.length;
-    return { Key: textAt(keyAt, key), Size: Number(size), ETag: textAt(etagAt, etag), LastModified };
+    const timeAt = keyAt + key.length + '</Key><LastModified>'.length;
+    const etagAt = timeAt + time.length + '</LastModified><ETag>&quot;'.length;
+    return { Key: textAt(keyAt, key.length), Size: Number(size), ETag: textAt(etagAt, etag.length), LastModified };
 }
 function scanObject(xml, start, end) {
     const texts = {};
@@ -39633,7 +39633,7 @@ class Listing {
     /**
      * The first page of what is below the prefix, ahead of a listing, which then begins with it: whoever only wants to see
      * whether listing is allowed saves that one a request.
-     * @param expected has the pages behind it asked for at once; see `pages`.
+     * @param expected has the pages behind it asked for at once; see `pages`, which goes by these keys then, not by its own.
      * @throws ServiceError
      */
     async firstPage(prefix, expected) {
@@ -44792,7 +44792,6 @@ const SHORTEST = 8;
 const masks_BEGINNING = 16;
 /** Every secret of this run so far, in each of its forms, by the form's beginning. */
 const known = new Map();
-const beginnings = [];
 /**
  * Masks a secret on receipt: the runner takes it out of the log from here on, and `redacted` out of everything else that
  * is written, which the runner does not look at.
@@ -44804,17 +44803,12 @@ function mask(secret) {
     for (const form of formsOf(secret)) {
         const beginning = form.slice(0, masks_BEGINNING);
         const others = known.get(beginning) ?? [];
-        if (!known.has(beginning))
-            beginnings.push(beginning);
         if (!others.includes(form))
             known.set(beginning, [...others, form]);
     }
 }
 /** Text without the secrets of this run: a proxy may answer with the very headers that it was sent. */
 function redacted(text) {
-    // Nearly always there is nothing to take out.
-    if (!beginnings.some((beginning) => text.includes(beginning)))
-        return text;
     let rest = text;
     for (const [beginning, forms] of known)
         if (rest.includes(beginning))
@@ -46360,12 +46354,16 @@ function contentType(path) {
     const dot = name.lastIndexOf('.');
     return withCharset(TYPES_BY_NAME.get(name) ?? (dot < 0 ? headers_UNKNOWN : typeOfExtension(name.slice(dot + 1))));
 }
-/** As they were looked up: a site has thousands of files, and a dozen extensions. */
-const found = new Map();
+/** As they were looked up: a site has thousands of files, and a dozen extensions with a type. */
+const knownTypes = new Map();
 function typeOfExtension(extension) {
-    const type = found.get(extension) ?? TYPES_BY_EXTENSION.get(extension) ?? src.getType(`.${extension}`) ?? headers_UNKNOWN;
-    found.set(extension, type);
-    return type;
+    const known = knownTypes.get(extension);
+    if (known !== undefined)
+        return known;
+    const type = TYPES_BY_EXTENSION.get(extension) ?? src.getType(`.${extension}`);
+    if (type !== null)
+        knownTypes.set(extension, type);
+    return type ?? headers_UNKNOWN;
 }
 const headers_UNKNOWN = 'application/octet-stream';
 function withCharset(type) {
@@ -50955,452 +50953,6 @@ function noteAfter(plan, stored, before, by, options) {
 
 // EXTERNAL MODULE: external "node:timers/promises"
 var promises_ = __nccwpck_require__(8500);
-;// CONCATENATED MODULE: ./build/core/shard.js
-
-
-
-/** So many jobs a matrix has at most. https://docs.github.com/actions/reference/limits */
-const MOST_SHARDS = 256;
-/** All notes of a deploy together say what one manifest says. */
-const shard_MOST_BYTES = 256 * 1024 ** 2;
-const SHARD = /^([1-9]\d{0,2})(\/|-of-)([1-9]\d{0,2})$/;
-/** Reads `2/8`; undefined for anything else, `0/8` and `9/8` included. */
-function parseShard(value) {
-    return shard_read(value, '/');
-}
-function shard_read(value, between) {
-    const [, number, sign, of] = SHARD.exec(value) ?? [];
-    const shard = { number: Number(number), of: Number(of) };
-    return sign === between && shard.number <= shard.of && shard.of <= MOST_SHARDS ? shard : undefined;
-}
-/** The files of the first phase: what shards share among them. */
-function assetsOf(files) {
-    return files.filter(({ path }) => phaseOf(path) === 'assets');
-}
-/**
- * The assets of a shard. A hash of the path alone decides, so that every job finds the same shares, whatever else the tree
- * holds and in whatever order it is read, and so that folders spread over all of them.
- */
-function shareOf(assets, { number, of }) {
-    return assets.filter(({ path }) => (0,external_node_crypto_.createHash)('sha256').update(path).digest().readUInt32BE() % of === number - 1);
-}
-/** `shard 2 of 8`. */
-function nameOf({ number, of }) {
-    return `shard ${number} of ${of}`;
-}
-/** The key of the note in which a shard tells the last run what it has put: one for each, written over by the next deploy. */
-function noteKey(prefix, { number, of }) {
-    return `${shardFolder(prefix)}${number}-of-${of}`;
-}
-/**
- * The notes among listed objects that are worth reading, newest first: those that are no older than the manifest. An older
- * one is in the manifest, or of a deploy that another one has overtaken; so nobody needs to delete notes, and the next
- * deploy in shards writes over them.
- * @param shard where it is one that reads, its own note alone: it may have been here before.
- */
-function notesAmong(listed, prefix, shard, manifest) {
-    const isWanted = (key) => (shard === undefined ? isNoteKey(key, prefix) : key === noteKey(prefix, shard));
-    let bytes = 0;
-    return listed
-        .filter(({ key, lastModified }) => isWanted(key) && lastModified >= (manifest?.lastModified ?? 0))
-        .sort((a, b) => b.lastModified - a.lastModified)
-        .slice(0, MOST_SHARDS)
-        .filter(({ size }) => {
-        bytes += size;
-        return bytes <= shard_MOST_BYTES;
-    });
-}
-/** The notes that were written since the manifest, newest first. */
-function notesSince(manifest, notes) {
-    return notes.filter((note) => manifest === undefined || ageOf(note, manifest) > 0).sort((a, b) => ageOf(b, a));
-}
-/** Positive when one was written later. Stores count in seconds; of the same second the run that began later tells. */
-function ageOf(one, other) {
-    return one.lastModified - other.lastModified || one.by.startedAt - other.by.startedAt;
-}
-/** Whether a key is of such a note. */
-function isNoteKey(key, prefix) {
-    const folder = shardFolder(prefix);
-    return key.startsWith(folder) && shard_read(key.slice(folder.length), '-of-') !== undefined;
-}
-
-;// CONCATENATED MODULE: ./build/shard-notes.js
-
-
-
-
-
-
-const READS_AT_ONCE = 8;
-/**
- * Reads what shards have noted since the manifest was written, newest first. What cannot be read is as good as none: what it
- * speaks of is looked at again.
- */
-async function readNotes(listed, store, manifest) {
-    const found = [];
-    await eachOf(listed, READS_AT_ONCE, async (note) => {
-        const read = await readNote(note, store);
-        if (read !== undefined)
-            found.push(read);
-    });
-    const unread = listed.length - found.length;
-    if (unread > 0)
-        log.warn(`${count(unread, 'note')} of shards cannot be read: what they have put is looked at again.`);
-    const notes = notesSince(manifest, found);
-    const entries = notes.reduce((sum, one) => sum + one.entries.size, 0);
-    if (notes.length > 0)
-        log.line(`${count(notes.length, 'note')} of shards, on ${count(entries, 'object')}`);
-    return notes;
-}
-async function readNote({ key, lastModified }, store) {
-    try {
-        const found = await store.get(key);
-        // One that was written again since the listing counts as well: for the ETags that were listed, and no others.
-        const note = found && decodeManifest(found.body);
-        return note && { ...note, lastModified };
-    }
-    catch (error) {
-        if (error instanceof ServiceError)
-            return undefined;
-        throw error;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/manifest-file.js
-
-
-
-
-
-
-
-
-
-
-/** A manifest of a million objects has a fifth of this. */
-const manifest_file_MOST_BYTES = 256 * 1024 ** 2;
-/** Of nobody's business but the next deploy's. */
-const HEADERS = { contentType: 'application/gzip', cacheControl: 'private, no-store' };
-/**
- * The manifest of a prefix in the bucket: read once, and written on the condition that nobody else has written it since.
- * With it, what shards have noted since.
- */
-class ManifestFile {
-    manifest;
-    notes = [];
-    #store;
-    #prefix;
-    /** The shard that this run is, if it is one. */
-    #shard;
-    #key;
-    /** The ETag that was listed, or read; undefined when there was none. */
-    #etag;
-    /** Whose manifest that is. */
-    #by;
-    #saidUnconditional = false;
-    constructor(store, prefix, shard) {
-        this.#store = store;
-        this.#prefix = prefix;
-        this.#shard = shard;
-        this.#key = manifestKey(prefix);
-    }
-    /**
-     * Reads the manifest and the notes, if the listing has them: where listings are limited to the prefix, asking for a
-     * missing key is denied. What cannot be read or understood is as good as none.
-     * @returns false when it has been written since the listing, which then tells nothing of what it says.
-     * @throws DeployError SUPERSEDED when it is of a deploy that began later than ours.
-     */
-    async read(listed, ours) {
-        this.notes = [];
-        if (!(await this.#readManifest(listed, ours)))
-            return false;
-        const notes = notesAmong(listed, this.#prefix, this.#shard, this.manifest);
-        this.notes = await readNotes(notes, this.#store, this.manifest);
-        return true;
-    }
-    async #readManifest(listed, ours) {
-        this.manifest = undefined;
-        this.#etag = undefined;
-        this.#by = undefined;
-        const there = listed.find(({ key }) => key === this.#key);
-        if (there === undefined)
-            return true;
-        this.#etag = there.etag;
-        if (there.size > manifest_file_MOST_BYTES) {
-            log.warn(`The manifest has ${bytes(there.size)}, which none of ours has: it is written anew.`);
-            return true;
-        }
-        const found = await this.#get();
-        if (found === undefined)
-            return true;
-        if (found.etag !== there.etag)
-            return false;
-        const manifest = decodeManifest(found.body);
-        if (manifest !== undefined)
-            stopIfNewer(manifest.by, ours);
-        this.#by = manifest?.by;
-        if (manifest !== undefined)
-            this.manifest = { ...manifest, lastModified: there.lastModified };
-        else {
-            log.warn('The manifest of earlier deploys cannot be read; every object is compared by its ETag, and it is written anew.');
-        }
-        return true;
-    }
-    /** Whether the manifest is still the one that was read, or written. */
-    async isCurrent() {
-        const etag = await this.#store.etag(this.#key);
-        // Who may not see it cannot tell; the condition on the write still can.
-        if (etag === undefined || etag === this.#etag)
-            return true;
-        // An ETag may come wrong; what the manifest says of its writer does not.
-        const found = await this.#get();
-        if (found === undefined)
-            return false;
-        return found.etag === this.#etag || isSame(decodeManifest(found.body)?.by, this.#by);
-    }
-    /** Writes the note of this shard, in the form of a manifest. */
-    async note(next) {
-        if (this.#shard !== undefined)
-            await this.#store.put(noteKey(this.#prefix, this.#shard), manifest_file_bodyOf(encodeManifest(next)), HEADERS);
-    }
-    /**
-     * Writes the manifest, unless it would tell nothing new. Where there are notes it is written, to be newer than they are.
-     * @param verified objects were looked at, and the manifest is to be newer than they are.
-     * @returns false when another deploy has written it since it was read.
-     */
-    async write(next, verified) {
-        if (!verified && this.notes.length === 0 && !saysMore(next, this.manifest))
-            return true;
-        const body = manifest_file_bodyOf(encodeManifest(next));
-        const condition = this.#etag === undefined ? 'absent' : { etag: this.#etag };
-        const put = await this.#store.put(this.#key, body, HEADERS, condition);
-        if (put !== 'precondition failed')
-            return this.#wrote(next, put.etag);
-        if (await this.isCurrent()) {
-            // Nobody wrote it, yet the condition was not met: this store compares in another way.
-            this.#sayUnconditional();
-            const anyway = await this.#store.put(this.#key, body, HEADERS);
-            return anyway === 'precondition failed' || this.#wrote(next, anyway.etag);
-        }
-        // The answer to our own write may have been lost on the way.
-        const found = await this.#get();
-        const ours = found !== undefined && isSame(decodeManifest(found.body)?.by, next.by);
-        return ours && this.#wrote(next, found.etag);
-    }
-    #wrote(manifest, etag) {
-        this.#etag = etag;
-        this.#by = manifest.by;
-        return true;
-    }
-    /**
-     * Another deploy has finished meanwhile: stops the one that began first.
-     * @throws DeployError SUPERSEDED when this one did.
-     */
-    async yieldTo(ours) {
-        const theirs = await this.#writer();
-        if (theirs !== undefined)
-            stopIfNewer(theirs, ours);
-    }
-    async #writer() {
-        const found = await this.#get();
-        return found === undefined ? undefined : decodeManifest(found.body)?.by;
-    }
-    async #get() {
-        try {
-            return await this.#store.get(this.#key);
-        }
-        catch (error) {
-            if (!(error instanceof ServiceError))
-                throw error;
-            log.warn(`The manifest of earlier deploys cannot be read: ${describe(error.failure)}.`);
-            return undefined;
-        }
-    }
-    #sayUnconditional() {
-        if (this.#saidUnconditional)
-            return;
-        this.#saidUnconditional = true;
-        log.line('This store cannot write on a condition: two deploys at once are not noticed.');
-    }
-}
-function isSame(one, other) {
-    return one !== undefined && one.run === other?.run && one.startedAt === other.startedAt;
-}
-function stopIfNewer(theirs, ours) {
-    if (theirs.startedAt <= ours.startedAt)
-        return;
-    const message = `A deploy of the same prefix that began later (run ${theirs.run}) has finished meanwhile.`;
-    throw new DeployError('SUPERSEDED', message, {
-        hint: 'Nothing was deleted. Let deploys wait for each other, in the workflow file:\n' +
-            '    concurrency: deploy-site\n' +
-            'If this build is the one that should be live, run it again.',
-    });
-}
-/** What is in memory already, as something to put. */
-function manifest_file_bodyOf(content) {
-    return {
-        size: content.length,
-        read: async (offset, length) => content.subarray(offset, offset + length),
-        withPart: async (offset, length, use) => use(partOf(content.subarray(offset, offset + length))),
-        giveBack: () => undefined,
-        verify: async () => undefined,
-        content: () => '',
-    };
-}
-function partOf(content) {
-    return { content, sha256: (0,external_node_crypto_.hash)('sha256', content, 'buffer') };
-}
-
-;// CONCATENATED MODULE: ./build/append-only.js
-
-
-
-
-/**
- * A deploy that overwrites nothing, and may not list what is there, relies on the store to refuse a write of what exists.
- * Some stores ignore the condition and would overwrite it all, so one that nobody knows is put to the proof before anything
- * is written: an object of our own, put twice. It stays, and the next deploy is refused at once.
- * @throws DeployError PERMISSION_DENIED where the condition is ignored, or not known.
- */
-async function proveAppendOnly({ overwrite, destination }, bucket) {
-    const { store, knowledge, mayList } = bucket;
-    if (overwrite || mayList || knowledge.capabilities.conditionalWrites === true)
-        return;
-    const append = () => store.put(appendKey(destination.prefix), manifest_file_bodyOf(Buffer.from('.')), { contentType: 'text/plain' }, 'absent');
-    const isRefused = async () => (await append()) === 'precondition failed';
-    knowledge.learn({ conditionalWrites: (await isRefused()) || (await isRefused()) });
-    if (knowledge.lacks('conditionalWrites'))
-        throw cannotAppend(destination);
-}
-/** Nothing tells what is there. */
-function cannotAppend({ bucket, prefix }) {
-    return new DeployError('PERMISSION_DENIED', `Nothing tells what is there: s3://${plain(`${bucket}/${prefix}`)} may not be listed, and this store cannot write on a condition.`, { hint: 'With overwrite: false grant s3:ListBucket, or allow overwriting.' });
-}
-
-;// CONCATENATED MODULE: ./build/core/places.js
-
-/**
- * Where in the source the file of a key is. Files come in the order of their keys, and so do the objects of nearly every
- * listing: most keys are found behind the last one, and a map, of 20 MB for 200,000 keys, is not needed for the others.
- */
-class Places {
-    /** The key of each file. */
-    keys;
-    #last = -1;
-    /** @param files in the order of their keys, as `scanSource` finds them. */
-    constructor(files, prefix) {
-        this.keys = files.map(({ path }) => toKey(prefix, path));
-    }
-    has(key) {
-        return this.get(key) !== undefined;
-    }
-    /** The place of a key in the source, from 0; undefined when there is no such file. */
-    get(key) {
-        const next = this.#last + 1;
-        const place = this.keys[next] === key ? next : firstAfter(this.keys, key) - 1;
-        if (this.keys[place] !== key)
-            return undefined;
-        this.#last = place;
-        return place;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/core/object-index.js
-
-
-/** The objects below the prefix by key, without the action's own and without the prefix's own folder marker. */
-class ObjectIndex {
-    #objects;
-    #own = new Map();
-    #prefix;
-    #wanted;
-    /**
-     * @param wanted the only keys that matter, where that is not all: a shard keeps no more in memory than its share.
-     * @param places those of the source's files: their objects need no map.
-     */
-    constructor(prefix, wanted, places) {
-        this.#prefix = prefix;
-        this.#wanted = wanted;
-        this.#objects = new PlacedObjects(places);
-    }
-    get objects() {
-        return this.#objects;
-    }
-    /** The action's own: never a page, a deletion or a count. */
-    get own() {
-        return [...this.#own.values()];
-    }
-    /** The object of the file at a place. */
-    at(place) {
-        return this.#objects.placed[place];
-    }
-    /** Answers the places of the files whose objects are on the page. */
-    add(page) {
-        const places = [];
-        for (const object of page) {
-            const { key } = object;
-            if (isOwnKey(this.#prefix, key))
-                this.#own.set(key, object);
-            else if (key.length > this.#prefix.length && this.#wanted?.has(key) !== false) {
-                const place = this.#objects.add(object);
-                if (place !== undefined)
-                    places.push(place);
-            }
-        }
-        return places;
-    }
-}
-/** A map of 200,000 objects takes 7 MB, and as much again while it grows: those of files lie at their places. */
-class PlacedObjects {
-    placed;
-    #places;
-    #others = new Map();
-    #filled = 0;
-    constructor(places = new Places([], '')) {
-        this.#places = places;
-        this.placed = places.keys.map(() => undefined);
-    }
-    /** Takes the place of an earlier one of the same key. Answers the place, where it is that of a file. */
-    add(object) {
-        const place = this.#places.get(object.key);
-        if (place === undefined)
-            this.#others.set(object.key, object);
-        else {
-            if (this.placed[place] === undefined)
-                this.#filled++;
-            this.placed[place] = object;
-        }
-        return place;
-    }
-    get size() {
-        return this.#filled + this.#others.size;
-    }
-    get(key) {
-        const place = this.#places.get(key);
-        return place === undefined ? this.#others.get(key) : this.placed[place];
-    }
-    has(key) {
-        return this.get(key) !== undefined;
-    }
-    *keys() {
-        for (const { key } of this.values())
-            yield key;
-    }
-    *values() {
-        for (const object of this.placed)
-            if (object !== undefined)
-                yield object;
-        yield* this.#others.values();
-    }
-}
-/** Indexes a whole listing. */
-async function indexObjects(pages, prefix, wanted) {
-    const index = new ObjectIndex(prefix, wanted);
-    for await (const page of pages)
-        index.add(page);
-    return index;
-}
-
 // EXTERNAL MODULE: external "node:fs"
 var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:fs/promises"
@@ -51700,7 +51252,7 @@ const SMALL = 1024 ** 2;
 async function withBody(folder, file, use) {
     if (file.size <= SMALL) {
         const buffer = buffers.take(file.size);
-        const result = await use(smallBody(readSmall(folder, file, buffer)));
+        const result = await use(body_bodyOf(readSmall(folder, file, buffer)));
         // Not after a failure: a request that was given up may not have let go of it.
         buffers.giveBack(buffer);
         return result;
@@ -51747,7 +51299,8 @@ function readSmall(folder, file, into) {
             (0,external_node_fs_.closeSync)(descriptor);
     }
 }
-function smallBody(content) {
+/** A body that is in memory, of a single piece. */
+function body_bodyOf(content) {
     const digest = (0,external_node_crypto_.hash)('sha256', content, 'buffer');
     const read = async (offset, length) => content.subarray(offset, offset + length);
     return {
@@ -51772,6 +51325,155 @@ function changed(file) {
     return new DeployError('SOURCE_INVALID', `${plain(file.path)} changed while it was being deployed.`, {
         hint: 'Nothing may write to source-dir during the deploy: wait for the build to end before this step.',
     });
+}
+
+;// CONCATENATED MODULE: ./build/append-only.js
+
+
+
+
+/**
+ * A deploy that overwrites nothing, and may not list what is there, relies on the store to refuse a write of what exists.
+ * Some stores ignore the condition and would overwrite it all, so one that nobody knows is put to the proof before anything
+ * is written: an object of our own, put twice. It stays, and the next deploy is refused at once.
+ * @throws DeployError PERMISSION_DENIED where the condition is ignored, or not known.
+ */
+async function proveAppendOnly({ overwrite, destination }, bucket) {
+    const { store, knowledge, mayList } = bucket;
+    if (overwrite || mayList || knowledge.capabilities.conditionalWrites === true)
+        return;
+    const append = () => store.put(appendKey(destination.prefix), body_bodyOf(Buffer.from('.')), { contentType: 'text/plain' }, 'absent');
+    const isRefused = async () => (await append()) === 'precondition failed';
+    knowledge.learn({ conditionalWrites: (await isRefused()) || (await isRefused()) });
+    if (knowledge.lacks('conditionalWrites'))
+        throw cannotAppend(destination);
+}
+/** Nothing tells what is there. */
+function cannotAppend({ bucket, prefix }) {
+    return new DeployError('PERMISSION_DENIED', `Nothing tells what is there: s3://${plain(`${bucket}/${prefix}`)} may not be listed, and this store cannot write on a condition.`, { hint: 'With overwrite: false grant s3:ListBucket, or allow overwriting.' });
+}
+
+;// CONCATENATED MODULE: ./build/core/places.js
+
+/**
+ * Where in the source the file of a key is. Files come in the order of their keys, and so do the objects of nearly every
+ * listing: most keys are found behind the last one, and a map, of 20 MB for 200,000 keys, is not needed for the others.
+ */
+class Places {
+    /** The key of each file. */
+    keys;
+    #last = -1;
+    /** @param files in the order of their keys, as `scanSource` finds them. */
+    constructor(files, prefix) {
+        this.keys = files.map(({ path }) => toKey(prefix, path));
+    }
+    /** The place of a key in the source, from 0; undefined when there is no such file. */
+    get(key) {
+        const next = this.#last + 1;
+        const place = this.keys[next] === key ? next : firstAfter(this.keys, key) - 1;
+        if (this.keys[place] !== key)
+            return undefined;
+        this.#last = place;
+        return place;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/core/object-index.js
+
+
+/** The objects below the prefix by key, without the action's own and without the prefix's own folder marker. */
+class ObjectIndex {
+    #objects;
+    #own = new Map();
+    #prefix;
+    /**
+     * @param places those of the source's files: their objects need no map.
+     * @param onlyThose no other objects matter: a shard keeps no more in memory than its share.
+     */
+    constructor(prefix, places = new Places([], ''), onlyThose = false) {
+        this.#prefix = prefix;
+        this.#objects = new PlacedObjects(places, onlyThose);
+    }
+    get objects() {
+        return this.#objects;
+    }
+    /** The action's own: never a page, a deletion or a count. */
+    get own() {
+        return [...this.#own.values()];
+    }
+    /** The object of the file at a place. */
+    at(place) {
+        return this.#objects.placed[place];
+    }
+    /** Answers the places of the files whose objects are on the page. */
+    add(page) {
+        const places = [];
+        for (const object of page) {
+            const { key } = object;
+            if (isOwnKey(this.#prefix, key))
+                this.#own.set(key, object);
+            else if (key.length > this.#prefix.length) {
+                const place = this.#objects.add(object);
+                if (place !== undefined)
+                    places.push(place);
+            }
+        }
+        return places;
+    }
+}
+/** A map of 200,000 objects takes 7 MB, and as much again while it grows: those of files lie at their places. */
+class PlacedObjects {
+    placed;
+    #places;
+    #onlyThose;
+    #others = new Map();
+    #filled = 0;
+    constructor(places, onlyThose) {
+        this.#places = places;
+        this.#onlyThose = onlyThose;
+        this.placed = places.keys.map(() => undefined);
+    }
+    /** Takes the place of an earlier one of the same key. Answers the place, where it is that of a file. */
+    add(object) {
+        const place = this.#places.get(object.key);
+        if (place === undefined) {
+            if (!this.#onlyThose)
+                this.#others.set(object.key, object);
+        }
+        else {
+            if (this.placed[place] === undefined)
+                this.#filled++;
+            this.placed[place] = object;
+        }
+        return place;
+    }
+    get size() {
+        return this.#filled + this.#others.size;
+    }
+    get(key) {
+        const place = this.#places.get(key);
+        return place === undefined ? this.#others.get(key) : this.placed[place];
+    }
+    has(key) {
+        return this.get(key) !== undefined;
+    }
+    *keys() {
+        for (const { key } of this.values())
+            yield key;
+    }
+    *values() {
+        for (const object of this.placed)
+            if (object !== undefined)
+                yield object;
+        yield* this.#others.values();
+    }
+}
+/** Indexes a whole listing. */
+async function indexObjects(pages, prefix) {
+    const index = new ObjectIndex(prefix);
+    for await (const page of pages)
+        index.add(page);
+    return index;
 }
 
 ;// CONCATENATED MODULE: ./build/site/digest.js
@@ -51831,7 +51533,7 @@ const survey_LOOKS = 6;
 /** Milliseconds before the second look; the others are later. */
 const LOOK_AGAIN_MS = 200;
 /** Large files read at once for their digests: the disk is the limit, not the number. */
-const survey_READS_AT_ONCE = 4;
+const READS_AT_ONCE = 4;
 /** Files are read for so long, in milliseconds, before an answer that has come meanwhile is looked at. */
 const SLICE_MS = 5;
 /**
@@ -51859,7 +51561,7 @@ async function lookOnce(inputs, source, { store, mayList, knowledge, sizes }, ma
         return { objects: new Map(), manifest: undefined, notes: [], digests: [] };
     }
     const places = new Places(source.files, prefix);
-    const index = new ObjectIndex(prefix, inputs.shard && places, places);
+    const index = new ObjectIndex(prefix, places, inputs.shard !== undefined);
     const comparison = new Comparison(inputs, source.files, index, sizes);
     let read;
     const pages = store.list(prefix, places.keys)[Symbol.asyncIterator]();
@@ -51899,8 +51601,7 @@ class Comparison {
     #sizes;
     /** Places of files that have an object, and that nobody has looked at yet. */
     #listed = [];
-    #memory = { manifest: undefined };
-    #hasBegun = false;
+    #memory;
     #begun = Promise.withResolvers();
     /** By the headers that are remembered: a site has a dozen kinds. */
     #asRemembered = new Map();
@@ -51918,13 +51619,11 @@ class Comparison {
     }
     /** What is remembered is known: only now can be told what is to be read. */
     begin({ manifest, notes = [] }) {
-        if (!this.#hasBegun)
-            this.#memory = { manifest, notes };
-        this.#hasBegun = true;
+        this.#memory ??= { manifest, notes };
         this.#begun.resolve();
     }
     get #isIdle() {
-        return !this.#hasBegun || this.#listed.length === 0;
+        return this.#memory === undefined || this.#listed.length === 0;
     }
     /** Reads small files until something else has come. */
     async goOnUntil(other) {
@@ -51940,7 +51639,7 @@ class Comparison {
         }
     }
     async finish() {
-        await eachOf(Array.from({ length: survey_READS_AT_ONCE }), survey_READS_AT_ONCE, () => this.#readWhile(() => true));
+        await eachOf(Array.from({ length: READS_AT_ONCE }), READS_AT_ONCE, () => this.#readWhile(() => true));
     }
     async #readWhile(mayGoOn) {
         while (mayGoOn() && !this.#isIdle) {
@@ -51951,12 +51650,14 @@ class Comparison {
     }
     /** A small file is read at once: to wait for each would cost as much as the read itself. */
     #readOne() {
-        const place = this.#listed.pop() ?? 0;
-        const file = this.#files[place];
+        const place = this.#listed.pop();
+        const file = place === undefined ? undefined : this.#files[place];
+        if (place === undefined || file === undefined || this.#memory === undefined)
+            return undefined;
         // An object that is listed again may be another one than it was.
         this.digests[place] = undefined;
-        const candidate = file && candidateOf(file, this.#index.at(place), this.#memory);
-        if (file === undefined || candidate === undefined)
+        const candidate = candidateOf(file, this.#index.at(place), this.#memory);
+        if (candidate === undefined)
             return undefined;
         const like = 'etag' in candidate ? candidate.etag : undefined;
         const note = (digest) => {
@@ -52515,6 +52216,75 @@ function payloadOf({ GITHUB_EVENT_PATH: file }) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/core/shard.js
+
+
+
+/** So many jobs a matrix has at most. https://docs.github.com/actions/reference/limits */
+const MOST_SHARDS = 256;
+/** All notes of a deploy together say what one manifest says. */
+const shard_MOST_BYTES = 256 * 1024 ** 2;
+const SHARD = /^([1-9]\d{0,2})(\/|-of-)([1-9]\d{0,2})$/;
+/** Reads `2/8`; undefined for anything else, `0/8` and `9/8` included. */
+function parseShard(value) {
+    return shard_read(value, '/');
+}
+function shard_read(value, between) {
+    const [, number, sign, of] = SHARD.exec(value) ?? [];
+    const shard = { number: Number(number), of: Number(of) };
+    return sign === between && shard.number <= shard.of && shard.of <= MOST_SHARDS ? shard : undefined;
+}
+/** The files of the first phase: what shards share among them. */
+function assetsOf(files) {
+    return files.filter(({ path }) => phaseOf(path) === 'assets');
+}
+/**
+ * The assets of a shard. A hash of the path alone decides, so that every job finds the same shares, whatever else the tree
+ * holds and in whatever order it is read, and so that folders spread over all of them.
+ */
+function shareOf(assets, { number, of }) {
+    return assets.filter(({ path }) => (0,external_node_crypto_.createHash)('sha256').update(path).digest().readUInt32BE() % of === number - 1);
+}
+/** `shard 2 of 8`. */
+function nameOf({ number, of }) {
+    return `shard ${number} of ${of}`;
+}
+/** The key of the note in which a shard tells the last run what it has put: one for each, written over by the next deploy. */
+function noteKey(prefix, { number, of }) {
+    return `${shardFolder(prefix)}${number}-of-${of}`;
+}
+/**
+ * The notes among listed objects that are worth reading, newest first: those that are no older than the manifest. An older
+ * one is in the manifest, or of a deploy that another one has overtaken; so nobody needs to delete notes, and the next
+ * deploy in shards writes over them.
+ * @param shard where it is one that reads, its own note alone: it may have been here before.
+ */
+function notesAmong(listed, prefix, shard, manifest) {
+    const isWanted = (key) => (shard === undefined ? isNoteKey(key, prefix) : key === noteKey(prefix, shard));
+    let bytes = 0;
+    return listed
+        .filter(({ key, lastModified }) => isWanted(key) && lastModified >= (manifest?.lastModified ?? 0))
+        .sort((a, b) => b.lastModified - a.lastModified)
+        .slice(0, MOST_SHARDS)
+        .filter(({ size }) => {
+        bytes += size;
+        return bytes <= shard_MOST_BYTES;
+    });
+}
+/** The notes that were written since the manifest, newest first. */
+function notesSince(manifest, notes) {
+    return notes.filter((note) => manifest === undefined || ageOf(note, manifest) > 0).sort((a, b) => ageOf(b, a));
+}
+/** Positive when one was written later. Stores count in seconds; of the same second the run that began later tells. */
+function ageOf(one, other) {
+    return one.lastModified - other.lastModified || one.by.startedAt - other.by.startedAt;
+}
+/** Whether a key is of such a note. */
+function isNoteKey(key, prefix) {
+    const folder = shardFolder(prefix);
+    return key.startsWith(folder) && shard_read(key.slice(folder.length), '-of-') !== undefined;
+}
+
 ;// CONCATENATED MODULE: ./build/inputs.js
 
 
@@ -52848,6 +52618,219 @@ function partSize() {
         throw inputs_invalid('part-size', `'${plain(value, 100)}' is not a size from 5MiB to 5GiB`, 'Give a size such as 16MiB, or auto.');
     }
     return part;
+}
+
+;// CONCATENATED MODULE: ./build/shard-notes.js
+
+
+
+
+
+
+const shard_notes_READS_AT_ONCE = 8;
+/**
+ * Reads what shards have noted since the manifest was written, newest first. What cannot be read is as good as none: what it
+ * speaks of is looked at again.
+ */
+async function readNotes(listed, store, manifest) {
+    const found = [];
+    await eachOf(listed, shard_notes_READS_AT_ONCE, async (note) => {
+        const read = await readNote(note, store);
+        if (read !== undefined)
+            found.push(read);
+    });
+    const unread = listed.length - found.length;
+    if (unread > 0)
+        log.warn(`${count(unread, 'note')} of shards cannot be read: what they have put is looked at again.`);
+    const notes = notesSince(manifest, found);
+    const entries = notes.reduce((sum, one) => sum + one.entries.size, 0);
+    if (notes.length > 0)
+        log.line(`${count(notes.length, 'note')} of shards, on ${count(entries, 'object')}`);
+    return notes;
+}
+async function readNote({ key, lastModified }, store) {
+    try {
+        const found = await store.get(key);
+        // One that was written again since the listing counts as well: for the ETags that were listed, and no others.
+        const note = found && decodeManifest(found.body);
+        return note && { ...note, lastModified };
+    }
+    catch (error) {
+        if (error instanceof ServiceError)
+            return undefined;
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/manifest-file.js
+
+
+
+
+
+
+
+
+
+
+/** A manifest of a million objects has a fifth of this. */
+const manifest_file_MOST_BYTES = 256 * 1024 ** 2;
+/** Of nobody's business but the next deploy's. */
+const HEADERS = { contentType: 'application/gzip', cacheControl: 'private, no-store' };
+/**
+ * The manifest of a prefix in the bucket: read once, and written on the condition that nobody else has written it since.
+ * With it, what shards have noted since.
+ */
+class ManifestFile {
+    manifest;
+    notes = [];
+    #store;
+    #prefix;
+    /** The shard that this run is, if it is one. */
+    #shard;
+    #key;
+    /** The ETag that was listed, or read; undefined when there was none. */
+    #etag;
+    /** Whose manifest that is. */
+    #by;
+    #saidUnconditional = false;
+    constructor(store, prefix, shard) {
+        this.#store = store;
+        this.#prefix = prefix;
+        this.#shard = shard;
+        this.#key = manifestKey(prefix);
+    }
+    /**
+     * Reads the manifest and the notes, if the listing has them: where listings are limited to the prefix, asking for a
+     * missing key is denied. What cannot be read or understood is as good as none.
+     * @returns false when it has been written since the listing, which then tells nothing of what it says.
+     * @throws DeployError SUPERSEDED when it is of a deploy that began later than ours.
+     */
+    async read(listed, ours) {
+        this.notes = [];
+        if (!(await this.#readManifest(listed, ours)))
+            return false;
+        const notes = notesAmong(listed, this.#prefix, this.#shard, this.manifest);
+        this.notes = await readNotes(notes, this.#store, this.manifest);
+        return true;
+    }
+    async #readManifest(listed, ours) {
+        this.manifest = undefined;
+        this.#etag = undefined;
+        this.#by = undefined;
+        const there = listed.find(({ key }) => key === this.#key);
+        if (there === undefined)
+            return true;
+        this.#etag = there.etag;
+        if (there.size > manifest_file_MOST_BYTES) {
+            log.warn(`The manifest has ${bytes(there.size)}, which none of ours has: it is written anew.`);
+            return true;
+        }
+        const found = await this.#get();
+        if (found === undefined)
+            return true;
+        if (found.etag !== there.etag)
+            return false;
+        const manifest = decodeManifest(found.body);
+        if (manifest !== undefined)
+            stopIfNewer(manifest.by, ours);
+        this.#by = manifest?.by;
+        if (manifest !== undefined)
+            this.manifest = { ...manifest, lastModified: there.lastModified };
+        else {
+            log.warn('The manifest of earlier deploys cannot be read; every object is compared by its ETag, and it is written anew.');
+        }
+        return true;
+    }
+    /** Whether the manifest is still the one that was read, or written. */
+    async isCurrent() {
+        const etag = await this.#store.etag(this.#key);
+        // Who may not see it cannot tell; the condition on the write still can.
+        if (etag === undefined || etag === this.#etag)
+            return true;
+        // An ETag may come wrong; what the manifest says of its writer does not.
+        const found = await this.#get();
+        if (found === undefined)
+            return false;
+        return found.etag === this.#etag || isSame(decodeManifest(found.body)?.by, this.#by);
+    }
+    /** Writes the note of this shard, in the form of a manifest. */
+    async note(next) {
+        if (this.#shard !== undefined)
+            await this.#store.put(noteKey(this.#prefix, this.#shard), body_bodyOf(encodeManifest(next)), HEADERS);
+    }
+    /**
+     * Writes the manifest, unless it would tell nothing new. Where there are notes it is written, to be newer than they are.
+     * @param verified objects were looked at, and the manifest is to be newer than they are.
+     * @returns false when another deploy has written it since it was read.
+     */
+    async write(next, verified) {
+        if (!verified && this.notes.length === 0 && !saysMore(next, this.manifest))
+            return true;
+        const body = body_bodyOf(encodeManifest(next));
+        const condition = this.#etag === undefined ? 'absent' : { etag: this.#etag };
+        const put = await this.#store.put(this.#key, body, HEADERS, condition);
+        if (put !== 'precondition failed')
+            return this.#wrote(next, put.etag);
+        if (await this.isCurrent()) {
+            // Nobody wrote it, yet the condition was not met: this store compares in another way.
+            this.#sayUnconditional();
+            const anyway = await this.#store.put(this.#key, body, HEADERS);
+            return anyway === 'precondition failed' || this.#wrote(next, anyway.etag);
+        }
+        // The answer to our own write may have been lost on the way.
+        const found = await this.#get();
+        const ours = found !== undefined && isSame(decodeManifest(found.body)?.by, next.by);
+        return ours && this.#wrote(next, found.etag);
+    }
+    #wrote(manifest, etag) {
+        this.#etag = etag;
+        this.#by = manifest.by;
+        return true;
+    }
+    /**
+     * Another deploy has finished meanwhile: stops the one that began first.
+     * @throws DeployError SUPERSEDED when this one did.
+     */
+    async yieldTo(ours) {
+        const theirs = await this.#writer();
+        if (theirs !== undefined)
+            stopIfNewer(theirs, ours);
+    }
+    async #writer() {
+        const found = await this.#get();
+        return found === undefined ? undefined : decodeManifest(found.body)?.by;
+    }
+    async #get() {
+        try {
+            return await this.#store.get(this.#key);
+        }
+        catch (error) {
+            if (!(error instanceof ServiceError))
+                throw error;
+            log.warn(`The manifest of earlier deploys cannot be read: ${describe(error.failure)}.`);
+            return undefined;
+        }
+    }
+    #sayUnconditional() {
+        if (this.#saidUnconditional)
+            return;
+        this.#saidUnconditional = true;
+        log.line('This store cannot write on a condition: two deploys at once are not noticed.');
+    }
+}
+function isSame(one, other) {
+    return one !== undefined && one.run === other?.run && one.startedAt === other.startedAt;
+}
+function stopIfNewer(theirs, ours) {
+    if (theirs.startedAt <= ours.startedAt)
+        return;
+    const message = `A deploy of the same prefix that began later (run ${theirs.run}) has finished meanwhile.`;
+    throw new DeployError('SUPERSEDED', message, {
+        hint: 'Nothing was deleted. Let deploys wait for each other, in the workflow file:\n' +
+            '    concurrency: deploy-site\n' +
+            'If this build is the one that should be live, run it again.',
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/core/trust.js

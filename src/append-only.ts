@@ -3,7 +3,7 @@ import { appendKey } from './core/key.ts';
 import { plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
-import { bodyOf } from './manifest-file.ts';
+import { bodyOf } from './site/body.ts';
 
 /**
  * A deploy that overwrites nothing, and may not list what is there, relies on the store to refuse a write of what exists.

@@ -1,15 +1,15 @@
-import { hash } from 'node:crypto';
 import { ServiceError } from './aws/failure.ts';
 import { describe } from './core/explain.ts';
 import { manifestKey, type Prefix } from './core/key.ts';
 import { type DeployId, decodeManifest, encodeManifest, type Manifest, saysMore } from './core/manifest.ts';
-import type { Body, BodyPart, ObjectStore, RemoteObject } from './core/model.ts';
+import type { ObjectStore, RemoteObject } from './core/model.ts';
 import type { KnownManifest, Memory } from './core/plan.ts';
 import { noteKey, notesAmong, type Shard } from './core/shard.ts';
 import { bytes } from './core/text.ts';
 import { DeployError } from './errors.ts';
 import { log } from './report/log.ts';
 import { readNotes } from './shard-notes.ts';
+import { bodyOf } from './site/body.ts';
 
 /** A manifest of a million objects has a fifth of this. */
 const MOST_BYTES = 256 * 1024 ** 2;
@@ -172,20 +172,4 @@ function stopIfNewer(theirs: DeployId, ours: DeployId): void {
       '    concurrency: deploy-site\n' +
       'If this build is the one that should be live, run it again.',
   });
-}
-
-/** What is in memory already, as something to put. */
-export function bodyOf(content: Buffer): Body {
-  return {
-    size: content.length,
-    read: async (offset, length) => content.subarray(offset, offset + length),
-    withPart: async (offset, length, use) => use(partOf(content.subarray(offset, offset + length))),
-    giveBack: () => undefined,
-    verify: async () => undefined,
-    content: () => '',
-  };
-}
-
-function partOf(content: Buffer): BodyPart {
-  return { content, sha256: hash('sha256', content, 'buffer') };
 }

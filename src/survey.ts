@@ -77,7 +77,7 @@ async function lookOnce(
     return { objects: new Map(), manifest: undefined, notes: [], digests: [] };
   }
   const places = new Places(source.files, prefix);
-  const index = new ObjectIndex(prefix, inputs.shard && places, places);
+  const index = new ObjectIndex(prefix, places, inputs.shard !== undefined);
   const comparison = new Comparison(inputs, source.files, index, sizes);
   let read: Promise<boolean> | undefined;
   const pages = store.list(prefix, places.keys)[Symbol.asyncIterator]();
@@ -119,8 +119,7 @@ class Comparison {
   readonly #sizes: UploadSizes;
   /** Places of files that have an object, and that nobody has looked at yet. */
   readonly #listed: number[] = [];
-  #memory: Memory = { manifest: undefined };
-  #hasBegun = false;
+  #memory: Memory | undefined;
   readonly #begun = Promise.withResolvers<void>();
   /** By the headers that are remembered: a site has a dozen kinds. */
   readonly #asRemembered = new Map<string | undefined, AsRemembered>();
@@ -139,13 +138,12 @@ class Comparison {
 
   /** What is remembered is known: only now can be told what is to be read. */
   begin({ manifest, notes = [] }: Memory): void {
-    if (!this.#hasBegun) this.#memory = { manifest, notes };
-    this.#hasBegun = true;
+    this.#memory ??= { manifest, notes };
     this.#begun.resolve();
   }
 
   get #isIdle(): boolean {
-    return !this.#hasBegun || this.#listed.length === 0;
+    return this.#memory === undefined || this.#listed.length === 0;
   }
 
   /** Reads small files until something else has come. */
@@ -175,12 +173,13 @@ class Comparison {
 
   /** A small file is read at once: to wait for each would cost as much as the read itself. */
   #readOne(): Promise<void> | undefined {
-    const place = this.#listed.pop() ?? 0;
-    const file = this.#files[place];
+    const place = this.#listed.pop();
+    const file = place === undefined ? undefined : this.#files[place];
+    if (place === undefined || file === undefined || this.#memory === undefined) return undefined;
     // An object that is listed again may be another one than it was.
     this.digests[place] = undefined;
-    const candidate = file && candidateOf(file, this.#index.at(place), this.#memory);
-    if (file === undefined || candidate === undefined) return undefined;
+    const candidate = candidateOf(file, this.#index.at(place), this.#memory);
+    if (candidate === undefined) return undefined;
     const like = 'etag' in candidate ? candidate.etag : undefined;
     const note = (digest: ContentDigest) => {
       this.digests[place] = this.#verdict(digest, candidate);

@@ -8,7 +8,8 @@ import {
   saysMore,
 } from '../../src/core/manifest.ts';
 import type { LocalFile, ObjectHeaders, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';
-import { indexObjects } from '../../src/core/object-index.ts';
+import { ObjectIndex } from '../../src/core/object-index.ts';
+import { Places } from '../../src/core/places.ts';
 import {
   type ContentDigest,
   candidateOf,
@@ -76,8 +77,10 @@ export class MemoryBucket {
       ([path, content]): LocalFile => ({ path, size: content.length, inode: 1, modified: 1 }),
     );
     const files = shard === undefined ? all : shareOf(assetsOf(all), shard);
-    const wanted = shard && new Set(files.map(({ path }) => toKey(prefix, path)));
-    const { objects, own } = await indexObjects(this.list(prefix), prefix, wanted);
+    const inOrder = files.toSorted((a, b) => compareKeys(a.path, b.path));
+    const index = new ObjectIndex(prefix, new Places(inOrder, prefix), shard !== undefined);
+    for await (const page of this.list(prefix)) index.add(page);
+    const { objects, own } = index;
     const manifest = this.#read(manifestKey(prefix));
     const notes = notesAmong(own, prefix, shard, manifest).flatMap(({ key }) => this.#read(key) ?? []);
     const known = { objects, manifest, notes: notesSince(manifest, notes) };

@@ -4,7 +4,8 @@ import { headersFor } from '../../src/core/headers.ts';
 import type { Prefix } from '../../src/core/key.ts';
 import { headersFingerprint, keyHash, type Manifest, saysMore } from '../../src/core/manifest.ts';
 import type { DeleteLimit, LocalFile, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';
-import { indexObjects } from '../../src/core/object-index.ts';
+import { indexObjects, ObjectIndex } from '../../src/core/object-index.ts';
+import { Places } from '../../src/core/places.ts';
 import {
   type Candidate,
   candidateOf,
@@ -573,7 +574,9 @@ describe('the objects below a prefix', () => {
 
   test('are for a shard those of its share, beside what is our own', async () => {
     const list = listing('site/.s3-deploy/manifest', 'site/a', 'site/b', 'site/c');
-    const { objects, own } = await indexObjects(list, 'site/', new Set(['site/b', 'site/d']));
+    const index = new ObjectIndex('site/', new Places([{ path: 'b' }, { path: 'd' }], 'site/'), true);
+    for await (const page of list) index.add(page);
+    const { objects, own } = index;
     expect([[...objects.keys()], own.length]).toEqual([['site/b'], 1]);
   });
 

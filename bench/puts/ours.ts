@@ -1,13 +1,12 @@
 /** PUTs buffers through the product's object store; prints microseconds of processor time a PUT. */
-import { hash } from 'node:crypto';
 import { Caller } from '../../src/aws/caller.ts';
 import { createS3 } from '../../src/aws/clients.ts';
 import { S3ObjectStore } from '../../src/aws/object-store.ts';
 import { StoreKnowledge } from '../../src/aws/store-knowledge.ts';
 import { profileOf } from '../../src/core/capabilities.ts';
 import { eachOf } from '../../src/core/each-of.ts';
-import type { BodyPart } from '../../src/core/model.ts';
 import { DEFAULT_PART } from '../../src/core/parts.ts';
+import { bodyOf } from '../../src/site/body.ts';
 import { makeBuffers, measurePuts } from './loop.mjs';
 
 const [endpoint = '', number = '0', bytes = '0', atOnce = '64'] = process.argv.slice(2);
@@ -35,17 +34,6 @@ const headers = { contentType: 'text/html; charset=utf-8', cacheControl: 'public
 
 await measurePuts(Number(number), (keys: Iterable<string>) =>
   eachOf([...keys], Number(atOnce), async (key) => {
-    const content = buffers();
-    // The digest that a deploy makes of each file, for its manifest, is the one that its request is signed with.
-    const sha256 = hash('sha256', content, 'buffer');
-    const body = {
-      size: content.length,
-      read: async () => content,
-      withPart: <T>(_offset: number, _length: number, use: (part: BodyPart) => Promise<T>) => use({ content, sha256 }),
-      giveBack: () => {},
-      verify: async () => {},
-      content: () => '',
-    };
-    await store.put(key, body, headers);
+    await store.put(key, bodyOf(buffers()), headers);
   }),
 );

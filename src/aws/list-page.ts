@@ -39,10 +39,9 @@ export function scanPage(page: Buffer): { objects: Listed[]; rest: string } | un
   const objects: Listed[] = [];
   let at = first;
   while (xml.startsWith(OPEN, at)) {
-    const usual = scanUsual(xml, at, textAt);
-    const close = usual === undefined ? xml.indexOf(CLOSE, at) : USUAL.lastIndex - CLOSE.length;
-    const object = usual ?? (close < 0 ? undefined : scanObject(xml, at + OPEN.length, close));
-    if (object === undefined) return undefined;
+    const close = xml.indexOf(CLOSE, at);
+    const object = scanUsual(xml, at, textAt) ?? scanObject(xml, at + OPEN.length, close);
+    if (close < 0 || object === undefined) return undefined;
     objects.push(object);
     at = close + CLOSE.length;
   }
@@ -74,12 +73,13 @@ function scanUsual(xml: string, start: number, textAt: (from: number, length: nu
   USUAL.lastIndex = start;
   const match = USUAL.exec(xml);
   if (match === null) return undefined;
-  const [, { length: key } = '', time = '', { length: etag } = '', , size] = match;
+  const [, key = '', time = '', etag = '', , size] = match;
   const LastModified = timeOf(time);
   if (Number.isNaN(LastModified)) return undefined;
   const keyAt = start + '<Contents><Key>'.length;
-  const etagAt = keyAt + key + '</Key><LastModified>'.length + time.length + '</LastModified><ETag>&quot;'.length;
-  return { Key: textAt(keyAt, key), Size: Number(size), ETag: textAt(etagAt, etag), LastModified };
+  const timeAt = keyAt + key.length + '</Key><LastModified>'.length;
+  const etagAt = timeAt + time.length + '</LastModified><ETag>&quot;'.length;
+  return { Key: textAt(keyAt, key.length), Size: Number(size), ETag: textAt(etagAt, etag.length), LastModified };
 }
 
 function scanObject(xml: string, start: number, end: number): Listed | undefined {

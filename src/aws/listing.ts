@@ -43,7 +43,7 @@ export class Listing {
   /**
    * The first page of what is below the prefix, ahead of a listing, which then begins with it: whoever only wants to see
    * whether listing is allowed saves that one a request.
-   * @param expected has the pages behind it asked for at once; see `pages`.
+   * @param expected has the pages behind it asked for at once; see `pages`, which goes by these keys then, not by its own.
    * @throws ServiceError
    */
   async firstPage(prefix: string, expected?: readonly string[]): Promise<Page> {

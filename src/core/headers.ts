@@ -104,13 +104,15 @@ export function contentType(path: string): string {
   return withCharset(TYPES_BY_NAME.get(name) ?? (dot < 0 ? UNKNOWN : typeOfExtension(name.slice(dot + 1))));
 }
 
-/** As they were looked up: a site has thousands of files, and a dozen extensions. */
-const found = new Map<string, string>();
+/** As they were looked up: a site has thousands of files, and a dozen extensions with a type. */
+const knownTypes = new Map<string, string>();
 
 function typeOfExtension(extension: string): string {
-  const type = found.get(extension) ?? TYPES_BY_EXTENSION.get(extension) ?? mime.getType(`.${extension}`) ?? UNKNOWN;
-  found.set(extension, type);
-  return type;
+  const known = knownTypes.get(extension);
+  if (known !== undefined) return known;
+  const type = TYPES_BY_EXTENSION.get(extension) ?? mime.getType(`.${extension}`);
+  if (type !== null) knownTypes.set(extension, type);
+  return type ?? UNKNOWN;
 }
 
 const UNKNOWN = 'application/octet-stream';

@@ -16,16 +16,14 @@ export class ObjectIndex {
   readonly #objects: PlacedObjects;
   readonly #own = new Map<string, RemoteObject>();
   readonly #prefix: Prefix;
-  readonly #wanted: { has(key: string): boolean } | undefined;
 
   /**
-   * @param wanted the only keys that matter, where that is not all: a shard keeps no more in memory than its share.
    * @param places those of the source's files: their objects need no map.
+   * @param onlyThose no other objects matter: a shard keeps no more in memory than its share.
    */
-  constructor(prefix: Prefix, wanted?: { has(key: string): boolean }, places?: Places) {
+  constructor(prefix: Prefix, places = new Places([], ''), onlyThose = false) {
     this.#prefix = prefix;
-    this.#wanted = wanted;
-    this.#objects = new PlacedObjects(places);
+    this.#objects = new PlacedObjects(places, onlyThose);
   }
 
   get objects(): Objects {
@@ -48,7 +46,7 @@ export class ObjectIndex {
     for (const object of page) {
       const { key } = object;
       if (isOwnKey(this.#prefix, key)) this.#own.set(key, object);
-      else if (key.length > this.#prefix.length && this.#wanted?.has(key) !== false) {
+      else if (key.length > this.#prefix.length) {
         const place = this.#objects.add(object);
         if (place !== undefined) places.push(place);
       }
@@ -61,19 +59,22 @@ export class ObjectIndex {
 class PlacedObjects implements Objects {
   readonly placed: (RemoteObject | undefined)[];
   readonly #places: Places;
+  readonly #onlyThose: boolean;
   readonly #others = new Map<string, RemoteObject>();
   #filled = 0;
 
-  constructor(places = new Places([], '')) {
+  constructor(places: Places, onlyThose: boolean) {
     this.#places = places;
+    this.#onlyThose = onlyThose;
     this.placed = places.keys.map(() => undefined);
   }
 
   /** Takes the place of an earlier one of the same key. Answers the place, where it is that of a file. */
   add(object: RemoteObject): number | undefined {
     const place = this.#places.get(object.key);
-    if (place === undefined) this.#others.set(object.key, object);
-    else {
+    if (place === undefined) {
+      if (!this.#onlyThose) this.#others.set(object.key, object);
+    } else {
       if (this.placed[place] === undefined) this.#filled++;
       this.placed[place] = object;
     }
@@ -107,9 +108,8 @@ class PlacedObjects implements Objects {
 export async function indexObjects(
   pages: AsyncIterable<readonly RemoteObject[]>,
   prefix: Prefix,
-  wanted?: ReadonlySet<string>,
 ): Promise<ObjectIndex> {
-  const index = new ObjectIndex(prefix, wanted);
+  const index = new ObjectIndex(prefix);
   for await (const page of pages) index.add(page);
   return index;
 }

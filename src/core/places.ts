@@ -15,10 +15,6 @@ export class Places {
     this.keys = files.map(({ path }) => toKey(prefix, path));
   }
 
-  has(key: string): boolean {
-    return this.get(key) !== undefined;
-  }
-
   /** The place of a key in the source, from 0; undefined when there is no such file. */
   get(key: string): number | undefined {
     const next = this.#last + 1;

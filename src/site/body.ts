@@ -25,7 +25,7 @@ export const SMALL = 1024 ** 2;
 export async function withBody<T>(folder: string, file: LocalFile, use: (body: Body) => Promise<T>): Promise<T> {
   if (file.size <= SMALL) {
     const buffer = buffers.take(file.size);
-    const result = await use(smallBody(readSmall(folder, file, buffer)));
+    const result = await use(bodyOf(readSmall(folder, file, buffer)));
     // Not after a failure: a request that was given up may not have let go of it.
     buffers.giveBack(buffer);
     return result;
@@ -67,7 +67,8 @@ export function readSmall(folder: string, file: LocalFile, into: Buffer): Buffer
   }
 }
 
-function smallBody(content: Buffer): Body {
+/** A body that is in memory, of a single piece. */
+export function bodyOf(content: Buffer): Body {
   const digest = hash('sha256', content, 'buffer');
   const read = async (offset: number, length: number) => content.subarray(offset, offset + length);
   return {
