@@ -129,7 +129,7 @@ function options(more: Partial<ApplyOptions> = {}): ApplyOptions {
   return {
     concurrency: 1,
     memory: 1e6,
-    largestWhole: 1e6,
+    threshold: 1e6,
     withBody: (file, use) =>
       use({
         size: file.size,
@@ -291,6 +291,63 @@ describe('other headers', () => {
     const store = new MemoryStore(undefined, ['a']);
     await uploadAll({ ...plan, phases: [{ name: 'assets', uploads: [unknown] }] }, store, options());
     expect(store.objects.get('a')).toEqual(Buffer.alloc(10, 'a'));
+  });
+});
+
+describe('other headers of large files', () => {
+  const large = (key: string): Upload => ({
+    ...upload(key, 100),
+    reason: 'headers',
+    headers: { contentType: 'text/html' },
+    object: object(key),
+    content: 'known',
+  });
+  const plan: Plan = { ...planOf({}), phases: [{ name: 'assets', uploads: many(6).map(large) }] };
+
+  /** The greatest number of copies, and of puts, that were under way at once. */
+  class Counting extends MemoryStore {
+    most = { copies: 0, puts: 0 };
+    #now = { copies: 0, puts: 0 };
+
+    override copyHeaders(object: RemoteObject, headers: ObjectHeaders): Promise<string | undefined> {
+      return this.#count('copies', () => super.copyHeaders(object, headers));
+    }
+
+    override put(key: string, body: Body, headers: ObjectHeaders): Promise<Put> {
+      return this.#count('puts', () =>
+        body.withPart(0, body.size, async () => {
+          await turn();
+          return { etag: `${etagOf(key)}, ${headers.contentType}` };
+        }),
+      );
+    }
+
+    async #count<T>(what: 'copies' | 'puts', work: () => Promise<T>): Promise<T> {
+      this.most[what] = Math.max(this.most[what], ++this.#now[what]);
+      return work().finally(() => this.#now[what]--);
+    }
+  }
+
+  test('are given to as many objects at once as to small ones: nothing of them is in memory', async () => {
+    const store = new Counting();
+    const { uploaded } = await uploadAll(plan, store, options({ concurrency: 5, memory: 100, threshold: 10 }));
+    expect(uploaded).toHaveLength(6);
+    expect(store.most).toEqual({ copies: 5, puts: 0 });
+  });
+
+  test('are put in the memory that there is where the store does not copy', async () => {
+    const store = new Counting();
+    store.copies = false;
+    const { uploaded } = await uploadAll(plan, store, options({ concurrency: 5, memory: 100, threshold: 10 }));
+    expect(uploaded.map(({ etag }) => etag)).toEqual(many(6).map((key) => `${etagOf(key)}, text/html`));
+    expect(store.most.copies).toBe(5);
+  });
+
+  test('are given to no further object once the upload has ended', async () => {
+    const store = new Counting((call) => (call === 2 ? new Error('gone') : undefined));
+    const outcome = await uploadAll(plan, store, options({ concurrency: 1, threshold: 10 }));
+    expect(outcome).toMatchObject({ uploaded: [{ key: 'a0' }], stopped: STOP });
+    expect([...store.headers.keys()]).toEqual(['a0']);
   });
 });
 
@@ -482,7 +539,7 @@ describe('memory', () => {
     async function upload(store: InParts, count: number, size: number, memory: number) {
       const plan = planOf({ assets: Array.from({ length: count }, (_, i) => `${i}`) });
       for (const { uploads } of plan.phases) for (const { file } of uploads) Object.assign(file, { size });
-      return uploadAll(plan, store, options({ concurrency: 64, memory, largestWhole: 10 }));
+      return uploadAll(plan, store, options({ concurrency: 64, memory, threshold: 10 }));
     }
 
     test('is bounded, and is used up while one file ends and the next begins', async () => {
@@ -504,6 +561,44 @@ describe('memory', () => {
       const store = new InParts((part) => part % 3 === 0);
       expect((await upload(store, 6, 100, memory)).failures.length).toBeGreaterThan(0);
       expect(store.ended).toHaveLength(6);
+    });
+  });
+
+  describe('of streams', () => {
+    /** Reads a body piece by piece, and fails at some of the files. */
+    class Streaming extends MemoryStore {
+      most = 0;
+      #now = 0;
+
+      override async put(key: string, body: Body): Promise<Put> {
+        let begun = false;
+        try {
+          for (let offset = 0; offset < body.size; offset += 10) {
+            const piece = await body.read(offset, 10);
+            if (!begun) this.most = Math.max(this.most, ++this.#now);
+            begun = true;
+            await turn();
+            body.giveBack(piece);
+            if (offset === 50 && Number(key) % 4 === 3) throw new Error('refused');
+          }
+        } finally {
+          this.#now--;
+        }
+        return { etag: etagOf(key) };
+      }
+    }
+
+    test('goes to four files at once, and is given back by those that fail', async () => {
+      const store = new Streaming();
+      const keys = Array.from({ length: 12 }, (_, i) => `${i}`);
+      const plan: Plan = {
+        ...planOf({}),
+        phases: [{ name: 'assets', uploads: keys.map((key) => upload(key, 100)) }],
+      };
+      const outcome = await uploadAll(plan, store, options({ concurrency: 64, threshold: 10 }));
+      expect(store.most).toBe(4);
+      expect(outcome.uploaded).toHaveLength(9);
+      expect(outcome.failures.map(({ key }) => key)).toEqual(['3', '7', '11']);
     });
   });
 

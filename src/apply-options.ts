@@ -21,7 +21,7 @@ export function applyOptions(
     signal,
     concurrency,
     memory: MEMORY,
-    largestWhole: sizes.threshold,
+    threshold: sizes.threshold,
     isPage: (key) => phaseOf(key.slice(inputs.destination.prefix.length)) !== 'assets',
     withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
     overwrite: inputs.overwrite,

@@ -1,16 +1,6 @@
 import { type AtOnce, eachOf } from './core/each-of.ts';
-import type {
-  Body,
-  Condition,
-  Failure,
-  LocalFile,
-  ObjectStore,
-  Outcome,
-  PhaseName,
-  Plan,
-  Stored,
-  Upload,
-} from './core/model.ts';
+import type { Body, Condition, Failure, ObjectStore, Outcome, PhaseName, Plan, Stored, Upload } from './core/model.ts';
+import { BodyRoom, over, type WithBody } from './core/room.ts';
 import { plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
 
@@ -20,8 +10,8 @@ export interface ApplyOptions {
   readonly concurrency: AtOnce;
   /** Bytes in memory at once. */
   readonly memory: number;
-  /** Bytes; a larger file goes up in parts, one after the other with as many of them under way as there is memory. */
-  readonly largestWhole: number;
+  /** Bytes; a larger file goes up in parts, or as a stream. */
+  readonly threshold: number;
   readonly signal?: AbortSignal | undefined;
   /** On which condition an upload of a phase is put. */
   condition(upload: Upload, phase: PhaseName): Condition | undefined;
@@ -29,7 +19,7 @@ export interface ApplyOptions {
   readonly overwrite: boolean;
   /** Pages are deleted before what they name. */
   isPage?(key: string): boolean;
-  withBody<T>(file: LocalFile, use: (body: Body) => Promise<T>): Promise<T>;
+  readonly withBody: WithBody;
   /** Asked before pages go up, and now and then while anything does; false ends the upload. */
   mayGoOn(): Promise<boolean>;
   /** Says what a thrown error means for a key, and whether it means the same for all that is left. */
@@ -62,9 +52,7 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
   let stopped: DeployError | undefined;
   let interrupted = false;
   let bytesUploaded = 0;
-  const room = new Room(options.memory);
-  /** Of files that go up in parts one is read at a time; the next begins while the last parts of it are under way. */
-  const turns = new Room(1);
+  const room = new BodyRoom(options.withBody, options);
 
   const fail = (error: unknown, key: string): void => {
     const { failure, stops } = options.judge(error, key);
@@ -88,27 +76,36 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
     return asking;
   };
 
+  const goesOn = async (key: string): Promise<boolean> => {
+    if (performance.now() - askedAt > ASK_AGAIN_MS) await askToGoOn(key);
+    if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES) return false;
+    options.signal?.throwIfAborted();
+    return true;
+  };
+
+  const note = (upload: Upload, stored: Stored | undefined): void => {
+    if (stored === undefined && options.overwrite) interrupted = true;
+    else if (stored === undefined) existing.push(upload.key);
+    else {
+      uploaded.push(stored);
+      bytesUploaded += upload.file.size;
+    }
+    options.onUploaded();
+  };
+
   const put = async (upload: Upload, phase: PhaseName): Promise<void> => {
-    const { size } = upload.file;
-    const inParts = size > options.largestWhole;
-    const leave = await (inParts ? turns.enter(1) : room.enter(size));
+    const { key, file } = upload;
     try {
-      if (performance.now() - askedAt > ASK_AGAIN_MS) await askToGoOn(upload.key);
-      if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES) return;
-      options.signal?.throwIfAborted();
-      const how = inParts ? { ...options, withBody: inRoom(options.withBody, room, leave) } : options;
-      const stored = await storeOne(upload, store, options.condition(upload, phase), how);
-      if (stored === undefined && options.overwrite) interrupted = true;
-      else if (stored === undefined) existing.push(upload.key);
+      const copied = upload.reason === 'headers' && (await goesOn(key)) ? await copyHeaders(upload, store) : undefined;
+      if (copied !== undefined) note(upload, copied);
       else {
-        uploaded.push(stored);
-        bytesUploaded += upload.file.size;
+        await room.for(file, async (withBody) => {
+          if (!(await goesOn(key))) return;
+          note(upload, await storeOne(upload, store, options.condition(upload, phase), withBody, options.onBytes));
+        });
       }
-      options.onUploaded();
     } catch (error) {
-      fail(error, upload.key);
-    } finally {
-      leave();
+      fail(error, key);
     }
   };
 
@@ -122,20 +119,25 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
   return { uploaded, existing, deleted: [], failures, bytesUploaded, interrupted, stopped };
 }
 
+/** Gives an object that has the content the headers of the plan; undefined where that is not known, or not possible. */
+async function copyHeaders(upload: Upload, store: ObjectStore): Promise<Stored | undefined> {
+  const { object, headers, content } = upload;
+  if (object === undefined || content === undefined) return undefined;
+  const etag = await store.copyHeaders(object, headers);
+  return etag === undefined ? undefined : { ...upload, etag, content };
+}
+
 /** Puts one object; undefined when its condition was not met. */
-async function storeOne(
+function storeOne(
   upload: Upload,
   store: ObjectStore,
   condition: Condition | undefined,
-  options: ApplyOptions,
+  withBody: WithBody,
+  onBytes: ApplyOptions['onBytes'],
 ): Promise<Stored | undefined> {
-  const { file, key, headers, object, content } = upload;
-  if (upload.reason === 'headers' && object !== undefined && content !== undefined) {
-    const etag = await store.copyHeaders(object, headers);
-    if (etag !== undefined) return { ...upload, etag, content };
-  }
-  return options.withBody(file, async (whole) => {
-    const { body, done } = telling(whole, options.onBytes);
+  const { file, key, headers } = upload;
+  return withBody(file, async (whole) => {
+    const { body, done } = telling(whole, onBytes);
     const put = await store.put(key, body, headers, condition);
     done();
     return put === 'precondition failed' ? undefined : { ...upload, etag: put.etag, content: body.content() };
@@ -221,76 +223,4 @@ function telling(body: Body, onBytes: (count: number) => void): { body: Body; do
       }),
   });
   return { body: heard, done: () => onBytes(Math.max(0, body.size - told)) };
-}
-
-/** Lets parts of a body be read when there is room for them. @param onRead called when there is none left to read. */
-function inRoom(withBody: ApplyOptions['withBody'], room: Room, onRead: () => void): ApplyOptions['withBody'] {
-  return (file, use) =>
-    withBody(file, (body) => {
-      let left = body.size;
-      const withPart: Body['withPart'] = async (offset, length, usePart) => {
-        const leave = await room.enter(length);
-        try {
-          return await body.withPart(offset, length, (part) => {
-            left -= length;
-            if (left <= 0) onRead();
-            return usePart(part);
-          });
-        } finally {
-          leave();
-        }
-      };
-      return use(over(body, { withPart }));
-    });
-}
-
-/** A body that does something else in place of some of it. */
-function over(body: Body, instead: Partial<Body>): Body {
-  return {
-    size: body.size,
-    read: (offset, length) => body.read(offset, length),
-    withPart: (offset, length, use) => body.withPart(offset, length, use),
-    giveBack: (content) => body.giveBack(content),
-    verify: () => body.verify(),
-    content: () => body.content(),
-    ...instead,
-  };
-}
-
-/** Bounds what is taken: it is entered while there is room, in order; what never fits enters alone. */
-class Room {
-  readonly #size: number;
-  #taken = 0;
-  readonly #waiting: { bytes: number; enter: () => void }[] = [];
-
-  constructor(size: number) {
-    this.#size = size;
-  }
-
-  async enter(bytes: number): Promise<() => void> {
-    const asked = Math.min(bytes, this.#size);
-    if (this.#waiting.length > 0 || this.#taken + asked > this.#size) {
-      await new Promise<void>((enter) => this.#waiting.push({ bytes: asked, enter }));
-    } else {
-      this.#taken += asked;
-    }
-    let left = false;
-    return () => {
-      if (!left) this.#leave(asked);
-      left = true;
-    };
-  }
-
-  #leave(bytes: number): void {
-    this.#taken -= bytes;
-    for (
-      let next = this.#waiting[0];
-      next !== undefined && this.#taken + next.bytes <= this.#size;
-      next = this.#waiting[0]
-    ) {
-      this.#taken += next.bytes;
-      this.#waiting.shift();
-      next.enter();
-    }
-  }
 }
