@@ -204,6 +204,17 @@ describe('a store', () => {
     expect(saidOf(run)).toEqual(says === '' ? [] : [says]);
   });
 
+  test('without uploads in parts is sent a large file again, whole and without a word, when it fails', async () => {
+    const stage = await quirky({ multipart: 501 });
+    const fault = { operation: 'PutObject', key: 'video.mp4' };
+    cloud.faults.add({ ...fault, answer: { kind: 'error', status: 503, code: 'SlowDown' } });
+    cloud.faults.add({ ...fault, answer: { kind: 'reset', at: 'body' } });
+    const run = await stage.run(INPUTS);
+    expect([run.exitCode, run.stderr]).toEqual([0, '']);
+    expect(run.result.requests.retries).toBe(2);
+    expect((await stage.bodies())['video.mp4']).toBe('first'.repeat((11 * 1024 ** 2) / 5 + 1).slice(0, 11 * 1024 ** 2));
+  });
+
   test('without uploads in parts gets no file that is larger than it takes, and is told so before anything is written', async () => {
     const stage = await quirky({ multipart: 501 });
     stage.site.sparse('film.mkv', 5 * 1024 ** 3 + 1);

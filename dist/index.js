@@ -37238,7 +37238,7 @@ module.exports = { ProxyAgent };
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
 /* harmony import */ var node_v8__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8877);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8198);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(977);
 
 
 
@@ -37269,7 +37269,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 8198:
+/***/ 977:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -38830,12 +38830,15 @@ function checksumOf({ content, sha256 }, isAws) {
 function sha256Of(parameters) {
     return 'ChecksumSHA256' in parameters ? parameters : {};
 }
-/** Has the SDK sign a body by the digest that is there already: it would make its own, or of a stream none. */
+/** For a body that is held against its Content-MD5 alone. */
+const UNSIGNED = 'UNSIGNED-PAYLOAD';
+/** Has the SDK sign a body by the digest that is there already, where it would make its own. */
 function signBy(sha256, command) {
     // What the two have in common; together they are no stack that takes anything.
     const { middlewareStack } = command;
     middlewareStack.add((next) => (args) => {
-        args.request.headers['x-amz-content-sha256'] = sha256.toString('hex');
+        const { headers } = args.request;
+        headers['x-amz-content-sha256'] = typeof sha256 === 'string' ? sha256 : sha256.toString('hex');
         return next(args);
     }, { step: 'build', name: 'signBy' });
 }
@@ -39960,6 +39963,18 @@ async function sendStreamed(body, signal, send) {
         stream.destroy();
     }
 }
+/**
+ * Has the SDK send a stream in place of the command's body. It prints a warning when a request fails whose body is a stream,
+ * as it cannot try again itself; nor does it have to.
+ */
+function streamInstead(stream, { middlewareStack }) {
+    middlewareStack.add((next) => (args) => {
+        Object.assign(args.request, { body: stream });
+        return next(args);
+    }, 
+    // Behind whatever tries again.
+    { step: 'deserialize', priority: 'low', name: 'streamInstead' });
+}
 async function* pieces(body) {
     for (let offset = 0; offset < body.size; offset += streamed_body_PIECE) {
         const piece = await body.read(offset, Math.min(streamed_body_PIECE, body.size - offset));
@@ -40192,11 +40207,13 @@ class S3ObjectStore {
             const command = new client_s3_dist_cjs/* PutObjectCommand */.wKZ({
                 ...target,
                 ...conditionHeaders(condition),
-                Body: stream,
+                Body: Buffer.alloc(0),
                 ContentLength: body.size,
                 ContentMD5: md5.toString('base64'),
                 ...objectHeaders(headers, this.#options.storage),
             });
+            signBy(UNSIGNED, command);
+            streamInstead(stream, command);
             const answer = await this.#s3.send(command, { ...options, abortSignal });
             this.#etags.check(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
             return { etag: unquote(answer.ETag) };
@@ -51740,7 +51757,118 @@ async function askHeaders(objects, { store, concurrency }) {
     return headers;
 }
 
+;// CONCATENATED MODULE: ./build/core/room.js
+/** Large files that are sent as a stream at once: each is in memory in a few pieces. */
+const STREAMS = 4;
+/** Bounds what is in memory of the files that are being put. */
+class BodyRoom {
+    #withBody;
+    #threshold;
+    #bytes;
+    /** Of files that go up in parts one is read at a time; the next begins while the last parts of it are under way. */
+    #turns = new Room(1);
+    #streams = new Room(STREAMS);
+    /** @param threshold bytes; larger files go up in parts, or as a stream. */
+    constructor(withBody, { memory, threshold }) {
+        this.#withBody = withBody;
+        this.#threshold = threshold;
+        this.#bytes = new Room(memory);
+    }
+    /** Waits until there is room for a file, and gives the way to open it. Files that are waited for come in order. */
+    async for(file, use) {
+        if (file.size <= this.#threshold)
+            return this.#bytes.during(file.size, () => use(this.#withBody));
+        const endTurn = await this.#turns.enter(1);
+        try {
+            return await use((large, useBody) => this.#withLarge(large, endTurn, useBody));
+        }
+        finally {
+            endTurn();
+        }
+    }
+    #withLarge(file, endTurn, use) {
+        return this.#withBody(file, async (body) => {
+            let left = body.size;
+            const withPart = (offset, length, usePart) => this.#bytes.during(length, () => body.withPart(offset, length, (part) => {
+                left -= length;
+                if (left <= 0)
+                    endTurn();
+                return usePart(part);
+            }));
+            let stream;
+            const read = async (offset, length) => {
+                // It is not read in parts, then: nobody needs to wait for its last one.
+                endTurn();
+                stream ??= this.#streams.enter(1);
+                await stream;
+                return body.read(offset, length);
+            };
+            try {
+                return await use(over(body, { read, withPart }));
+            }
+            finally {
+                (await stream)?.();
+            }
+        });
+    }
+}
+/** A body that does something else in place of some of it. */
+function over(body, instead) {
+    return {
+        size: body.size,
+        read: (offset, length) => body.read(offset, length),
+        withPart: (offset, length, use) => body.withPart(offset, length, use),
+        giveBack: (content) => body.giveBack(content),
+        verify: () => body.verify(),
+        content: () => body.content(),
+        ...instead,
+    };
+}
+/** Bounds what is taken: it is entered while there is room, in order; what never fits enters alone. */
+class Room {
+    #size;
+    #taken = 0;
+    #waiting = [];
+    constructor(size) {
+        this.#size = size;
+    }
+    async during(bytes, work) {
+        const leave = await this.enter(bytes);
+        try {
+            return await work();
+        }
+        finally {
+            leave();
+        }
+    }
+    /** @returns what leaves it again; only the first call does. */
+    async enter(bytes) {
+        const asked = Math.min(bytes, this.#size);
+        if (this.#waiting.length > 0 || this.#taken + asked > this.#size) {
+            await new Promise((enter) => this.#waiting.push({ bytes: asked, enter }));
+        }
+        else {
+            this.#taken += asked;
+        }
+        let left = false;
+        return () => {
+            if (!left)
+                this.#leave(asked);
+            left = true;
+        };
+    }
+    #leave(bytes) {
+        this.#taken -= bytes;
+        for (let next = this.#waiting[0]; next !== undefined && this.#taken + next.bytes <= this.#size; next = this.#waiting[0]) {
+            this.#taken += next.bytes;
+            this.#waiting.shift();
+            next.enter();
+        }
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/apply.js
+
 
 
 
@@ -51759,9 +51887,7 @@ async function uploadAll(plan, store, options) {
     let stopped;
     let interrupted = false;
     let bytesUploaded = 0;
-    const room = new Room(options.memory);
-    /** Of files that go up in parts one is read at a time; the next begins while the last parts of it are under way. */
-    const turns = new Room(1);
+    const room = new BodyRoom(options.withBody, options);
     const fail = (error, key) => {
         const { failure, stops } = options.judge(error, key);
         if (failure !== undefined)
@@ -51785,33 +51911,41 @@ async function uploadAll(plan, store, options) {
         asking ??= ask(key);
         return asking;
     };
+    const goesOn = async (key) => {
+        if (performance.now() - askedAt > ASK_AGAIN_MS)
+            await askToGoOn(key);
+        if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES)
+            return false;
+        options.signal?.throwIfAborted();
+        return true;
+    };
+    const note = (upload, stored) => {
+        if (stored === undefined && options.overwrite)
+            interrupted = true;
+        else if (stored === undefined)
+            existing.push(upload.key);
+        else {
+            uploaded.push(stored);
+            bytesUploaded += upload.file.size;
+        }
+        options.onUploaded();
+    };
     const put = async (upload, phase) => {
-        const { size } = upload.file;
-        const inParts = size > options.largestWhole;
-        const leave = await (inParts ? turns.enter(1) : room.enter(size));
+        const { key, file } = upload;
         try {
-            if (performance.now() - askedAt > ASK_AGAIN_MS)
-                await askToGoOn(upload.key);
-            if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES)
-                return;
-            options.signal?.throwIfAborted();
-            const how = inParts ? { ...options, withBody: inRoom(options.withBody, room, leave) } : options;
-            const stored = await storeOne(upload, store, options.condition(upload, phase), how);
-            if (stored === undefined && options.overwrite)
-                interrupted = true;
-            else if (stored === undefined)
-                existing.push(upload.key);
+            const copied = upload.reason === 'headers' && (await goesOn(key)) ? await copyHeaders(upload, store) : undefined;
+            if (copied !== undefined)
+                note(upload, copied);
             else {
-                uploaded.push(stored);
-                bytesUploaded += upload.file.size;
+                await room.for(file, async (withBody) => {
+                    if (!(await goesOn(key)))
+                        return;
+                    note(upload, await storeOne(upload, store, options.condition(upload, phase), withBody, options.onBytes));
+                });
             }
-            options.onUploaded();
         }
         catch (error) {
-            fail(error, upload.key);
-        }
-        finally {
-            leave();
+            fail(error, key);
         }
     };
     const live = plan.phases.filter(({ uploads }) => uploads.length > 0);
@@ -51825,16 +51959,19 @@ async function uploadAll(plan, store, options) {
     }
     return { uploaded, existing, deleted: [], failures, bytesUploaded, interrupted, stopped };
 }
+/** Gives an object that has the content the headers of the plan; undefined where that is not known, or not possible. */
+async function copyHeaders(upload, store) {
+    const { object, headers, content } = upload;
+    if (object === undefined || content === undefined)
+        return undefined;
+    const etag = await store.copyHeaders(object, headers);
+    return etag === undefined ? undefined : { ...upload, etag, content };
+}
 /** Puts one object; undefined when its condition was not met. */
-async function storeOne(upload, store, condition, options) {
-    const { file, key, headers, object, content } = upload;
-    if (upload.reason === 'headers' && object !== undefined && content !== undefined) {
-        const etag = await store.copyHeaders(object, headers);
-        if (etag !== undefined)
-            return { ...upload, etag, content };
-    }
-    return options.withBody(file, async (whole) => {
-        const { body, done } = telling(whole, options.onBytes);
+function storeOne(upload, store, condition, withBody, onBytes) {
+    const { file, key, headers } = upload;
+    return withBody(file, async (whole) => {
+        const { body, done } = telling(whole, onBytes);
         const put = await store.put(key, body, headers, condition);
         done();
         return put === 'precondition failed' ? undefined : { ...upload, etag: put.etag, content: body.content() };
@@ -51913,71 +52050,6 @@ function telling(body, onBytes) {
     });
     return { body: heard, done: () => onBytes(Math.max(0, body.size - told)) };
 }
-/** Lets parts of a body be read when there is room for them. @param onRead called when there is none left to read. */
-function inRoom(withBody, room, onRead) {
-    return (file, use) => withBody(file, (body) => {
-        let left = body.size;
-        const withPart = async (offset, length, usePart) => {
-            const leave = await room.enter(length);
-            try {
-                return await body.withPart(offset, length, (part) => {
-                    left -= length;
-                    if (left <= 0)
-                        onRead();
-                    return usePart(part);
-                });
-            }
-            finally {
-                leave();
-            }
-        };
-        return use(over(body, { withPart }));
-    });
-}
-/** A body that does something else in place of some of it. */
-function over(body, instead) {
-    return {
-        size: body.size,
-        read: (offset, length) => body.read(offset, length),
-        withPart: (offset, length, use) => body.withPart(offset, length, use),
-        giveBack: (content) => body.giveBack(content),
-        verify: () => body.verify(),
-        content: () => body.content(),
-        ...instead,
-    };
-}
-/** Bounds what is taken: it is entered while there is room, in order; what never fits enters alone. */
-class Room {
-    #size;
-    #taken = 0;
-    #waiting = [];
-    constructor(size) {
-        this.#size = size;
-    }
-    async enter(bytes) {
-        const asked = Math.min(bytes, this.#size);
-        if (this.#waiting.length > 0 || this.#taken + asked > this.#size) {
-            await new Promise((enter) => this.#waiting.push({ bytes: asked, enter }));
-        }
-        else {
-            this.#taken += asked;
-        }
-        let left = false;
-        return () => {
-            if (!left)
-                this.#leave(asked);
-            left = true;
-        };
-    }
-    #leave(bytes) {
-        this.#taken -= bytes;
-        for (let next = this.#waiting[0]; next !== undefined && this.#taken + next.bytes <= this.#size; next = this.#waiting[0]) {
-            this.#taken += next.bytes;
-            this.#waiting.shift();
-            next.enter();
-        }
-    }
-}
 
 ;// CONCATENATED MODULE: ./build/failures.js
 
@@ -52031,7 +52103,7 @@ function applyOptions(inputs, { sizes, concurrency }, report, signal) {
         signal,
         concurrency,
         memory: MEMORY,
-        largestWhole: sizes.threshold,
+        threshold: sizes.threshold,
         isPage: (key) => phaseOf(key.slice(inputs.destination.prefix.length)) !== 'assets',
         withBody: (file, use) => withBody(inputs.sourceDir ?? '.', file, use),
         overwrite: inputs.overwrite,

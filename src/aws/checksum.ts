@@ -31,13 +31,17 @@ export function sha256Of(parameters: Checksum['parameters']): { ChecksumSHA256?:
   return 'ChecksumSHA256' in parameters ? parameters : {};
 }
 
-/** Has the SDK sign a body by the digest that is there already: it would make its own, or of a stream none. */
-export function signBy(sha256: Buffer, command: PutObjectCommand | UploadPartCommand): void {
+/** For a body that is held against its Content-MD5 alone. */
+export const UNSIGNED = 'UNSIGNED-PAYLOAD';
+
+/** Has the SDK sign a body by the digest that is there already, where it would make its own. */
+export function signBy(sha256: Buffer | typeof UNSIGNED, command: PutObjectCommand | UploadPartCommand): void {
   // What the two have in common; together they are no stack that takes anything.
   const { middlewareStack } = command as UploadPartCommand;
   middlewareStack.add(
     (next) => (args) => {
-      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = sha256.toString('hex');
+      const { headers } = args.request as { headers: Record<string, string> };
+      headers['x-amz-content-sha256'] = typeof sha256 === 'string' ? sha256 : sha256.toString('hex');
       return next(args);
     },
     { step: 'build', name: 'signBy' },

@@ -20,7 +20,7 @@ import type {
 } from '../core/model.ts';
 import { LARGEST_WHOLE, type UploadSizes } from '../core/parts.ts';
 import type { Caller } from './caller.ts';
-import { checksumOf, EtagCheck, unquote } from './checksum.ts';
+import { checksumOf, EtagCheck, signBy, UNSIGNED, unquote } from './checksum.ts';
 import { type CredentialSource, inspectAnswer } from './clients.ts';
 import { Deletions } from './deletions.ts';
 import { ServiceError } from './failure.ts';
@@ -29,7 +29,7 @@ import { Listing, type Page } from './listing.ts';
 import { MultipartUploads } from './multipart-upload.ts';
 import { conditionHeaders, headersOf, objectHeaders } from './object-headers.ts';
 import type { StoreKnowledge } from './store-knowledge.ts';
-import { digestOfWhole, sendStreamed } from './streamed-body.ts';
+import { digestOfWhole, sendStreamed, streamInstead } from './streamed-body.ts';
 
 export interface StoreOptions {
   readonly bucket: string;
@@ -260,11 +260,13 @@ export class S3ObjectStore implements ObjectStore {
           const command = new PutObjectCommand({
             ...target,
             ...conditionHeaders(condition),
-            Body: stream,
+            Body: Buffer.alloc(0),
             ContentLength: body.size,
             ContentMD5: md5.toString('base64'),
             ...objectHeaders(headers, this.#options.storage),
           });
+          signBy(UNSIGNED, command);
+          streamInstead(stream, command);
           const answer = await this.#s3.send(command, { ...options, abortSignal });
           this.#etags.check(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
           return { etag: unquote(answer.ETag) };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import type { PutObjectCommand } from '@aws-sdk/client-s3';
 import type { Body } from '../core/model.ts';
 
 /** Bytes of a body that are in memory at once. */
@@ -38,6 +39,21 @@ export async function sendStreamed<T>(
   } finally {
     stream.destroy();
   }
+}
+
+/**
+ * Has the SDK send a stream in place of the command's body. It prints a warning when a request fails whose body is a stream,
+ * as it cannot try again itself; nor does it have to.
+ */
+export function streamInstead(stream: Readable, { middlewareStack }: PutObjectCommand): void {
+  middlewareStack.add(
+    (next) => (args) => {
+      Object.assign(args.request as object, { body: stream });
+      return next(args);
+    },
+    // Behind whatever tries again.
+    { step: 'deserialize', priority: 'low', name: 'streamInstead' },
+  );
 }
 
 async function* pieces(body: Body): AsyncGenerator<Buffer> {
