@@ -46436,7 +46436,6 @@ function siteUrlOf({ destination, region, endpoint, siteUrl }) {
 
 
 
-
 /**
  * Finds the bucket, proves that it grants what these inputs need under exactly this prefix, and opens it.
  * @throws DeployError PERMISSION_DENIED with the statement to paste, and whatever `findRegion` and `probe` throw.
@@ -46471,7 +46470,7 @@ async function openBucket(inputs, source, session, caller, report) {
     }
     const clients = {
         s3,
-        firstPage: () => store.firstPage(destination.prefix, plans(inputs) ? keysOf(source, destination) : undefined),
+        firstPage: () => store.firstPage(destination.prefix, plans(inputs) ? source.keys : undefined),
         readManifest: plans(inputs) && inputs.overwrite ? async (key) => (await store.getAhead(key)).answer : undefined,
         unowned: once(() => createS3(address, session.credentials, connections)),
         nobodys: once(() => createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, connections)),
@@ -46502,9 +46501,6 @@ function cdnOf({ distribution, cloudfrontEndpoint: endpoint }, world) {
 /** Whether files are compared with objects, so that the whole listing will be wanted. */
 function plans({ mode }) {
     return mode === 'deploy' || mode === 'plan';
-}
-function keysOf({ files }, { prefix }) {
-    return files.map(({ path }) => toKey(prefix, path));
 }
 /** A client that only some probes need. */
 function once(make) {
@@ -51123,7 +51119,7 @@ class Fingerprint {
 
 
 /** A source without files. */
-const NO_SOURCE = { files: [], links: 0, excluded: 0, leftOut: 0, bundled: new Set() };
+const NO_SOURCE = { files: [], keys: [], links: 0, excluded: 0, leftOut: 0, bundled: new Set() };
 /**
  * Reads a source folder; its files come in the order of their keys. Names are read byte by byte, since one that is not
  * UTF-8 would be mangled as a string.
@@ -51131,7 +51127,7 @@ const NO_SOURCE = { files: [], links: 0, excluded: 0, leftOut: 0, bundled: new S
  * file or folder that cannot be read.
  */
 function scanSource(folder, filter, prefix) {
-    const source = { ...NO_SOURCE, files: [] };
+    const source = { ...NO_SOURCE, files: [], keys: [] };
     const root = `${Buffer.from(folder).toString('latin1')}/`;
     /** @param directory its bytes as latin1: the path below the source, empty or with a slash at its end. */
     const walk = (directory) => {
@@ -51153,8 +51149,11 @@ function scanSource(folder, filter, prefix) {
                     source.excluded++;
                 else if (verdict === 'left out')
                     source.leftOut++;
-                else
-                    source.files.push(toFile(onDisk(root + name), name, path, prefix));
+                else {
+                    const key = toKey(prefix, path);
+                    source.files.push(toFile(onDisk(root + name), name, path, key));
+                    source.keys.push(key);
+                }
             }
         }
     };
@@ -51208,7 +51207,7 @@ function isReadable(location) {
         return false;
     }
 }
-function toFile(location, name, path, prefix) {
+function toFile(location, name, path, key) {
     if (path !== name && !Buffer.from(path).equals(Buffer.from(name, 'latin1'))) {
         throw new DeployError('SOURCE_INVALID', `The name of ${plain(name)} is not UTF-8.`, {
             hint: 'Rename it: keys in S3 are UTF-8.',
@@ -51223,7 +51222,7 @@ function toFile(location, name, path, prefix) {
     // Nearly all files are for everybody to read, and one call less for each is a tenth of the scan.
     if ((stats.mode & ANYBODY_READS) !== ANYBODY_READS)
         (0,external_node_fs_.accessSync)(location, external_node_fs_.constants.R_OK);
-    const problem = keyProblem(toKey(prefix, path));
+    const problem = keyProblem(key);
     if (problem !== undefined) {
         throw new DeployError('SOURCE_INVALID', `${plain(path)} cannot be a key: ${problem}.`, {
             hint: 'Rename it, or exclude it.',
@@ -51377,12 +51376,11 @@ function cannotAppend({ bucket, prefix }) {
  * listing: most keys are found behind the last one, and a map, of 20 MB for 200,000 keys, is not needed for the others.
  */
 class Places {
-    /** The key of each file. */
     keys;
     #last = -1;
-    /** @param files in the order of their keys, as `scanSource` finds them. */
-    constructor(files, prefix) {
-        this.keys = files.map(({ path }) => toKey(prefix, path));
+    /** @param keys of the files, in order, as `scanSource` finds them. */
+    constructor(keys) {
+        this.keys = keys;
     }
     /** The place of a key in the source, from 0; undefined when there is no such file. */
     get(key) {
@@ -51407,7 +51405,7 @@ class ObjectIndex {
      * @param places those of the source's files: their objects need no map.
      * @param onlyThose no other objects matter: a shard keeps no more in memory than its share.
      */
-    constructor(prefix, places = new Places([], ''), onlyThose = false) {
+    constructor(prefix, places = new Places([]), onlyThose = false) {
         this.#prefix = prefix;
         this.#objects = new PlacedObjects(places, onlyThose);
     }
@@ -51577,7 +51575,7 @@ async function lookOnce(inputs, source, { store, mayList, knowledge, sizes }, ma
         log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
         return { objects: new Map(), manifest: undefined, notes: [], digests: [] };
     }
-    const places = new Places(source.files, prefix);
+    const places = new Places(source.keys);
     const index = new ObjectIndex(prefix, places, inputs.shard !== undefined);
     const comparison = new Comparison(inputs, source.files, index, sizes);
     let read;
@@ -51706,11 +51704,10 @@ class Comparison {
 
 
 
-
 /** Lists the bucket, reads the manifest, compares what may be the same, and plans. Changes nothing. */
 async function planChanges(inputs, source, bucket, manifest, by, report) {
     const { prefix } = inputs.destination;
-    refuseUnstorable(source.files, prefix, bucket);
+    refuseUnstorable(source, bucket);
     const options = { ...inputs, prefix, bundled: source.bundled, now: Math.floor(Date.now() / 1000) };
     const known = await survey(inputs, source, bucket, manifest, by);
     const headers = await askHeaders(toAsk(source.files, known, prefix), bucket);
@@ -51737,9 +51734,9 @@ function foretell(plan, inputs, { manifest }, report) {
             report.invalidated({ paths });
 }
 /** @throws DeployError SOURCE_INVALID for a file that this store cannot hold. */
-function refuseUnstorable(files, prefix, { knowledge, sizes }) {
-    for (const { path, size } of files) {
-        const problem = storeProblem({ key: toKey(prefix, path), size }, knowledge.capabilities, sizes);
+function refuseUnstorable({ files, keys }, { knowledge, sizes }) {
+    for (const [place, { path, size }] of files.entries()) {
+        const problem = storeProblem({ key: keys[place], size }, knowledge.capabilities, sizes);
         if (problem === undefined)
             continue;
         throw new DeployError('SOURCE_INVALID', `${plain(path)} cannot be an object: ${problem}.`, {
@@ -54259,6 +54256,7 @@ async function uploadShare(plan, { inputs, bucket, manifest, by, signal }, repor
 
 
 
+
 /**
  * Reads which files the source has. Nothing is asked of anybody before this, so a build that is missing costs no request.
  * @throws DeployError EMPTY_SOURCE when a deploy with `delete` would remove everything, else SOURCE_INVALID.
@@ -54273,15 +54271,15 @@ async function readSource(inputs, report) {
         throw nothingToDeploy(inputs, missing);
     report.scanned(source.files);
     log.line(describeSource(source, inputs.sourceName));
-    return inputs.shard === undefined ? source : shareIn(source, inputs.shard);
+    return inputs.shard === undefined ? source : shareIn(source, inputs.shard, inputs.destination.prefix);
 }
 /** The source as a shard sees it: its share of the assets. */
-function shareIn(source, shard) {
+function shareIn(source, shard, prefix) {
     const assets = assetsOf(source.files);
     const files = shareOf(assets, shard);
     const share = files.length.toLocaleString('en');
     log.line(`${nameOf(shard)}: ${share} of ${count(assets.length, 'asset')}; pages, manifest and deletions are left to a last run without shard`);
-    return { ...source, files };
+    return { ...source, files, keys: files.map(({ path }) => toKey(prefix, path)) };
 }
 function nothingToDeploy(inputs, missing) {
     const problem = `source-dir: ${plain(inputs.sourceName)} ${missing ? 'does not exist' : 'holds no file to deploy'}.`;

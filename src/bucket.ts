@@ -11,7 +11,6 @@ import { Cdn, type CdnWorld } from './cdn.ts';
 import { profileOf } from './core/capabilities.ts';
 import type { AtOnce } from './core/each-of.ts';
 import { headersFor } from './core/headers.ts';
-import { type Destination, toKey } from './core/key.ts';
 import type { Check, ObjectStore } from './core/model.ts';
 import type { UploadSizes } from './core/parts.ts';
 import { distributionArn, kmsKeyOf, needsOf, type Policy, partitionOf } from './core/policy.ts';
@@ -81,7 +80,7 @@ export async function openBucket(
 
   const clients: ProbeClients = {
     s3,
-    firstPage: () => store.firstPage(destination.prefix, plans(inputs) ? keysOf(source, destination) : undefined),
+    firstPage: () => store.firstPage(destination.prefix, plans(inputs) ? source.keys : undefined),
     readManifest: plans(inputs) && inputs.overwrite ? async (key) => (await store.getAhead(key)).answer : undefined,
     unowned: once(() => createS3(address, session.credentials, connections)),
     nobodys: once(() =>
@@ -116,10 +115,6 @@ function cdnOf({ distribution, cloudfrontEndpoint: endpoint }: Inputs, world: Cd
 /** Whether files are compared with objects, so that the whole listing will be wanted. */
 function plans({ mode }: Inputs): boolean {
   return mode === 'deploy' || mode === 'plan';
-}
-
-function keysOf({ files }: Source, { prefix }: Destination): string[] {
-  return files.map(({ path }) => toKey(prefix, path));
 }
 
 /** A client that only some probes need. */

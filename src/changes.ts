@@ -2,9 +2,8 @@ import type { OpenBucket } from './bucket.ts';
 import { eachOf } from './core/each-of.ts';
 import { unusedRules } from './core/header-rules.ts';
 import { pathsOfDeletions, pathsOfUploads } from './core/invalidation.ts';
-import { type Prefix, toKey } from './core/key.ts';
 import type { DeployId } from './core/manifest.ts';
-import type { LocalFile, ObjectHeaders, Plan, RemoteObject } from './core/model.ts';
+import type { ObjectHeaders, Plan, RemoteObject } from './core/model.ts';
 import { planDeploy, toAsk } from './core/plan.ts';
 import { storeProblem } from './core/storable.ts';
 import { count, plain } from './core/text.ts';
@@ -26,7 +25,7 @@ export async function planChanges(
   report: Report,
 ): Promise<Plan> {
   const { prefix } = inputs.destination;
-  refuseUnstorable(source.files, prefix, bucket);
+  refuseUnstorable(source, bucket);
   const options = { ...inputs, prefix, bundled: source.bundled, now: Math.floor(Date.now() / 1000) };
   const known = await survey(inputs, source, bucket, manifest, by);
   const headers = await askHeaders(toAsk(source.files, known, prefix), bucket);
@@ -52,9 +51,9 @@ function foretell(plan: Plan, inputs: Inputs, { manifest }: ManifestFile, report
 }
 
 /** @throws DeployError SOURCE_INVALID for a file that this store cannot hold. */
-function refuseUnstorable(files: readonly LocalFile[], prefix: Prefix, { knowledge, sizes }: OpenBucket): void {
-  for (const { path, size } of files) {
-    const problem = storeProblem({ key: toKey(prefix, path), size }, knowledge.capabilities, sizes);
+function refuseUnstorable({ files, keys }: Source, { knowledge, sizes }: OpenBucket): void {
+  for (const [place, { path, size }] of files.entries()) {
+    const problem = storeProblem({ key: keys[place] as string, size }, knowledge.capabilities, sizes);
     if (problem === undefined) continue;
     throw new DeployError('SOURCE_INVALID', `${plain(path)} cannot be an object: ${problem}.`, {
       hint: 'Exclude it, or rename it; nothing was written.',

@@ -1,3 +1,4 @@
+import { type Prefix, toKey } from './core/key.ts';
 import { assetsOf, nameOf, type Shard, shareOf } from './core/shard.ts';
 import { bytes, count, plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
@@ -19,18 +20,18 @@ export async function readSource(inputs: Inputs, report: Report): Promise<Source
   if (source.files.length === 0 && !inputs.allowEmptySource) throw nothingToDeploy(inputs, missing);
   report.scanned(source.files);
   log.line(describeSource(source, inputs.sourceName));
-  return inputs.shard === undefined ? source : shareIn(source, inputs.shard);
+  return inputs.shard === undefined ? source : shareIn(source, inputs.shard, inputs.destination.prefix);
 }
 
 /** The source as a shard sees it: its share of the assets. */
-function shareIn(source: Source, shard: Shard): Source {
+function shareIn(source: Source, shard: Shard, prefix: Prefix): Source {
   const assets = assetsOf(source.files);
   const files = shareOf(assets, shard);
   const share = files.length.toLocaleString('en');
   log.line(
     `${nameOf(shard)}: ${share} of ${count(assets.length, 'asset')}; pages, manifest and deletions are left to a last run without shard`,
   );
-  return { ...source, files };
+  return { ...source, files, keys: files.map(({ path }) => toKey(prefix, path)) };
 }
 
 function nothingToDeploy(inputs: Inputs, missing: boolean): DeployError {

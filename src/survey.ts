@@ -76,7 +76,7 @@ async function lookOnce(
     log.line(`What is below ${place} may not be listed: every file is put, unless something is there already`);
     return { objects: new Map(), manifest: undefined, notes: [], digests: [] };
   }
-  const places = new Places(source.files, prefix);
+  const places = new Places(source.keys);
   const index = new ObjectIndex(prefix, places, inputs.shard !== undefined);
   const comparison = new Comparison(inputs, source.files, index, sizes);
   let read: Promise<boolean> | undefined;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -143,6 +144,8 @@ const lost = (keys: readonly string[], found: readonly string[]) => {
 };
 const once = (keys: readonly string[]) => sorted(new Set(keys));
 
+const denied = Object.assign(new Error('no'), { name: 'AccessDenied', $metadata: { httpStatusCode: 403 } });
+
 describe('a listing in ranges', () => {
   test.each([0, 1, 999, 1000, 1001, 2000, 5000, 32_000, 40_001])(
     'of %d objects that are all expected takes no more requests than pages',
@@ -183,6 +186,45 @@ describe('a listing in ranges', () => {
     expect(await all('')).toEqual([2500, [], 6]);
     await listing.firstPage('');
     expect(await all('k')).toEqual([2500, [], 10]);
+  });
+
+  describe('that is expected when its first page is asked for', () => {
+    const keys = many(20_000);
+    const listingOf = (bucket: Bucket) => new Listing(bucket.client, new Caller(pace()), 'site', knowing(undefined));
+
+    test('is under way before anybody wants the rest of it, and asked for once', async () => {
+      const bucket = new Bucket(keys);
+      const listing = listingOf(bucket);
+      await listing.firstPage('', keys);
+      await turn();
+      expect([bucket.asked.length, bucket.ranges]).toEqual([20, 19]);
+      const found: string[] = [];
+      for await (const page of listing.pages('', [])) found.push(...page.map(({ key }) => key));
+      expect([found.length, lost(keys, found), bucket.asked.length]).toEqual([20_000, [], 20]);
+    });
+
+    /** A listing of which only the first page can be had. */
+    async function broken(): Promise<Listing> {
+      const bucket = new Bucket(keys);
+      const listing = listingOf(bucket);
+      bucket.onAsked = (_ask, nth) => (nth === 1 ? undefined : Promise.reject(denied));
+      expect((await listing.firstPage('', keys)).objects.length).toBe(PAGE);
+      // What fails and has nobody to hear it ends the process.
+      for (let i = 0; i < 50; i++) await turn();
+      return listing;
+    }
+
+    test('fails for who reads it', async () => {
+      const listing = await broken();
+      const read = async () => {
+        for await (const page of listing.pages('', [])) expect(page.length).toBe(PAGE);
+      };
+      await expect(read()).rejects.toMatchObject({ failure: { code: 'AccessDenied' } });
+    });
+
+    test('may fail when nobody reads it', async () => {
+      await broken();
+    });
   });
 
   test('is in flight at once', async () => {
@@ -322,8 +364,6 @@ describe('keys that come and go while they are listed', () => {
 });
 
 describe('a listing that cannot be had', () => {
-  const denied = Object.assign(new Error('no'), { name: 'AccessDenied', $metadata: { httpStatusCode: 403 } });
-
   test('of one range ends all: nothing more is asked', async () => {
     const keys = many(64_000);
     const bucket = new Bucket(keys);

@@ -78,7 +78,11 @@ export class MemoryBucket {
     );
     const files = shard === undefined ? all : shareOf(assetsOf(all), shard);
     const inOrder = files.toSorted((a, b) => compareKeys(a.path, b.path));
-    const index = new ObjectIndex(prefix, new Places(inOrder, prefix), shard !== undefined);
+    const index = new ObjectIndex(
+      prefix,
+      new Places(inOrder.map(({ path }) => toKey(prefix, path))),
+      shard !== undefined,
+    );
     for await (const page of this.list(prefix)) index.add(page);
     const { objects, own } = index;
     const manifest = this.#read(manifestKey(prefix));

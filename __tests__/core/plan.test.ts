@@ -574,7 +574,7 @@ describe('the objects below a prefix', () => {
 
   test('are for a shard those of its share, beside what is our own', async () => {
     const list = listing('site/.s3-deploy/manifest', 'site/a', 'site/b', 'site/c');
-    const index = new ObjectIndex('site/', new Places([{ path: 'b' }, { path: 'd' }], 'site/'), true);
+    const index = new ObjectIndex('site/', new Places(['site/b', 'site/d']), true);
     for await (const page of list) index.add(page);
     const { objects, own } = index;
     expect([[...objects.keys()], own.length]).toEqual([['site/b'], 1]);

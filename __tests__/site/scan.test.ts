@@ -49,7 +49,7 @@ describe('a source holds', () => {
 
   test('no empty folders', () => {
     mkdirSync(join(folder, 'empty/er'), { recursive: true });
-    expect(scan()).toEqual({ files: [], links: 0, excluded: 0, leftOut: 0, bundled: new Set() });
+    expect(scan()).toEqual({ files: [], keys: [], links: 0, excluded: 0, leftOut: 0, bundled: new Set() });
   });
 
   test('.well-known and dotfiles, but no secrets', () => {

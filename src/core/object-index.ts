@@ -21,7 +21,7 @@ export class ObjectIndex {
    * @param places those of the source's files: their objects need no map.
    * @param onlyThose no other objects matter: a shard keeps no more in memory than its share.
    */
-  constructor(prefix: Prefix, places = new Places([], ''), onlyThose = false) {
+  constructor(prefix: Prefix, places = new Places([]), onlyThose = false) {
     this.#prefix = prefix;
     this.#objects = new PlacedObjects(places, onlyThose);
   }

@@ -1,18 +1,16 @@
-import { firstAfter, type Prefix, toKey } from './key.ts';
-import type { LocalFile } from './model.ts';
+import { firstAfter } from './key.ts';
 
 /**
  * Where in the source the file of a key is. Files come in the order of their keys, and so do the objects of nearly every
  * listing: most keys are found behind the last one, and a map, of 20 MB for 200,000 keys, is not needed for the others.
  */
 export class Places {
-  /** The key of each file. */
   readonly keys: readonly string[];
   #last = -1;
 
-  /** @param files in the order of their keys, as `scanSource` finds them. */
-  constructor(files: readonly Pick<LocalFile, 'path'>[], prefix: Prefix) {
-    this.keys = files.map(({ path }) => toKey(prefix, path));
+  /** @param keys of the files, in order, as `scanSource` finds them. */
+  constructor(keys: readonly string[]) {
+    this.keys = keys;
   }
 
   /** The place of a key in the source, from 0; undefined when there is no such file. */

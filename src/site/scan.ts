@@ -8,7 +8,10 @@ import { DeployError } from '../errors.ts';
 
 /** What a source folder holds. */
 export interface Source {
+  /** In the order of their keys. */
   readonly files: readonly LocalFile[];
+  /** The key of each. */
+  readonly keys: readonly string[];
   /** Symbolic links, which are never followed: one can point to the checkout's token. */
   readonly links: number;
   /** Paths that `include` and `exclude` do not take. */
@@ -20,7 +23,7 @@ export interface Source {
 }
 
 /** A source without files. */
-export const NO_SOURCE: Source = { files: [], links: 0, excluded: 0, leftOut: 0, bundled: new Set() };
+export const NO_SOURCE: Source = { files: [], keys: [], links: 0, excluded: 0, leftOut: 0, bundled: new Set() };
 
 /**
  * Reads a source folder; its files come in the order of their keys. Names are read byte by byte, since one that is not
@@ -29,7 +32,7 @@ export const NO_SOURCE: Source = { files: [], links: 0, excluded: 0, leftOut: 0,
  * file or folder that cannot be read.
  */
 export function scanSource(folder: string, filter: SourceFilter, prefix: Prefix): Source {
-  const source = { ...NO_SOURCE, files: [] as LocalFile[] };
+  const source = { ...NO_SOURCE, files: [] as LocalFile[], keys: [] as string[] };
   const root = `${Buffer.from(folder).toString('latin1')}/`;
   /** @param directory its bytes as latin1: the path below the source, empty or with a slash at its end. */
   const walk = (directory: string): void => {
@@ -46,7 +49,11 @@ export function scanSource(folder: string, filter: SourceFilter, prefix: Prefix)
         const verdict = isOwnPath(path) ? 'left out' : filter(path);
         if (verdict === 'excluded') source.excluded++;
         else if (verdict === 'left out') source.leftOut++;
-        else source.files.push(toFile(onDisk(root + name), name, path, prefix));
+        else {
+          const key = toKey(prefix, path);
+          source.files.push(toFile(onDisk(root + name), name, path, key));
+          source.keys.push(key);
+        }
       }
     }
   };
@@ -104,7 +111,7 @@ function isReadable(location: string | Buffer): boolean {
   }
 }
 
-function toFile(location: string | Buffer, name: string, path: string, prefix: Prefix): LocalFile {
+function toFile(location: string | Buffer, name: string, path: string, key: string): LocalFile {
   if (path !== name && !Buffer.from(path).equals(Buffer.from(name, 'latin1'))) {
     throw new DeployError('SOURCE_INVALID', `The name of ${plain(name)} is not UTF-8.`, {
       hint: 'Rename it: keys in S3 are UTF-8.',
@@ -118,7 +125,7 @@ function toFile(location: string | Buffer, name: string, path: string, prefix: P
   }
   // Nearly all files are for everybody to read, and one call less for each is a tenth of the scan.
   if ((stats.mode & ANYBODY_READS) !== ANYBODY_READS) accessSync(location, constants.R_OK);
-  const problem = keyProblem(toKey(prefix, path));
+  const problem = keyProblem(key);
   if (problem !== undefined) {
     throw new DeployError('SOURCE_INVALID', `${plain(path)} cannot be a key: ${problem}.`, {
       hint: 'Rename it, or exclude it.',
