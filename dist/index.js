@@ -39146,7 +39146,7 @@ const OF_ONE = new Set([
 /** Of the content too, in forms that are not made here. */
 const OF_CONTENT = /^x-amz-(checksum|sdk-checksum|trailer|decoded)/;
 /**
- * Puts small objects with a fifth of the processor time that the SDK's commands take. Nothing is known here of how S3
+ * Puts small objects with a sixth of the processor time that the SDK's commands take. Nothing is known here of how S3
  * wants a request: for each kind of object the SDK makes one that is not sent, and the others follow its pattern, with the
  * same credentials and clock, over a `Wire`. A pattern is used only if the signature made here of the
  * SDK's request is the SDK's, so whatever a later SDK, a bucket or a region does otherwise is left to the plain command.

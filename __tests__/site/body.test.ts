@@ -16,7 +16,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { eachOf } from '../../src/core/each-of.ts';
 import { sourceFilter } from '../../src/core/globs.ts';
+import { contentFingerprint, FINGERPRINT_CHUNK } from '../../src/core/manifest.ts';
 import type { Body, LocalFile } from '../../src/core/model.ts';
 import { SMALL, withBody } from '../../src/site/body.ts';
 import { digestOf } from '../../src/site/digest.ts';
@@ -105,6 +107,47 @@ describe('the fingerprint of what was read', () => {
     writeFileSync(place(), Buffer.alloc(3 * 1024 ** 2));
     file = scanned();
     await expect(contentOf((body) => body.read(2 * 1024 ** 2, 1024 ** 2))).rejects.toThrow();
+  });
+});
+
+describe('the fingerprint of a large file in parts', () => {
+  const content = Buffer.from(Array.from({ length: 1024 }, (_, i) => i % 251));
+  const whole = Buffer.concat(
+    Array.from({ length: 20 * 1024 }, () => content),
+    20 * SMALL - 3,
+  );
+  const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest();
+  const pieces = [0, 1, 2].map((i) => sha256(whole.subarray(i * FINGERPRINT_CHUNK, (i + 1) * FINGERPRINT_CHUNK)));
+  beforeEach(() => {
+    writeFileSync(place(), whole);
+    file = scanned();
+  });
+
+  /** Reads parts of a size as an upload does, four at once, and keeps what each was sent with. */
+  const inParts = (size: number, order = (offsets: number[]) => offsets) =>
+    withBody(folder, file, async (body) => {
+      const offsets = order(Array.from({ length: Math.ceil(body.size / size) }, (_, i) => i * size));
+      const sent: [number, boolean, boolean][] = [];
+      await eachOf(offsets, 4, (offset) =>
+        body.withPart(offset, Math.min(size, body.size - offset), async (part) => {
+          const expected = whole.subarray(offset, offset + size);
+          sent.push([offset, part.content.equals(expected), part.sha256.equals(sha256(expected))]);
+        }),
+      );
+      expect(sent).toEqual(offsets.map((offset) => [offset, true, true]));
+      return body.content();
+    });
+
+  test.each([5, 7, 8, 9, 16, 20])('of %d MiB is that of the whole, and each part has its own digest', async (mib) => {
+    expect(await inParts(mib * SMALL)).toBe(contentFingerprint(pieces));
+  });
+
+  test('that are read twice, from the beginning, is the same', async () => {
+    expect(await inParts(5 * SMALL, (offsets) => [...offsets, ...offsets])).toBe(contentFingerprint(pieces));
+  });
+
+  test('that are not read in order is refused rather than wrong', async () => {
+    await expect(inParts(5 * SMALL, (offsets) => offsets.toReversed())).rejects.toThrow('was not read');
   });
 });
 

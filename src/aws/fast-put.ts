@@ -78,7 +78,7 @@ export interface Means {
 }
 
 /**
- * Puts small objects with a fifth of the processor time that the SDK's commands take. Nothing is known here of how S3
+ * Puts small objects with a sixth of the processor time that the SDK's commands take. Nothing is known here of how S3
  * wants a request: for each kind of object the SDK makes one that is not sent, and the others follow its pattern, with the
  * same credentials and clock, over a `Wire`. A pattern is used only if the signature made here of the
  * SDK's request is the SDK's, so whatever a later SDK, a bucket or a region does otherwise is left to the plain command.

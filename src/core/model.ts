@@ -120,7 +120,7 @@ export interface Body {
   readonly size: number;
   /** Lends bytes at a place. What is read is digested meanwhile, so all of it is to be read in its order. */
   read(offset: number, length: number): Promise<Buffer>;
-  /** Lends bytes that one request sends, and their digest, until `use` is done with them. */
+  /** Lends bytes that one request sends, and their digest, until `use` is done with them. In order, as `read`. */
   withPart<T>(offset: number, length: number, use: (part: BodyPart) => Promise<T>): Promise<T>;
   /** Takes back what `read` has lent, once nobody looks at it any more: the buffer is used again. */
   giveBack(content: Buffer): void;
