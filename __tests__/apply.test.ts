@@ -505,6 +505,7 @@ describe('memory', () => {
     /** Parts of 10 bytes, four of a file at once; each takes a turn, and the end of an upload another. */
     class InParts extends MemoryStore {
       readonly begun: string[] = [];
+      readonly read: string[] = [];
       readonly ended: string[] = [];
       most = 0;
       #now = 0;
@@ -522,6 +523,7 @@ describe('memory', () => {
         try {
           await eachOf(offsets, 4, (offset) =>
             body.withPart(offset, Math.min(10, body.size - offset), async ({ content }) => {
+              if (offset === 0) this.read.push(key);
               this.#now += content.length;
               this.most = Math.max(this.most, this.#now);
               await turn();
@@ -548,13 +550,15 @@ describe('memory', () => {
       expect(store.most).toBe(50);
     });
 
-    test('goes to one file after the other, and the next begins before the one before it has ended', async () => {
+    test('goes to one file after the other: the next is begun while one is read, and read while its last parts go', async () => {
       const store = new InParts();
       const order: string[] = [];
       store.begun.push = (key) => order.push(`begin ${key}`);
+      store.read.push = (key) => order.push(`read ${key}`);
       store.ended.push = (key) => order.push(`end ${key}`);
-      await upload(store, 3, 100, 50);
-      expect(order).toEqual(['begin 0', 'begin 1', 'end 0', 'begin 2', 'end 1', 'end 2']);
+      await upload(store, 4, 100, 50);
+      expect(order.filter((what) => what.startsWith('read'))).toEqual(['read 0', 'read 1', 'read 2', 'read 3']);
+      expect(order.slice(0, 6)).toEqual(['begin 0', 'begin 1', 'read 0', 'begin 2', 'read 1', 'end 0']);
     });
 
     test.each([5, 10, 15, 50])('of which there are %d bytes is left by parts that fail', async (memory) => {

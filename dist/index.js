@@ -51762,7 +51762,9 @@ class BodyRoom {
     #withBody;
     #threshold;
     #bytes;
-    /** Of files that go up in parts one is read at a time; the next begins while the last parts of it are under way. */
+    /** Large files that are not read yet: of the next one the store is told while the one before it is read. */
+    #unread = new Room(2);
+    /** Of files that go up in parts one is read at a time; the next is while the last parts of it are under way. */
     #turns = new Room(1);
     #streams = new Room(STREAMS);
     /** @param threshold bytes; larger files go up in parts, or as a stream. */
@@ -51771,40 +51773,46 @@ class BodyRoom {
         this.#threshold = threshold;
         this.#bytes = new Room(memory);
     }
-    /** Waits until there is room for a file, and gives the way to open it. Files that are waited for come in order. */
+    /** Waits until a file may be begun, and gives the way to open it. Files that are waited for come in order. */
     async for(file, use) {
         if (file.size <= this.#threshold)
             return this.#bytes.during(file.size, () => use(this.#withBody));
-        const endTurn = await this.#turns.enter(1);
+        const isRead = await this.#unread.enter(1);
         try {
-            return await use((large, useBody) => this.#withLarge(large, endTurn, useBody));
+            return await use((large, useBody) => this.#withLarge(large, isRead, useBody));
         }
         finally {
-            endTurn();
+            isRead();
         }
     }
-    #withLarge(file, endTurn, use) {
+    #withLarge(file, isRead, use) {
         return this.#withBody(file, async (body) => {
             let left = body.size;
-            const withPart = (offset, length, usePart) => this.#bytes.during(length, () => body.withPart(offset, length, (part) => {
-                left -= length;
-                if (left <= 0)
-                    endTurn();
-                return usePart(part);
-            }));
-            let stream;
+            const held = {};
+            const withPart = async (offset, length, usePart) => {
+                held.turn ??= this.#turns.enter(1);
+                const endTurn = await held.turn;
+                return this.#bytes.during(length, () => body.withPart(offset, length, (part) => {
+                    left -= length;
+                    if (left <= 0) {
+                        endTurn();
+                        isRead();
+                    }
+                    return usePart(part);
+                }));
+            };
             const read = async (offset, length) => {
-                // It is not read in parts, then: nobody needs to wait for its last one.
-                endTurn();
-                stream ??= this.#streams.enter(1);
-                await stream;
+                isRead();
+                held.stream ??= this.#streams.enter(1);
+                await held.stream;
                 return body.read(offset, length);
             };
             try {
                 return await use(over(body, { read, withPart }));
             }
             finally {
-                (await stream)?.();
+                (await held.turn)?.();
+                (await held.stream)?.();
             }
         });
     }
@@ -52092,8 +52100,8 @@ function judge(thrown, key, destination, signal) {
 
 
 
-/** Bytes of files in memory at once: five parts of 8 MiB. */
-const MEMORY = 40 * 1024 ** 2;
+/** Bytes of files in memory at once: four parts of 8 MiB. */
+const MEMORY = 32 * 1024 ** 2;
 /** How these inputs want a plan carried out: where files are read, how much goes on at once, and who hears of it. */
 function applyOptions(inputs, { sizes, concurrency }, report, signal) {
     return {

@@ -7,8 +7,8 @@ import type { Inputs } from './inputs.ts';
 import type { Report } from './report/report.ts';
 import { withBody } from './site/body.ts';
 
-/** Bytes of files in memory at once: five parts of 8 MiB. */
-const MEMORY = 40 * 1024 ** 2;
+/** Bytes of files in memory at once: four parts of 8 MiB. */
+const MEMORY = 32 * 1024 ** 2;
 
 /** How these inputs want a plan carried out: where files are read, how much goes on at once, and who hears of it. */
 export function applyOptions(

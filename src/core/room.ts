@@ -10,7 +10,9 @@ export class BodyRoom {
   readonly #withBody: WithBody;
   readonly #threshold: number;
   readonly #bytes: Room;
-  /** Of files that go up in parts one is read at a time; the next begins while the last parts of it are under way. */
+  /** Large files that are not read yet: of the next one the store is told while the one before it is read. */
+  readonly #unread = new Room(2);
+  /** Of files that go up in parts one is read at a time; the next is while the last parts of it are under way. */
   readonly #turns = new Room(1);
   readonly #streams = new Room(STREAMS);
 
@@ -21,40 +23,46 @@ export class BodyRoom {
     this.#bytes = new Room(memory);
   }
 
-  /** Waits until there is room for a file, and gives the way to open it. Files that are waited for come in order. */
+  /** Waits until a file may be begun, and gives the way to open it. Files that are waited for come in order. */
   async for<T>(file: LocalFile, use: (withBody: WithBody) => Promise<T>): Promise<T> {
     if (file.size <= this.#threshold) return this.#bytes.during(file.size, () => use(this.#withBody));
-    const endTurn = await this.#turns.enter(1);
+    const isRead = await this.#unread.enter(1);
     try {
-      return await use((large, useBody) => this.#withLarge(large, endTurn, useBody));
+      return await use((large, useBody) => this.#withLarge(large, isRead, useBody));
     } finally {
-      endTurn();
+      isRead();
     }
   }
 
-  #withLarge<T>(file: LocalFile, endTurn: () => void, use: (body: Body) => Promise<T>): Promise<T> {
+  #withLarge<T>(file: LocalFile, isRead: () => void, use: (body: Body) => Promise<T>): Promise<T> {
     return this.#withBody(file, async (body) => {
       let left = body.size;
-      const withPart: Body['withPart'] = (offset, length, usePart) =>
-        this.#bytes.during(length, () =>
+      const held: { turn?: Promise<() => void>; stream?: Promise<() => void> } = {};
+      const withPart: Body['withPart'] = async (offset, length, usePart) => {
+        held.turn ??= this.#turns.enter(1);
+        const endTurn = await held.turn;
+        return this.#bytes.during(length, () =>
           body.withPart(offset, length, (part) => {
             left -= length;
-            if (left <= 0) endTurn();
+            if (left <= 0) {
+              endTurn();
+              isRead();
+            }
             return usePart(part);
           }),
         );
-      let stream: Promise<() => void> | undefined;
+      };
       const read: Body['read'] = async (offset, length) => {
-        // It is not read in parts, then: nobody needs to wait for its last one.
-        endTurn();
-        stream ??= this.#streams.enter(1);
-        await stream;
+        isRead();
+        held.stream ??= this.#streams.enter(1);
+        await held.stream;
         return body.read(offset, length);
       };
       try {
         return await use(over(body, { read, withPart }));
       } finally {
-        (await stream)?.();
+        (await held.turn)?.();
+        (await held.stream)?.();
       }
     });
   }
