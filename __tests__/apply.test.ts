@@ -136,6 +136,11 @@ function options(more: Partial<ApplyOptions> = {}): ApplyOptions {
         read: async (_offset, length) => Buffer.alloc(length, file.path),
         withPart: (_offset, length, usePart) =>
           usePart({ content: Buffer.alloc(length, file.path), sha256: Buffer.alloc(32) }),
+        stream: (_offset, length, usePieces) =>
+          usePieces(async function* () {
+            yield Buffer.alloc(length, file.path);
+          }),
+        sha256At: () => Buffer.alloc(32),
         giveBack: () => undefined,
         verify: async () => undefined,
         content: () => `content of ${file.path}`,

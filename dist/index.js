@@ -37238,7 +37238,7 @@ module.exports = { ProxyAgent };
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
 /* harmony import */ var node_v8__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8877);
-/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(977);
+/* harmony import */ var _main_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5029);
 
 
 
@@ -37269,7 +37269,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 977:
+/***/ 5029:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -38799,8 +38799,11 @@ function partSizeFor(size, { part, mostParts }) {
     const needed = Math.ceil(size / mostParts / MIB) * MIB;
     return Math.max(part, needed);
 }
-/** Most parts of one file that are under way at once. */
+/** Bytes of a stream that are lent at once, but for its last. */
+const STREAM_PIECE = MIB;
+/** Most parts of one file that are under way at once, in memory, or as streams of which little is. */
 const PARTS_AT_ONCE = 4;
+const STREAMS_AT_ONCE = 8;
 /** The ETag that S3 gives an object of these parts: the MD5 of their MD5s, and their number. */
 function multipartEtag(md5s) {
     const hash = (0,external_node_crypto_.createHash)('md5');
@@ -39803,7 +39806,354 @@ function decodeKey(key) {
     }
 }
 
+// EXTERNAL MODULE: external "node:zlib"
+var external_node_zlib_ = __nccwpck_require__(8522);
+;// CONCATENATED MODULE: ./build/core/entries.js
+const NOTHING = '-';
+/** An entry of which every field is as short as it can be, and its line feed. */
+const SHORTEST_LINE = 26;
+/** Longer than any entry's line. */
+const entries_PIECE = 64 * 1024;
+const entries_NAME = 16;
+const [LINE_FEED, SPACE, DASH, OWNED] = [0x0a, 0x20, 0x2d, 0x6f];
+const LINE = /[\w-]{16} [\x21-\x7e]{1,200} (?:[\w-]{16}|-) (?:[\w-]{12}|-) [of] (?:\d{1,12}|-)\n/y;
+/** An entry as a line of a manifest, without its line feed; undefined for one that fits none: an ETag may be empty, say. */
+function lineOf(name, { etag, content, headers, owned, staleSince }) {
+    const fields = [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING];
+    const line = `${fields.join(' ')}\n`;
+    LINE.lastIndex = 0;
+    return LINE.test(line) && LINE.lastIndex === line.length ? line.slice(0, -1) : undefined;
+}
+/**
+ * Reads lines, each with its line feed; undefined when there is anything else among them. They stay the bytes that they
+ * are, and an entry is made of its line when somebody asks for it: 200,000 of them take 17 MB, as objects they took 60.
+ */
+function readLines(bytes) {
+    const starts = new Uint32Array(Math.floor(bytes.length / SHORTEST_LINE));
+    let count = 0;
+    let last = '';
+    let isSorted = true;
+    // Piece by piece: as one string, all of it would be in memory twice.
+    for (let at = 0; at < bytes.length;) {
+        const piece = bytes.toString('latin1', at, at + entries_PIECE);
+        let end = 0;
+        for (LINE.lastIndex = 0; LINE.test(piece); end = LINE.lastIndex) {
+            const name = piece.slice(end, end + entries_NAME);
+            isSorted &&= last < name;
+            last = name;
+            starts[count++] = at + end;
+        }
+        // What a piece ends in is what the next one begins with, unless it is no line at all.
+        if (end === 0)
+            return undefined;
+        at += end;
+    }
+    const found = starts.subarray(0, count);
+    return new Lines(bytes, isSorted ? found : inOrder(bytes, found));
+}
+/** The starts of lines by their names; of those of one name the last is left. */
+function inOrder(bytes, starts) {
+    const compare = (a, b) => bytes.compare(bytes, b, b + entries_NAME, a, a + entries_NAME);
+    const sorted = starts.sort((a, b) => compare(a, b) || a - b);
+    return sorted.filter((start, i) => i + 1 === sorted.length || compare(start, sorted[i + 1]) !== 0);
+}
+/** The names of those whose objects the source does not have any more. */
+function staleNames(entries) {
+    if (entries instanceof Lines)
+        return new Set(entries.staleNames());
+    return new Set([...entries].flatMap(([name, { staleSince }]) => (staleSince === undefined ? [] : [name])));
+}
+/** Entries that are looked up among the lines of a manifest. */
+class Lines {
+    #bytes;
+    /** Where each line begins, in the order of names. */
+    #starts;
+    /** How many lines come before those that begin with two characters: of 200,000 lines some fifty are left to search. */
+    #before = new Uint32Array(2 ** 14 + 1);
+    constructor(bytes, starts) {
+        this.#bytes = bytes;
+        this.#starts = starts;
+        for (const start of starts)
+            this.#before[pairOf(bytes[start], bytes[start + 1]) + 1]++;
+        for (let pair = 1; pair < this.#before.length; pair++)
+            this.#before[pair] += this.#before[pair - 1];
+    }
+    get size() {
+        return this.#starts.length;
+    }
+    has(name) {
+        return this.#find(name) !== undefined;
+    }
+    get(name) {
+        const start = this.#find(name);
+        return start === undefined ? undefined : this.#entryAt(start);
+    }
+    /** Without an object for each of them. */
+    *staleNames() {
+        const bytes = this.#bytes;
+        for (const start of this.#starts)
+            if (bytes[bytes.indexOf(LINE_FEED, start) - 1] !== DASH)
+                yield this.#text(start, start + entries_NAME);
+    }
+    *[Symbol.iterator]() {
+        for (const start of this.#starts)
+            yield [this.#text(start, start + entries_NAME), this.#entryAt(start)];
+    }
+    #find(name) {
+        if (name.length !== entries_NAME)
+            return undefined;
+        const pair = pairOf(name.charCodeAt(0), name.charCodeAt(1));
+        let [low = 0, high = 0] = [this.#before[pair], this.#before[pair + 1]];
+        while (low < high) {
+            const middle = (low + high) >>> 1;
+            const start = this.#starts[middle];
+            const order = this.#compare(start, name);
+            if (order === 0)
+                return start;
+            if (order < 0)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        return undefined;
+    }
+    /** Below zero when the line at a place comes before a name. */
+    #compare(start, name) {
+        for (let i = 0; i < entries_NAME; i++) {
+            const difference = this.#bytes[start + i] - name.charCodeAt(i);
+            if (difference !== 0)
+                return difference;
+        }
+        return 0;
+    }
+    #entryAt(start) {
+        const bytes = this.#bytes;
+        const etag = start + entries_NAME + 1;
+        const content = bytes.indexOf(SPACE, etag) + 1;
+        const headers = bytes.indexOf(SPACE, content) + 1;
+        const owner = bytes.indexOf(SPACE, headers) + 1;
+        const stale = owner + 2;
+        const field = (from, next) => bytes[from] === DASH && next === from + 2 ? undefined : this.#text(from, next - 1);
+        const since = field(stale, bytes.indexOf(LINE_FEED, stale) + 1);
+        return {
+            etag: this.#text(etag, content - 1),
+            content: field(content, headers),
+            headers: field(headers, owner),
+            owned: bytes[owner] === OWNED,
+            staleSince: since === undefined ? undefined : Number(since),
+        };
+    }
+    #text(start, end) {
+        return this.#bytes.toString('latin1', start, end);
+    }
+}
+function pairOf(first = 0, second = 0) {
+    return first * 128 + second;
+}
+
+;// CONCATENATED MODULE: ./build/core/manifest.js
+
+
+
+
+/** Counts up when what a line says is made in another way: an older manifest is then none, rather than one of other contents. */
+const FORMAT = 's3-deploy manifest 2';
+/** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
+const manifest_MOST_BYTES = 512 * 1024 ** 2;
+/** The name of a key in a manifest: 96 bits of its hash. */
+function keyHash(key) {
+    return hash(key, 12);
+}
+/** What decides whether two objects are served alike: headers and storage options as they are sent. */
+function headersFingerprint(headers, storage) {
+    return hash(JSON.stringify(sorted({ ...headers, storage: sorted({ ...storage }) })), 9);
+}
+/** The size of the pieces that a content's fingerprint is made of: that of parts, each of which needs its SHA-256 anyway. */
+const FINGERPRINT_CHUNK = DEFAULT_PART;
+/**
+ * The fingerprint of a content, from the SHA-256 of each of its pieces of 8 MiB, in order. Of a single piece it is the digest
+ * itself, cut; contents of one piece and of more are told apart by their sizes.
+ */
+function contentFingerprint(digests) {
+    const [one] = digests;
+    if (one === undefined || digests.length > 1)
+        return hash(Buffer.concat(digests), 12);
+    return one.toString('base64url', 0, 12);
+}
+/** The fingerprint of a content that is a single piece. */
+function pieceFingerprint(content) {
+    return hash(content, 12);
+}
+/**
+ * The manifest as bytes: a line on who wrote it, then a line per object, compressed. An object whose ETag fits no line, an
+ * empty one say, is not remembered, so that it makes nothing else forgotten.
+ */
+function encodeManifest({ by, entries, uninvalidated }) {
+    const lines = [];
+    for (const [name, entry] of entries) {
+        const line = lineOf(name, entry);
+        if (line !== undefined)
+            lines.push(line);
+    }
+    const first = `${FORMAT} ${by.startedAt} ${by.run}${uninvalidated ? UNINVALIDATED : ''}`;
+    return (0,external_node_zlib_.gzipSync)([first, ...lines.sort(), ''].join('\n'), { level: 1 });
+}
+/** Reads what `encodeManifest` wrote; undefined for anything else, a manifest of a later version included. */
+function decodeManifest(bytes) {
+    let text;
+    try {
+        text = (0,external_node_zlib_.gunzipSync)(bytes, { maxOutputLength: manifest_MOST_BYTES, chunkSize: pieceSize(bytes) });
+    }
+    catch {
+        return undefined;
+    }
+    const [first = '', startedAt, run, uninvalidated] = FIRST_LINE.exec(text.toString('latin1', 0, LONGEST_FIRST)) ?? [];
+    if (startedAt === undefined || run === undefined)
+        return undefined;
+    const entries = readLines(text.subarray(first.length));
+    if (entries === undefined)
+        return undefined;
+    return { by: { startedAt: Number(startedAt), run }, entries, ...(uninvalidated && { uninvalidated: true }) };
+}
+/** What is unpacked is the size that the end of gzip tells: in smaller pieces all of it would be in memory twice. */
+function pieceSize(bytes) {
+    const told = Buffer.from(bytes.slice(-4)).readUInt32LE();
+    return Math.min(Math.max(told + 1, SMALL_PIECE), manifest_MOST_BYTES);
+}
+const SMALL_PIECE = 16 * 1024;
+const UNINVALIDATED = ' uninvalidated';
+const FIRST_LINE = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})(${UNINVALIDATED})?\n`);
+const LONGEST_FIRST = 200;
+/** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
+function saysMore(next, before) {
+    if ((next.uninvalidated ?? false) !== (before?.uninvalidated ?? false))
+        return true;
+    if (next.entries === before?.entries)
+        return false;
+    for (const [name, entry] of next.entries)
+        if (!sameEntry(entry, before?.entries.get(name)))
+            return true;
+    return false;
+}
+/** Whether two entries say the same. */
+function sameEntry(entry, other) {
+    return (other !== undefined &&
+        entry.etag === other.etag &&
+        entry.content === other.content &&
+        entry.headers === other.headers &&
+        entry.owned === other.owned &&
+        entry.staleSince === other.staleSince);
+}
+/** @param bytes a multiple of three, which are four characters. As text at once: by way of a buffer it takes twice the time. */
+function hash(data, bytes) {
+    return (0,external_node_crypto_.hash)('sha256', data, 'base64url').slice(0, (bytes / 3) * 4);
+}
+function sorted(record) {
+    return Object.entries(record)
+        .filter(([, value]) => value !== undefined)
+        .map(([name, value]) => [name, isRecord(value) ? sorted(value) : value])
+        .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+function isRecord(value) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+;// CONCATENATED MODULE: ./build/aws/streamed-body.js
+
+
+/** The MD5 of what is read in pieces. */
+async function md5Of(pieces) {
+    const md5 = (0,external_node_crypto_.createHash)('md5');
+    for await (const piece of pieces())
+        md5.update(piece);
+    return md5.digest();
+}
+/**
+ * Makes one request whose body is streamed, so that bytes of any number take no memory. A body that cannot be read, or has
+ * changed, ends the request before its last byte, and is what is thrown.
+ */
+async function sendStreamed(pieces, signal, send) {
+    const end = new AbortController();
+    let reason;
+    const stream = external_node_stream_.Readable.from(pieces(), { objectMode: false, highWaterMark: 1 });
+    stream.on('error', (error) => {
+        reason ??= error;
+        end.abort();
+    });
+    try {
+        return await send(stream, AbortSignal.any([signal, end.signal]));
+    }
+    catch (error) {
+        throw reason ?? error;
+    }
+    finally {
+        // An answer before the last byte: nobody else would end the request, which waits for more.
+        if (!stream.readableEnded)
+            end.abort();
+        stream.destroy();
+    }
+}
+/**
+ * Has the SDK send a stream in place of the command's body. It prints a warning when a request fails whose body is a stream,
+ * as it cannot try again itself; nor does it have to.
+ */
+function streamInstead(stream, command) {
+    const { middlewareStack } = command;
+    middlewareStack.add((next) => (args) => {
+        Object.assign(args.request, { body: stream });
+        return next(args);
+    }, 
+    // Behind whatever tries again.
+    { step: 'deserialize', priority: 'low', name: 'streamInstead' });
+}
+
+;// CONCATENATED MODULE: ./build/aws/trailing-checksum.js
+
+const trailing_checksum_NAME = 'x-amz-checksum-sha256';
+const BYTES_OF_SHA256 = 32;
+/**
+ * A body with its SHA-256 behind it, so that it need not be read before it is sent: each piece is framed by its length.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
+ * @param sha256 of all pieces, once they were read.
+ */
+function withTrailer(pieces, sha256) {
+    return async function* () {
+        let end = '';
+        for await (const piece of pieces()) {
+            yield Buffer.from(`${end}${piece.length.toString(16)}\r\n`, 'latin1');
+            yield piece;
+            end = '\r\n';
+        }
+        yield Buffer.from(`${end}${trailer(sha256())}`, 'latin1');
+    };
+}
+/** Announces a body of `withTrailer`. @param length bytes of the content. */
+function announceTrailer(length, command) {
+    command.middlewareStack.add((next) => (args) => {
+        Object.assign(args.request.headers, {
+            'content-encoding': 'aws-chunked',
+            'content-length': String(framedLength(length)),
+            'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+            'x-amz-decoded-content-length': String(length),
+            'x-amz-trailer': trailing_checksum_NAME,
+        });
+        return next(args);
+    }, { step: 'build', name: 'announceTrailer', priority: 'low' });
+}
+function framedLength(length) {
+    const frame = (bytes) => `${bytes.toString(16)}\r\n\r\n`.length;
+    const [whole, rest] = [Math.floor(length / STREAM_PIECE), length % STREAM_PIECE];
+    const frames = whole * frame(STREAM_PIECE) + (rest > 0 ? frame(rest) : 0);
+    return length + frames + trailer(Buffer.alloc(BYTES_OF_SHA256)).length;
+}
+function trailer(sha256) {
+    return `0\r\n${trailing_checksum_NAME}:${sha256.toString('base64')}\r\n\r\n`;
+}
+
 ;// CONCATENATED MODULE: ./build/aws/multipart-upload.js
+
+
+
 
 
 
@@ -39871,14 +40221,34 @@ class MultipartUploads {
         const size = partSizeFor(body.size, this.#options.sizes);
         const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
         const parts = new Array(numbers.length);
-        await eachOf(numbers, PARTS_AT_ONCE, async (number) => {
+        // Of a piece of the fingerprint the SHA-256 is made anyway, while it is sent.
+        const streams = this.#options.isAws && size === FINGERPRINT_CHUNK;
+        await eachOf(numbers, streams ? STREAMS_AT_ONCE : PARTS_AT_ONCE, async (number) => {
+            const part = { ...target, PartNumber: number };
             const offset = (number - 1) * size;
             const length = Math.min(size, body.size - offset);
-            await body.withPart(offset, length, async (part) => {
-                parts[number - 1] = await this.#uploadPart({ ...target, PartNumber: number }, part);
-            });
+            parts[number - 1] = streams
+                ? await this.#streamPart(part, body, offset, length)
+                : await body.withPart(offset, length, (content) => this.#uploadPart(part, content));
         });
         return parts;
+    }
+    /** Sends a part in the memory of a piece of it: what was just read, and digested, is at hand to be encrypted. */
+    #streamPart(target, body, offset, length) {
+        const operation = 'UploadPart';
+        const sha256 = () => body.sha256At(offset);
+        return body.stream(offset, length, async (pieces) => {
+            const etag = await this.#caller.call(operation, (options) => sendStreamed(withTrailer(pieces, sha256), options.abortSignal, async (stream, abortSignal) => {
+                const command = new client_s3_dist_cjs/* UploadPartCommand */.iVK({ ...target, Body: Buffer.alloc(0) });
+                announceTrailer(length, command);
+                streamInstead(stream, command);
+                const answer = await this.#s3.send(command, { ...options, abortSignal });
+                this.#etags.check(operation, answer.ETag, undefined, answer.ServerSideEncryption);
+                return answer.ETag ?? '';
+            }), { bytes: length });
+            const parameters = { ChecksumSHA256: sha256().toString('base64') };
+            return { number: target.PartNumber, etag, parameters, md5: undefined };
+        });
     }
     async #uploadPart(target, part) {
         const operation = 'UploadPart';
@@ -39924,63 +40294,6 @@ class MultipartUploads {
             return unquote(answer.ETag);
         }, { slow: true });
         return etag || ((await this.#etagOf(target.Key).catch(() => undefined)) ?? expected ?? '');
-    }
-}
-
-;// CONCATENATED MODULE: ./build/aws/streamed-body.js
-
-
-/** Bytes of a body that are in memory at once. */
-const streamed_body_PIECE = 1024 ** 2;
-/** The MD5 of a body of any size, read in pieces. */
-async function digestOfWhole(body) {
-    const md5 = (0,external_node_crypto_.createHash)('md5');
-    for await (const piece of pieces(body)) {
-        md5.update(piece);
-        body.giveBack(piece);
-    }
-    return md5.digest();
-}
-/**
- * Makes one request whose body is streamed, so that a file of any size takes no memory. A body that cannot be read, or has
- * changed, ends the request before its last byte, and is what is thrown.
- */
-async function sendStreamed(body, signal, send) {
-    const unread = new AbortController();
-    let reason;
-    const stream = external_node_stream_.Readable.from(pieces(body), { objectMode: false });
-    stream.on('error', (error) => {
-        reason ??= error;
-        unread.abort();
-    });
-    try {
-        return await send(stream, AbortSignal.any([signal, unread.signal]));
-    }
-    catch (error) {
-        throw reason ?? error;
-    }
-    finally {
-        stream.destroy();
-    }
-}
-/**
- * Has the SDK send a stream in place of the command's body. It prints a warning when a request fails whose body is a stream,
- * as it cannot try again itself; nor does it have to.
- */
-function streamInstead(stream, { middlewareStack }) {
-    middlewareStack.add((next) => (args) => {
-        Object.assign(args.request, { body: stream });
-        return next(args);
-    }, 
-    // Behind whatever tries again.
-    { step: 'deserialize', priority: 'low', name: 'streamInstead' });
-}
-async function* pieces(body) {
-    for (let offset = 0; offset < body.size; offset += streamed_body_PIECE) {
-        const piece = await body.read(offset, Math.min(streamed_body_PIECE, body.size - offset));
-        if (offset + piece.length === body.size)
-            await body.verify();
-        yield piece;
     }
 }
 
@@ -40126,7 +40439,8 @@ class S3ObjectStore {
         const etag = unquote(found?.ETag);
         if (found?.ContentLength !== body.size || !/^[0-9a-f]{32}$/.test(etag))
             return undefined;
-        return (await digestOfWhole(body)).toString('hex') === etag ? { etag } : undefined;
+        const md5 = await body.stream(0, body.size, md5Of);
+        return md5.toString('hex') === etag ? { etag } : undefined;
     }
     async copyHeaders({ key, etag, size }, headers) {
         if (size > LARGEST_WHOLE)
@@ -40200,24 +40514,26 @@ class S3ObjectStore {
         return this.#options.knowledge.lacks('multipart');
     }
     /** Puts a large file with one request, in the memory of a piece of it. */
-    async #putStreamed(target, body, headers, condition) {
+    #putStreamed(target, body, headers, condition) {
         const operation = 'PutObject';
-        const md5 = await digestOfWhole(body);
-        return this.#caller.call(operation, (options) => sendStreamed(body, options.abortSignal, async (stream, abortSignal) => {
-            const command = new client_s3_dist_cjs/* PutObjectCommand */.wKZ({
-                ...target,
-                ...conditionHeaders(condition),
-                Body: Buffer.alloc(0),
-                ContentLength: body.size,
-                ContentMD5: md5.toString('base64'),
-                ...objectHeaders(headers, this.#options.storage),
-            });
-            signBy(UNSIGNED, command);
-            streamInstead(stream, command);
-            const answer = await this.#s3.send(command, { ...options, abortSignal });
-            this.#etags.check(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
-            return { etag: unquote(answer.ETag) };
-        }), { bytes: body.size });
+        return body.stream(0, body.size, async (pieces) => {
+            const md5 = await md5Of(pieces);
+            return this.#caller.call(operation, (options) => sendStreamed(pieces, options.abortSignal, async (stream, abortSignal) => {
+                const command = new client_s3_dist_cjs/* PutObjectCommand */.wKZ({
+                    ...target,
+                    ...conditionHeaders(condition),
+                    Body: Buffer.alloc(0),
+                    ContentLength: body.size,
+                    ContentMD5: md5.toString('base64'),
+                    ...objectHeaders(headers, this.#options.storage),
+                });
+                signBy(UNSIGNED, command);
+                streamInstead(stream, command);
+                const answer = await this.#s3.send(command, { ...options, abortSignal });
+                this.#etags.check(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+                return { etag: unquote(answer.ETag) };
+            }), { bytes: body.size });
+        });
     }
 }
 function undefinedIfMissing(error) {
@@ -50436,258 +50752,6 @@ function likeness(a, b) {
     return start + end;
 }
 
-;// CONCATENATED MODULE: ./build/core/entries.js
-const NOTHING = '-';
-/** An entry of which every field is as short as it can be, and its line feed. */
-const SHORTEST_LINE = 26;
-/** Longer than any entry's line. */
-const entries_PIECE = 64 * 1024;
-const entries_NAME = 16;
-const [LINE_FEED, SPACE, DASH, OWNED] = [0x0a, 0x20, 0x2d, 0x6f];
-const LINE = /[\w-]{16} [\x21-\x7e]{1,200} (?:[\w-]{16}|-) (?:[\w-]{12}|-) [of] (?:\d{1,12}|-)\n/y;
-/** An entry as a line of a manifest, without its line feed; undefined for one that fits none: an ETag may be empty, say. */
-function lineOf(name, { etag, content, headers, owned, staleSince }) {
-    const fields = [name, etag, content ?? NOTHING, headers ?? NOTHING, owned ? 'o' : 'f', staleSince ?? NOTHING];
-    const line = `${fields.join(' ')}\n`;
-    LINE.lastIndex = 0;
-    return LINE.test(line) && LINE.lastIndex === line.length ? line.slice(0, -1) : undefined;
-}
-/**
- * Reads lines, each with its line feed; undefined when there is anything else among them. They stay the bytes that they
- * are, and an entry is made of its line when somebody asks for it: 200,000 of them take 17 MB, as objects they took 60.
- */
-function readLines(bytes) {
-    const starts = new Uint32Array(Math.floor(bytes.length / SHORTEST_LINE));
-    let count = 0;
-    let last = '';
-    let isSorted = true;
-    // Piece by piece: as one string, all of it would be in memory twice.
-    for (let at = 0; at < bytes.length;) {
-        const piece = bytes.toString('latin1', at, at + entries_PIECE);
-        let end = 0;
-        for (LINE.lastIndex = 0; LINE.test(piece); end = LINE.lastIndex) {
-            const name = piece.slice(end, end + entries_NAME);
-            isSorted &&= last < name;
-            last = name;
-            starts[count++] = at + end;
-        }
-        // What a piece ends in is what the next one begins with, unless it is no line at all.
-        if (end === 0)
-            return undefined;
-        at += end;
-    }
-    const found = starts.subarray(0, count);
-    return new Lines(bytes, isSorted ? found : inOrder(bytes, found));
-}
-/** The starts of lines by their names; of those of one name the last is left. */
-function inOrder(bytes, starts) {
-    const compare = (a, b) => bytes.compare(bytes, b, b + entries_NAME, a, a + entries_NAME);
-    const sorted = starts.sort((a, b) => compare(a, b) || a - b);
-    return sorted.filter((start, i) => i + 1 === sorted.length || compare(start, sorted[i + 1]) !== 0);
-}
-/** The names of those whose objects the source does not have any more. */
-function staleNames(entries) {
-    if (entries instanceof Lines)
-        return new Set(entries.staleNames());
-    return new Set([...entries].flatMap(([name, { staleSince }]) => (staleSince === undefined ? [] : [name])));
-}
-/** Entries that are looked up among the lines of a manifest. */
-class Lines {
-    #bytes;
-    /** Where each line begins, in the order of names. */
-    #starts;
-    /** How many lines come before those that begin with two characters: of 200,000 lines some fifty are left to search. */
-    #before = new Uint32Array(2 ** 14 + 1);
-    constructor(bytes, starts) {
-        this.#bytes = bytes;
-        this.#starts = starts;
-        for (const start of starts)
-            this.#before[pairOf(bytes[start], bytes[start + 1]) + 1]++;
-        for (let pair = 1; pair < this.#before.length; pair++)
-            this.#before[pair] += this.#before[pair - 1];
-    }
-    get size() {
-        return this.#starts.length;
-    }
-    has(name) {
-        return this.#find(name) !== undefined;
-    }
-    get(name) {
-        const start = this.#find(name);
-        return start === undefined ? undefined : this.#entryAt(start);
-    }
-    /** Without an object for each of them. */
-    *staleNames() {
-        const bytes = this.#bytes;
-        for (const start of this.#starts)
-            if (bytes[bytes.indexOf(LINE_FEED, start) - 1] !== DASH)
-                yield this.#text(start, start + entries_NAME);
-    }
-    *[Symbol.iterator]() {
-        for (const start of this.#starts)
-            yield [this.#text(start, start + entries_NAME), this.#entryAt(start)];
-    }
-    #find(name) {
-        if (name.length !== entries_NAME)
-            return undefined;
-        const pair = pairOf(name.charCodeAt(0), name.charCodeAt(1));
-        let [low = 0, high = 0] = [this.#before[pair], this.#before[pair + 1]];
-        while (low < high) {
-            const middle = (low + high) >>> 1;
-            const start = this.#starts[middle];
-            const order = this.#compare(start, name);
-            if (order === 0)
-                return start;
-            if (order < 0)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        return undefined;
-    }
-    /** Below zero when the line at a place comes before a name. */
-    #compare(start, name) {
-        for (let i = 0; i < entries_NAME; i++) {
-            const difference = this.#bytes[start + i] - name.charCodeAt(i);
-            if (difference !== 0)
-                return difference;
-        }
-        return 0;
-    }
-    #entryAt(start) {
-        const bytes = this.#bytes;
-        const etag = start + entries_NAME + 1;
-        const content = bytes.indexOf(SPACE, etag) + 1;
-        const headers = bytes.indexOf(SPACE, content) + 1;
-        const owner = bytes.indexOf(SPACE, headers) + 1;
-        const stale = owner + 2;
-        const field = (from, next) => bytes[from] === DASH && next === from + 2 ? undefined : this.#text(from, next - 1);
-        const since = field(stale, bytes.indexOf(LINE_FEED, stale) + 1);
-        return {
-            etag: this.#text(etag, content - 1),
-            content: field(content, headers),
-            headers: field(headers, owner),
-            owned: bytes[owner] === OWNED,
-            staleSince: since === undefined ? undefined : Number(since),
-        };
-    }
-    #text(start, end) {
-        return this.#bytes.toString('latin1', start, end);
-    }
-}
-function pairOf(first = 0, second = 0) {
-    return first * 128 + second;
-}
-
-// EXTERNAL MODULE: external "node:zlib"
-var external_node_zlib_ = __nccwpck_require__(8522);
-;// CONCATENATED MODULE: ./build/core/manifest.js
-
-
-
-
-/** Counts up when what a line says is made in another way: an older manifest is then none, rather than one of other contents. */
-const FORMAT = 's3-deploy manifest 2';
-/** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
-const manifest_MOST_BYTES = 512 * 1024 ** 2;
-/** The name of a key in a manifest: 96 bits of its hash. */
-function keyHash(key) {
-    return hash(key, 12);
-}
-/** What decides whether two objects are served alike: headers and storage options as they are sent. */
-function headersFingerprint(headers, storage) {
-    return hash(JSON.stringify(sorted({ ...headers, storage: sorted({ ...storage }) })), 9);
-}
-/** The size of the pieces that a content's fingerprint is made of: that of parts, each of which needs its SHA-256 anyway. */
-const FINGERPRINT_CHUNK = DEFAULT_PART;
-/**
- * The fingerprint of a content, from the SHA-256 of each of its pieces of 8 MiB, in order. Of a single piece it is the digest
- * itself, cut; contents of one piece and of more are told apart by their sizes.
- */
-function contentFingerprint(digests) {
-    const [one] = digests;
-    if (one === undefined || digests.length > 1)
-        return hash(Buffer.concat(digests), 12);
-    return one.toString('base64url', 0, 12);
-}
-/** The fingerprint of a content that is a single piece. */
-function pieceFingerprint(content) {
-    return hash(content, 12);
-}
-/**
- * The manifest as bytes: a line on who wrote it, then a line per object, compressed. An object whose ETag fits no line, an
- * empty one say, is not remembered, so that it makes nothing else forgotten.
- */
-function encodeManifest({ by, entries, uninvalidated }) {
-    const lines = [];
-    for (const [name, entry] of entries) {
-        const line = lineOf(name, entry);
-        if (line !== undefined)
-            lines.push(line);
-    }
-    const first = `${FORMAT} ${by.startedAt} ${by.run}${uninvalidated ? UNINVALIDATED : ''}`;
-    return (0,external_node_zlib_.gzipSync)([first, ...lines.sort(), ''].join('\n'), { level: 1 });
-}
-/** Reads what `encodeManifest` wrote; undefined for anything else, a manifest of a later version included. */
-function decodeManifest(bytes) {
-    let text;
-    try {
-        text = (0,external_node_zlib_.gunzipSync)(bytes, { maxOutputLength: manifest_MOST_BYTES, chunkSize: pieceSize(bytes) });
-    }
-    catch {
-        return undefined;
-    }
-    const [first = '', startedAt, run, uninvalidated] = FIRST_LINE.exec(text.toString('latin1', 0, LONGEST_FIRST)) ?? [];
-    if (startedAt === undefined || run === undefined)
-        return undefined;
-    const entries = readLines(text.subarray(first.length));
-    if (entries === undefined)
-        return undefined;
-    return { by: { startedAt: Number(startedAt), run }, entries, ...(uninvalidated && { uninvalidated: true }) };
-}
-/** What is unpacked is the size that the end of gzip tells: in smaller pieces all of it would be in memory twice. */
-function pieceSize(bytes) {
-    const told = Buffer.from(bytes.slice(-4)).readUInt32LE();
-    return Math.min(Math.max(told + 1, SMALL_PIECE), manifest_MOST_BYTES);
-}
-const SMALL_PIECE = 16 * 1024;
-const UNINVALIDATED = ' uninvalidated';
-const FIRST_LINE = new RegExp(`^${FORMAT} (\\d{1,16}) ([\\w.-]{1,100})(${UNINVALIDATED})?\n`);
-const LONGEST_FIRST = 200;
-/** Whether writing `next` over `before` would tell anything new. Objects that are gone need not be forgotten at once. */
-function saysMore(next, before) {
-    if ((next.uninvalidated ?? false) !== (before?.uninvalidated ?? false))
-        return true;
-    if (next.entries === before?.entries)
-        return false;
-    for (const [name, entry] of next.entries)
-        if (!sameEntry(entry, before?.entries.get(name)))
-            return true;
-    return false;
-}
-/** Whether two entries say the same. */
-function sameEntry(entry, other) {
-    return (other !== undefined &&
-        entry.etag === other.etag &&
-        entry.content === other.content &&
-        entry.headers === other.headers &&
-        entry.owned === other.owned &&
-        entry.staleSince === other.staleSince);
-}
-/** @param bytes a multiple of three, which are four characters. As text at once: by way of a buffer it takes twice the time. */
-function hash(data, bytes) {
-    return (0,external_node_crypto_.hash)('sha256', data, 'base64url').slice(0, (bytes / 3) * 4);
-}
-function sorted(record) {
-    return Object.entries(record)
-        .filter(([, value]) => value !== undefined)
-        .map(([name, value]) => [name, isRecord(value) ? sorted(value) : value])
-        .sort(([a], [b]) => (a < b ? -1 : 1));
-}
-function isRecord(value) {
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 ;// CONCATENATED MODULE: ./build/core/plan.js
 
 
@@ -51007,6 +51071,7 @@ class Buffers {
 ;// CONCATENATED MODULE: ./build/site/large-body.js
 
 
+
 /** Bytes that are read, and digested while the processor has them at hand: a MiB costs 0.95 ms so, and 1.2 in a piece of 8. */
 const READ = 512 * 1024;
 /** The body of a file that is not read at once. */
@@ -51036,6 +51101,12 @@ class LargeBody {
         this.giveBack(content);
         return result;
     }
+    stream(offset, length, use) {
+        return use(() => this.#pieces(offset, offset + length));
+    }
+    sha256At(offset) {
+        return this.#fingerprint.digestAt(offset);
+    }
     giveBack(content) {
         const buffer = this.#lent.get(content);
         if (buffer !== undefined)
@@ -51047,6 +51118,16 @@ class LargeBody {
     }
     content() {
         return this.#fingerprint.whole();
+    }
+    async *#pieces(from, to) {
+        for (let at = from; at < to; at += STREAM_PIECE) {
+            const piece = await this.read(at, Math.min(STREAM_PIECE, to - at));
+            // What takes the bytes has not got all of them yet, and takes nothing then.
+            if (at + STREAM_PIECE >= to)
+                await this.verify();
+            yield piece;
+            this.giveBack(piece);
+        }
     }
     /** One after another, in the order in which they are asked for: it is that of the digest, and of the disk. */
     #inTurn(offset, length, digest) {
@@ -51072,12 +51153,12 @@ class LargeBody {
         return content;
     }
 }
-/** Digests the pieces of a content as they are read; one may be read again, but is then begun again. */
+/** Digests the pieces of a content as they are read, several at once; one may be read again, from its beginning. */
 class Fingerprint {
     #size;
     #digests = [];
-    #piece = (0,external_node_crypto_.createHash)('sha256');
-    #next = 0;
+    /** What is read of pieces that are not complete yet. */
+    #begun = new Map();
     constructor(size) {
         this.#size = size;
     }
@@ -51086,18 +51167,18 @@ class Fingerprint {
     }
     /** @param bytes of one piece. */
     update(offset, bytes) {
-        if (offset % FINGERPRINT_CHUNK === 0) {
-            this.#piece = (0,external_node_crypto_.createHash)('sha256');
-            this.#next = offset;
-        }
-        if (offset !== this.#next)
+        const piece = Math.floor(offset / FINGERPRINT_CHUNK);
+        if (offset % FINGERPRINT_CHUNK === 0)
+            this.#begun.set(piece, { hash: (0,external_node_crypto_.createHash)('sha256'), next: offset });
+        const begun = this.#begun.get(piece);
+        if (begun?.next !== offset)
             return;
-        this.#piece.update(bytes);
-        this.#next += bytes.length;
-        if (this.#next % FINGERPRINT_CHUNK !== 0 && this.#next !== this.#size)
+        begun.hash.update(bytes);
+        begun.next += bytes.length;
+        if (begun.next % FINGERPRINT_CHUNK !== 0 && begun.next !== this.#size)
             return;
-        this.#digests[Math.floor(offset / FINGERPRINT_CHUNK)] = this.#piece.digest();
-        this.#next = Number.NaN;
+        this.#digests[piece] = begun.hash.digest();
+        this.#begun.delete(piece);
     }
     /** The digest of the piece that begins here. */
     digestAt(offset) {
@@ -51326,6 +51407,10 @@ function body_bodyOf(content) {
             const part = await read(offset, length);
             return use({ content: part, sha256: length === content.length ? digest : (0,external_node_crypto_.hash)('sha256', part, 'buffer') });
         },
+        stream: (offset, length, use) => use(async function* () {
+            yield await read(offset, length);
+        }),
+        sha256At: () => digest,
         giveBack: () => undefined,
         verify: async () => undefined,
         content: () => contentFingerprint([digest]),
@@ -51755,8 +51840,8 @@ async function askHeaders(objects, { store, concurrency }) {
 }
 
 ;// CONCATENATED MODULE: ./build/core/room.js
-/** Large files that are sent as a stream at once: each is in memory in a few pieces. */
-const STREAMS = 4;
+/** Bytes in memory of what is sent as a stream: a piece that is read, and what TLS and the socket have of the one before. */
+const STREAM = 3 * 1024 ** 2;
 /** Bounds what is in memory of the files that are being put. */
 class BodyRoom {
     #withBody;
@@ -51764,9 +51849,8 @@ class BodyRoom {
     #bytes;
     /** Large files that are not read yet: of the next one the store is told while the one before it is read. */
     #unread = new Room(2);
-    /** Of files that go up in parts one is read at a time; the next is while the last parts of it are under way. */
+    /** One of them is read at a time; the next is while the last parts of it are under way. */
     #turns = new Room(1);
-    #streams = new Room(STREAMS);
     /** @param threshold bytes; larger files go up in parts, or as a stream. */
     constructor(withBody, { memory, threshold }) {
         this.#withBody = withBody;
@@ -51788,31 +51872,32 @@ class BodyRoom {
     #withLarge(file, isRead, use) {
         return this.#withBody(file, async (body) => {
             let left = body.size;
-            const held = {};
-            const withPart = async (offset, length, usePart) => {
-                held.turn ??= this.#turns.enter(1);
-                const endTurn = await held.turn;
-                return this.#bytes.during(length, () => body.withPart(offset, length, (part) => {
-                    left -= length;
-                    if (left <= 0) {
-                        endTurn();
-                        isRead();
-                    }
-                    return usePart(part);
-                }));
+            let turn;
+            /** Waits for room for a stretch, of which so many bytes will be in memory. */
+            const enter = async (length, bytes) => {
+                turn ??= this.#turns.enter(1);
+                const endTurn = await turn;
+                const leave = await this.#bytes.enter(bytes);
+                left -= length;
+                if (left <= 0) {
+                    endTurn();
+                    isRead();
+                }
+                return leave;
             };
-            const read = async (offset, length) => {
-                isRead();
-                held.stream ??= this.#streams.enter(1);
-                await held.stream;
-                return body.read(offset, length);
+            const withPart = async (offset, length, usePart) => {
+                const leave = await enter(length, length);
+                return body.withPart(offset, length, usePart).finally(leave);
+            };
+            const stream = async (offset, length, usePieces) => {
+                const leave = await enter(length, STREAM);
+                return body.stream(offset, length, usePieces).finally(leave);
             };
             try {
-                return await use(over(body, { read, withPart }));
+                return await use(over(body, { stream, withPart }));
             }
             finally {
-                (await held.turn)?.();
-                (await held.stream)?.();
+                (await turn)?.();
             }
         });
     }
@@ -51823,6 +51908,8 @@ function over(body, instead) {
         size: body.size,
         read: (offset, length) => body.read(offset, length),
         withPart: (offset, length, use) => body.withPart(offset, length, use),
+        stream: (offset, length, use) => body.stream(offset, length, use),
+        sha256At: (offset) => body.sha256At(offset),
         giveBack: (content) => body.giveBack(content),
         verify: () => body.verify(),
         content: () => body.content(),
@@ -52043,10 +52130,10 @@ function telling(body, onBytes) {
         onBytes(length);
     };
     const heard = over(body, {
-        read: async (offset, length) => {
-            const content = await body.read(offset, length);
+        stream: async (offset, length, use) => {
+            const result = await body.stream(offset, length, use);
             tell(length);
-            return content;
+            return result;
         },
         withPart: (offset, length, use) => body.withPart(offset, length, (part) => {
             tell(length);

@@ -211,10 +211,10 @@ function telling(body: Body, onBytes: (count: number) => void): { body: Body; do
     onBytes(length);
   };
   const heard = over(body, {
-    read: async (offset, length) => {
-      const content = await body.read(offset, length);
+    stream: async (offset, length, use) => {
+      const result = await body.stream(offset, length, use);
       tell(length);
-      return content;
+      return result;
     },
     withPart: (offset, length, use) =>
       body.withPart(offset, length, (part) => {

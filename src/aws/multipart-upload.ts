@@ -7,13 +7,16 @@ import {
 } from '@aws-sdk/client-s3';
 import { eachOf } from '../core/each-of.ts';
 import { misbehaved } from '../core/explain.ts';
+import { FINGERPRINT_CHUNK } from '../core/manifest.ts';
 import type { Body, BodyPart, Condition, ObjectHeaders, Put } from '../core/model.ts';
-import { multipartEtag, PARTS_AT_ONCE, partSizeFor } from '../core/parts.ts';
+import { multipartEtag, PARTS_AT_ONCE, partSizeFor, STREAMS_AT_ONCE } from '../core/parts.ts';
 import type { Caller } from './caller.ts';
 import { type Checksum, checksumOf, type EtagCheck, PARTS_ALGORITHM, sha256Of, signBy, unquote } from './checksum.ts';
 import { ServiceError } from './failure.ts';
 import { conditionHeaders, objectHeaders } from './object-headers.ts';
 import type { StoreOptions, Target } from './object-store.ts';
+import { sendStreamed, streamInstead } from './streamed-body.ts';
+import { announceTrailer, withTrailer } from './trailing-checksum.ts';
 
 /** An upload that the store has forgotten is begun again so often. */
 const UPLOAD_STARTS = 3;
@@ -93,17 +96,43 @@ export class MultipartUploads {
     const size = partSizeFor(body.size, this.#options.sizes);
     const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
     const parts: Part[] = new Array(numbers.length);
-    await eachOf(numbers, PARTS_AT_ONCE, async (number) => {
+    // Of a piece of the fingerprint the SHA-256 is made anyway, while it is sent.
+    const streams = this.#options.isAws && size === FINGERPRINT_CHUNK;
+    await eachOf(numbers, streams ? STREAMS_AT_ONCE : PARTS_AT_ONCE, async (number) => {
+      const part = { ...target, PartNumber: number };
       const offset = (number - 1) * size;
       const length = Math.min(size, body.size - offset);
-      await body.withPart(offset, length, async (part) => {
-        parts[number - 1] = await this.#uploadPart({ ...target, PartNumber: number }, part);
-      });
+      parts[number - 1] = streams
+        ? await this.#streamPart(part, body, offset, length)
+        : await body.withPart(offset, length, (content) => this.#uploadPart(part, content));
     });
     return parts;
   }
 
-  async #uploadPart(target: MultipartTarget & { readonly PartNumber: number }, part: BodyPart): Promise<Part> {
+  /** Sends a part in the memory of a piece of it: what was just read, and digested, is at hand to be encrypted. */
+  #streamPart(target: PartTarget, body: Body, offset: number, length: number): Promise<Part> {
+    const operation = 'UploadPart';
+    const sha256 = () => body.sha256At(offset);
+    return body.stream(offset, length, async (pieces) => {
+      const etag = await this.#caller.call(
+        operation,
+        (options) =>
+          sendStreamed(withTrailer(pieces, sha256), options.abortSignal, async (stream, abortSignal) => {
+            const command = new UploadPartCommand({ ...target, Body: Buffer.alloc(0) });
+            announceTrailer(length, command);
+            streamInstead(stream, command);
+            const answer = await this.#s3.send(command, { ...options, abortSignal });
+            this.#etags.check(operation, answer.ETag, undefined, answer.ServerSideEncryption);
+            return answer.ETag ?? '';
+          }),
+        { bytes: length },
+      );
+      const parameters = { ChecksumSHA256: sha256().toString('base64') };
+      return { number: target.PartNumber, etag, parameters, md5: undefined };
+    });
+  }
+
+  async #uploadPart(target: PartTarget, part: BodyPart): Promise<Part> {
     const operation = 'UploadPart';
     const { content, sha256 } = part;
     const checksum = checksumOf(part, this.#options.isAws);
@@ -160,6 +189,10 @@ export class MultipartUploads {
 
 interface MultipartTarget extends Target {
   readonly UploadId: string | undefined;
+}
+
+interface PartTarget extends MultipartTarget {
+  readonly PartNumber: number;
 }
 
 interface Part extends Checksum {

@@ -29,7 +29,7 @@ import { Listing, type Page } from './listing.ts';
 import { MultipartUploads } from './multipart-upload.ts';
 import { conditionHeaders, headersOf, objectHeaders } from './object-headers.ts';
 import type { StoreKnowledge } from './store-knowledge.ts';
-import { digestOfWhole, sendStreamed, streamInstead } from './streamed-body.ts';
+import { md5Of, sendStreamed, streamInstead } from './streamed-body.ts';
 
 export interface StoreOptions {
   readonly bucket: string;
@@ -171,7 +171,8 @@ export class S3ObjectStore implements ObjectStore {
       .catch(() => undefined);
     const etag = unquote(found?.ETag);
     if (found?.ContentLength !== body.size || !/^[0-9a-f]{32}$/.test(etag)) return undefined;
-    return (await digestOfWhole(body)).toString('hex') === etag ? { etag } : undefined;
+    const md5 = await body.stream(0, body.size, md5Of);
+    return md5.toString('hex') === etag ? { etag } : undefined;
   }
 
   async copyHeaders({ key, etag, size }: RemoteObject, headers: ObjectHeaders): Promise<string | undefined> {
@@ -250,29 +251,31 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   /** Puts a large file with one request, in the memory of a piece of it. */
-  async #putStreamed(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
+  #putStreamed(target: Target, body: Body, headers: ObjectHeaders, condition?: Condition): Promise<Put> {
     const operation = 'PutObject';
-    const md5 = await digestOfWhole(body);
-    return this.#caller.call(
-      operation,
-      (options) =>
-        sendStreamed(body, options.abortSignal, async (stream, abortSignal) => {
-          const command = new PutObjectCommand({
-            ...target,
-            ...conditionHeaders(condition),
-            Body: Buffer.alloc(0),
-            ContentLength: body.size,
-            ContentMD5: md5.toString('base64'),
-            ...objectHeaders(headers, this.#options.storage),
-          });
-          signBy(UNSIGNED, command);
-          streamInstead(stream, command);
-          const answer = await this.#s3.send(command, { ...options, abortSignal });
-          this.#etags.check(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
-          return { etag: unquote(answer.ETag) };
-        }),
-      { bytes: body.size },
-    );
+    return body.stream(0, body.size, async (pieces) => {
+      const md5 = await md5Of(pieces);
+      return this.#caller.call(
+        operation,
+        (options) =>
+          sendStreamed(pieces, options.abortSignal, async (stream, abortSignal) => {
+            const command = new PutObjectCommand({
+              ...target,
+              ...conditionHeaders(condition),
+              Body: Buffer.alloc(0),
+              ContentLength: body.size,
+              ContentMD5: md5.toString('base64'),
+              ...objectHeaders(headers, this.#options.storage),
+            });
+            signBy(UNSIGNED, command);
+            streamInstead(stream, command);
+            const answer = await this.#s3.send(command, { ...options, abortSignal });
+            this.#etags.check(operation, answer.ETag, md5.toString('hex'), answer.ServerSideEncryption);
+            return { etag: unquote(answer.ETag) };
+          }),
+        { bytes: body.size },
+      );
+    });
   }
 }
 

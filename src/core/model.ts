@@ -122,6 +122,10 @@ export interface Body {
   read(offset: number, length: number): Promise<Buffer>;
   /** Lends bytes that one request sends, and their digest, until `use` is done with them. In order, as `read`. */
   withPart<T>(offset: number, length: number, use: (part: BodyPart) => Promise<T>): Promise<T>;
+  /** Lends a stretch bit by bit, however often it is asked for, until `use` is done with it. */
+  stream<T>(offset: number, length: number, use: (pieces: Pieces) => Promise<T>): Promise<T>;
+  /** The SHA-256 of a piece of the fingerprint, by where it begins, once it was read. */
+  sha256At(offset: number): Buffer;
   /** Takes back what `read` has lent, once nobody looks at it any more: the buffer is used again. */
   giveBack(content: Buffer): void;
   /** @throws DeployError SOURCE_INVALID when the file has changed since the scan. */
@@ -129,6 +133,9 @@ export interface Body {
   /** `contentFingerprint` of what was read, once all of it was. */
   content(): string;
 }
+
+/** Reads a stretch from its beginning, in pieces each of which is lent until the next one is asked for. */
+export type Pieces = () => AsyncIterable<Buffer>;
 
 /** Bytes of a body, as one request sends them. */
 export interface BodyPart {

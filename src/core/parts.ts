@@ -26,8 +26,12 @@ export function partSizeFor(size: number, { part, mostParts }: UploadSizes): num
   return Math.max(part, needed);
 }
 
-/** Most parts of one file that are under way at once. */
+/** Bytes of a stream that are lent at once, but for its last. */
+export const STREAM_PIECE = MIB;
+
+/** Most parts of one file that are under way at once, in memory, or as streams of which little is. */
 export const PARTS_AT_ONCE = 4;
+export const STREAMS_AT_ONCE = 8;
 
 /** The ETag that S3 gives an object of these parts: the MD5 of their MD5s, and their number. */
 export function multipartEtag(md5s: readonly Uint8Array[]): string {

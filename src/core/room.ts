@@ -2,8 +2,8 @@ import type { Body, LocalFile } from './model.ts';
 
 export type WithBody = <T>(file: LocalFile, use: (body: Body) => Promise<T>) => Promise<T>;
 
-/** Large files that are sent as a stream at once: each is in memory in a few pieces. */
-const STREAMS = 4;
+/** Bytes in memory of what is sent as a stream: a piece that is read, and what TLS and the socket have of the one before. */
+const STREAM = 3 * 1024 ** 2;
 
 /** Bounds what is in memory of the files that are being put. */
 export class BodyRoom {
@@ -12,9 +12,8 @@ export class BodyRoom {
   readonly #bytes: Room;
   /** Large files that are not read yet: of the next one the store is told while the one before it is read. */
   readonly #unread = new Room(2);
-  /** Of files that go up in parts one is read at a time; the next is while the last parts of it are under way. */
+  /** One of them is read at a time; the next is while the last parts of it are under way. */
   readonly #turns = new Room(1);
-  readonly #streams = new Room(STREAMS);
 
   /** @param threshold bytes; larger files go up in parts, or as a stream. */
   constructor(withBody: WithBody, { memory, threshold }: { readonly memory: number; readonly threshold: number }) {
@@ -37,32 +36,31 @@ export class BodyRoom {
   #withLarge<T>(file: LocalFile, isRead: () => void, use: (body: Body) => Promise<T>): Promise<T> {
     return this.#withBody(file, async (body) => {
       let left = body.size;
-      const held: { turn?: Promise<() => void>; stream?: Promise<() => void> } = {};
-      const withPart: Body['withPart'] = async (offset, length, usePart) => {
-        held.turn ??= this.#turns.enter(1);
-        const endTurn = await held.turn;
-        return this.#bytes.during(length, () =>
-          body.withPart(offset, length, (part) => {
-            left -= length;
-            if (left <= 0) {
-              endTurn();
-              isRead();
-            }
-            return usePart(part);
-          }),
-        );
+      let turn: Promise<() => void> | undefined;
+      /** Waits for room for a stretch, of which so many bytes will be in memory. */
+      const enter = async (length: number, bytes: number) => {
+        turn ??= this.#turns.enter(1);
+        const endTurn = await turn;
+        const leave = await this.#bytes.enter(bytes);
+        left -= length;
+        if (left <= 0) {
+          endTurn();
+          isRead();
+        }
+        return leave;
       };
-      const read: Body['read'] = async (offset, length) => {
-        isRead();
-        held.stream ??= this.#streams.enter(1);
-        await held.stream;
-        return body.read(offset, length);
+      const withPart: Body['withPart'] = async (offset, length, usePart) => {
+        const leave = await enter(length, length);
+        return body.withPart(offset, length, usePart).finally(leave);
+      };
+      const stream: Body['stream'] = async (offset, length, usePieces) => {
+        const leave = await enter(length, STREAM);
+        return body.stream(offset, length, usePieces).finally(leave);
       };
       try {
-        return await use(over(body, { read, withPart }));
+        return await use(over(body, { stream, withPart }));
       } finally {
-        (await held.turn)?.();
-        (await held.stream)?.();
+        (await turn)?.();
       }
     });
   }
@@ -74,6 +72,8 @@ export function over(body: Body, instead: Partial<Body>): Body {
     size: body.size,
     read: (offset, length) => body.read(offset, length),
     withPart: (offset, length, use) => body.withPart(offset, length, use),
+    stream: (offset, length, use) => body.stream(offset, length, use),
+    sha256At: (offset) => body.sha256At(offset),
     giveBack: (content) => body.giveBack(content),
     verify: () => body.verify(),
     content: () => body.content(),

@@ -78,6 +78,11 @@ export function bodyOf(content: Buffer): Body {
       const part = await read(offset, length);
       return use({ content: part, sha256: length === content.length ? digest : hash('sha256', part, 'buffer') });
     },
+    stream: (offset, length, use) =>
+      use(async function* () {
+        yield await read(offset, length);
+      }),
+    sha256At: () => digest,
     giveBack: () => undefined,
     verify: async () => undefined,
     content: () => contentFingerprint([digest]),

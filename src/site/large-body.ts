@@ -1,7 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { contentFingerprint, FINGERPRINT_CHUNK } from '../core/manifest.ts';
-import type { Body, BodyPart } from '../core/model.ts';
+import type { Body, BodyPart, Pieces } from '../core/model.ts';
+import { STREAM_PIECE } from '../core/parts.ts';
 import type { Buffers } from './buffers.ts';
 
 /** Bytes that are read, and digested while the processor has them at hand: a MiB costs 0.95 ms so, and 1.2 in a piece of 8. */
@@ -48,6 +49,14 @@ export class LargeBody implements Body {
     return result;
   }
 
+  stream<T>(offset: number, length: number, use: (pieces: Pieces) => Promise<T>): Promise<T> {
+    return use(() => this.#pieces(offset, offset + length));
+  }
+
+  sha256At(offset: number): Buffer {
+    return this.#fingerprint.digestAt(offset);
+  }
+
   giveBack(content: Buffer): void {
     const buffer = this.#lent.get(content);
     if (buffer !== undefined) this.#buffers.giveBack(buffer);
@@ -60,6 +69,16 @@ export class LargeBody implements Body {
 
   content(): string {
     return this.#fingerprint.whole();
+  }
+
+  async *#pieces(from: number, to: number): AsyncGenerator<Buffer> {
+    for (let at = from; at < to; at += STREAM_PIECE) {
+      const piece = await this.read(at, Math.min(STREAM_PIECE, to - at));
+      // What takes the bytes has not got all of them yet, and takes nothing then.
+      if (at + STREAM_PIECE >= to) await this.verify();
+      yield piece;
+      this.giveBack(piece);
+    }
   }
 
   /** One after another, in the order in which they are asked for: it is that of the digest, and of the disk. */
@@ -87,12 +106,12 @@ export class LargeBody implements Body {
   }
 }
 
-/** Digests the pieces of a content as they are read; one may be read again, but is then begun again. */
+/** Digests the pieces of a content as they are read, several at once; one may be read again, from its beginning. */
 class Fingerprint {
   readonly #size: number;
   readonly #digests: Buffer[] = [];
-  #piece = createHash('sha256');
-  #next = 0;
+  /** What is read of pieces that are not complete yet. */
+  readonly #begun = new Map<number, { readonly hash: Hash; next: number }>();
 
   constructor(size: number) {
     this.#size = size;
@@ -104,16 +123,15 @@ class Fingerprint {
 
   /** @param bytes of one piece. */
   update(offset: number, bytes: Buffer): void {
-    if (offset % FINGERPRINT_CHUNK === 0) {
-      this.#piece = createHash('sha256');
-      this.#next = offset;
-    }
-    if (offset !== this.#next) return;
-    this.#piece.update(bytes);
-    this.#next += bytes.length;
-    if (this.#next % FINGERPRINT_CHUNK !== 0 && this.#next !== this.#size) return;
-    this.#digests[Math.floor(offset / FINGERPRINT_CHUNK)] = this.#piece.digest();
-    this.#next = Number.NaN;
+    const piece = Math.floor(offset / FINGERPRINT_CHUNK);
+    if (offset % FINGERPRINT_CHUNK === 0) this.#begun.set(piece, { hash: createHash('sha256'), next: offset });
+    const begun = this.#begun.get(piece);
+    if (begun?.next !== offset) return;
+    begun.hash.update(bytes);
+    begun.next += bytes.length;
+    if (begun.next % FINGERPRINT_CHUNK !== 0 && begun.next !== this.#size) return;
+    this.#digests[piece] = begun.hash.digest();
+    this.#begun.delete(piece);
   }
 
   /** The digest of the piece that begins here. */
