@@ -570,7 +570,9 @@ describe('memory', () => {
         expect(at).toBeLessThan(ended[key] as number);
         expect(begun[key + 1]).toBeLessThan(ended[key] as number);
       }
-      expect(begun.map((at) => read.filter((other) => other < at).length)).toEqual([0, 0, 2, 3]);
+      // Two are begun before one is read, and none more than that ahead.
+      const ahead = begun.map((at, key) => key - read.filter((other) => other < at).length);
+      expect([ahead[1], Math.max(...ahead)]).toEqual([1, 1]);
     });
 
     test.each([5, 10, 15, 50])('of which there are %d bytes is left by parts that fail', async (memory) => {
@@ -581,37 +583,30 @@ describe('memory', () => {
   });
 
   describe('of streams', () => {
-    /** Reads a body piece by piece, and fails at some of the files. */
+    /** Sends a body piece by piece, and fails at some of the files. */
     class Streaming extends MemoryStore {
       most = 0;
       #now = 0;
 
-      override async put(key: string, body: Body): Promise<Put> {
-        let begun = false;
-        try {
-          for (let offset = 0; offset < body.size; offset += 10) {
-            const piece = await body.read(offset, 10);
-            if (!begun) this.most = Math.max(this.most, ++this.#now);
-            begun = true;
-            await turn();
-            body.giveBack(piece);
-            if (offset === 50 && Number(key) % 4 === 3) throw new Error('refused');
-          }
-        } finally {
+      override put(key: string, body: Body): Promise<Put> {
+        return body.stream(0, body.size, async (pieces) => {
+          this.most = Math.max(this.most, ++this.#now);
+          for await (const _ of pieces()) await turn();
           this.#now--;
-        }
-        return { etag: etagOf(key) };
+          if (Number(key) % 4 === 3) throw new Error('refused');
+          return { etag: etagOf(key) };
+        });
       }
     }
 
-    test('goes to four files at once, and is given back by those that fail', async () => {
+    test('goes to as many files at once as have room for a few pieces, and is given back by those that fail', async () => {
       const store = new Streaming();
       const keys = Array.from({ length: 12 }, (_, i) => `${i}`);
       const plan: Plan = {
         ...planOf({}),
         phases: [{ name: 'assets', uploads: keys.map((key) => upload(key, 100)) }],
       };
-      const outcome = await uploadAll(plan, store, options({ concurrency: 64, threshold: 10 }));
+      const outcome = await uploadAll(plan, store, options({ concurrency: 64, threshold: 10, memory: 12 * 1024 ** 2 }));
       expect(store.most).toBe(4);
       expect(outcome.uploaded).toHaveLength(9);
       expect(outcome.failures.map(({ key }) => key)).toEqual(['3', '7', '11']);

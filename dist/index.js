@@ -40075,7 +40075,7 @@ async function md5Of(pieces) {
 async function sendStreamed(pieces, signal, send) {
     const end = new AbortController();
     let reason;
-    const stream = external_node_stream_.Readable.from(pieces(), { objectMode: false, highWaterMark: 1 });
+    const stream = new LentBody(pieces);
     stream.on('error', (error) => {
         reason ??= error;
         end.abort();
@@ -40088,9 +40088,36 @@ async function sendStreamed(pieces, signal, send) {
     }
     finally {
         // An answer before the last byte: nobody else would end the request, which waits for more.
-        if (!stream.readableEnded)
+        if (!stream.isSent)
             end.abort();
         stream.destroy();
+    }
+}
+/**
+ * A body for whoever sends a stream by `pipe`, as the SDK does. It asks for a piece when the one before it is written: a
+ * stream of Node's reads ahead, and what is lent would be used again while it waits to be sent.
+ */
+class LentBody extends external_node_stream_.Readable {
+    isSent = false;
+    #pieces;
+    constructor(pieces) {
+        super();
+        this.#pieces = pieces;
+    }
+    _read() { }
+    pipe(request) {
+        this.#writeTo(request).catch((error) => this.destroy(error));
+        return request;
+    }
+    async #writeTo(request) {
+        for await (const piece of this.#pieces()) {
+            const error = await new Promise((written) => request.write(piece, written));
+            // Whoever sends the request hears of it.
+            if (error || this.destroyed)
+                return;
+        }
+        this.isSent = true;
+        request.end();
     }
 }
 /**

@@ -12,6 +12,7 @@ import type { Credentials } from '../../src/aws/session.ts';
 import { StoreKnowledge } from '../../src/aws/store-knowledge.ts';
 import { profileOf } from '../../src/core/capabilities.ts';
 import { eachOf } from '../../src/core/each-of.ts';
+import { FINGERPRINT_CHUNK } from '../../src/core/manifest.ts';
 import type { LocalFile } from '../../src/core/model.ts';
 import { withBody } from '../../src/site/body.ts';
 import { allow, policy } from '../cloud/clients.ts';
@@ -117,5 +118,86 @@ describe('parts', () => {
     expect(caller.tally.retries).toBe(2);
     const digests = cloud.requests.map(({ headers }) => headers['x-amz-checksum-sha256']);
     expect(new Set(digests)).toEqual(new Set([createHash('sha256').update(file.content).digest('base64')]));
+  });
+});
+
+describe('parts of the default size, on AWS', () => {
+  const sizes = { part: FINGERPRINT_CHUNK, threshold: FINGERPRINT_CHUNK };
+  let { put, caller }: ReturnType<typeof storeOf> = {} as never;
+  beforeAll(() => {
+    ({ put, caller } = storeOf(sizes));
+  });
+  const arrived = async (key: string) => (await cloud.objects(BUCKET)).get(key)?.body;
+
+  test.each([1, MIB - 1, MIB, MIB + 17, 3 * MIB])(
+    'are sent while they are read, with their SHA-256 behind them: two and %d bytes more',
+    async (more) => {
+      const file = fileOf('film', randomBytes(2 * FINGERPRINT_CHUNK + more));
+      await put('film', file);
+      expect((await arrived('film'))?.equals(file.content)).toBe(true);
+      const sent = partsSent().sort((a, b) => Number(a.query.partNumber) - Number(b.query.partNumber));
+      const pieces = [0, 1, 2].map((i) => file.content.subarray(i * FINGERPRINT_CHUNK, (i + 1) * FINGERPRINT_CHUNK));
+      expect(sent.map(({ headers }) => headers['x-amz-trailer'])).toEqual(Array(3).fill('x-amz-checksum-sha256'));
+      expect(sent.map(({ headers }) => headers['x-amz-decoded-content-length'])).toEqual(
+        pieces.map(({ length }) => String(length)),
+      );
+      expect(sent.map(({ headers }) => headers['transfer-encoding'])).toEqual(Array(3).fill(undefined));
+    },
+  );
+
+  test('arrive byte for byte, whatever they are answered', async () => {
+    const files = [1, 2, 3].map((i) => fileOf(`${i}`, randomBytes(3 * FINGERPRINT_CHUNK + i * 1000)));
+    cloud.faults.addMix({
+      seed: 11,
+      rate: 0.4,
+      answers: [
+        [3, { kind: 'error', status: 503, code: 'SlowDown', applied: true }],
+        [2, { kind: 'error', status: 500, code: 'InternalError' }],
+        [2, { kind: 'error', status: 400, code: 'BadDigest' }],
+        [1, { kind: 'html', applied: true }],
+      ],
+    });
+    const retries = caller.tally.retries;
+    await Promise.all(files.map((file) => put(`mixed/${file.path}`, file)));
+    for (const { path, content } of files) expect((await arrived(`mixed/${path}`))?.equals(content)).toBe(true);
+    expect(caller.tally.retries - retries).toBeGreaterThan(5);
+  }, 60_000);
+
+  test('of a file that changes meanwhile end before their last byte, and leave nothing', async () => {
+    const file = fileOf('changing', randomBytes(3 * FINGERPRINT_CHUNK));
+    const release = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    cloud.faults.add({
+      operation: 'CreateMultipartUpload',
+      answer: { kind: 'wait', until: release.promise, onReached: () => reached.resolve() },
+    });
+    const putting = put('changing', file);
+    await reached.promise;
+    writeFileSync(join(folder, 'changing'), randomBytes(3 * FINGERPRINT_CHUNK));
+    release.resolve();
+    await expect(putting).rejects.toMatchObject({ code: 'SOURCE_INVALID' });
+    expect(await arrived('changing')).toBeUndefined();
+    expect(cloud.requests.map(({ operation }) => operation)).toContain('AbortMultipartUpload');
+  });
+
+  test('that are refused before they are read end at once, and are not sent to their end', async () => {
+    const file = fileOf('refused', randomBytes(2 * FINGERPRINT_CHUNK));
+    cloud.faults.add({
+      operation: 'UploadPart',
+      times: Infinity,
+      answer: { kind: 'error', status: 403, code: 'AccessDenied' },
+    });
+    const begun = performance.now();
+    await expect(put('refused', file)).rejects.toMatchObject({ failure: { code: 'AccessDenied' } });
+    expect(performance.now() - begun).toBeLessThan(5_000);
+  });
+
+  test('of another size are read before they are sent, as they are for other stores', async () => {
+    const file = fileOf('other', randomBytes(11 * MIB));
+    await storeOf({ part: 5 * MIB, threshold: 5 * MIB }).put('other', file);
+    await storeOf({ ...sizes, isAws: false }).put('elsewhere', file);
+    expect((await arrived('other'))?.equals(file.content)).toBe(true);
+    expect((await arrived('elsewhere'))?.equals(file.content)).toBe(true);
+    expect(partsSent().map(({ headers }) => headers['x-amz-trailer'])).toEqual(Array(5).fill(undefined));
   });
 });

@@ -21,7 +21,7 @@ export async function sendStreamed<T>(
 ): Promise<T> {
   const end = new AbortController();
   let reason: Error | undefined;
-  const stream = Readable.from(pieces(), { objectMode: false, highWaterMark: 1 });
+  const stream = new LentBody(pieces);
   stream.on('error', (error) => {
     reason ??= error;
     end.abort();
@@ -32,8 +32,39 @@ export async function sendStreamed<T>(
     throw reason ?? error;
   } finally {
     // An answer before the last byte: nobody else would end the request, which waits for more.
-    if (!stream.readableEnded) end.abort();
+    if (!stream.isSent) end.abort();
     stream.destroy();
+  }
+}
+
+/**
+ * A body for whoever sends a stream by `pipe`, as the SDK does. It asks for a piece when the one before it is written: a
+ * stream of Node's reads ahead, and what is lent would be used again while it waits to be sent.
+ */
+class LentBody extends Readable {
+  isSent = false;
+  readonly #pieces: Pieces;
+
+  constructor(pieces: Pieces) {
+    super();
+    this.#pieces = pieces;
+  }
+
+  override _read(): void {}
+
+  override pipe<T extends NodeJS.WritableStream>(request: T): T {
+    this.#writeTo(request).catch((error: Error) => this.destroy(error));
+    return request;
+  }
+
+  async #writeTo(request: NodeJS.WritableStream): Promise<void> {
+    for await (const piece of this.#pieces()) {
+      const error = await new Promise((written) => request.write(piece, written));
+      // Whoever sends the request hears of it.
+      if (error || this.destroyed) return;
+    }
+    this.isSent = true;
+    request.end();
   }
 }
 
