@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type LoopbackCloud, startCloud } from './support/cloud/cloud.ts';
 import { allow, OWNER, Stage } from './support/deploys.ts';
@@ -59,6 +60,49 @@ describe('on AWS', () => {
       expect(run.result.error.hint).toContain('Set aws-region: af-south-1');
     }
     cloud.faults.clear();
+  });
+
+  test('sends parts of the default size with their checksum behind them, whatever becomes of the first tries', async () => {
+    const stage = await Stage.withRole(cloud, OWNER);
+    const films = [1, 2].map((i) => randomBytes(27 * 1024 ** 2 + i));
+    for (const [i, film] of films.entries()) stage.site.write(`film-${i}.mp4`, film);
+    cloud.faults.addMix({
+      seed: 3,
+      rate: 0.3,
+      bucket: stage.bucket,
+      answers: [
+        [2, { kind: 'reset', at: 'request' }],
+        [2, { kind: 'reset', at: 'body' }],
+        [2, { kind: 'reset', at: 'response' }],
+        [2, { kind: 'error', status: 503, code: 'SlowDown' }],
+        [1, { kind: 'error', status: 400, code: 'BadDigest' }],
+        [1, { kind: 'etag' }],
+      ],
+    });
+    const run = await stage.run(noEndpoint, onAws());
+    cloud.faults.clear();
+    expect([run.exitCode, run.result.error, run.stderr]).toEqual([0, null, '']);
+    const parts = cloud.requests.filter(({ operation }) => operation === 'UploadPart');
+    expect(parts.length).toBeGreaterThan(8);
+    expect(new Set(parts.map(({ headers }) => headers['x-amz-trailer']))).toEqual(new Set(['x-amz-checksum-sha256']));
+    const objects = await cloud.objects(stage.bucket);
+    for (const [i, film] of films.entries()) expect(objects.get(`film-${i}.mp4`)?.body.equals(film)).toBe(true);
+    expect((await stage.run(noEndpoint, onAws())).result.counts).toMatchObject({ uploaded: 0, unchanged: 7 });
+  }, 60_000);
+
+  test('sends parts with a signature of their content where a policy wants no other', async () => {
+    const Condition = { StringLike: { 's3:x-amz-content-sha256': '*UNSIGNED*' } };
+    const unsigned = { Effect: 'Deny' as const, Action: 's3:*', Resource: '*', Condition };
+    const stage = await Stage.withRole(cloud, [...OWNER, unsigned]);
+    const film = randomBytes(100 * 1024 ** 2);
+    stage.site.write('film.mp4', film);
+    const run = await stage.run(noEndpoint, onAws());
+    expect([run.exitCode, run.result.error]).toEqual([0, null]);
+    expect((await cloud.objects(stage.bucket)).get('film.mp4')?.body.equals(film)).toBe(true);
+    const parts = cloud.requests.filter(({ operation }) => operation === 'UploadPart');
+    // Those that were under way when the first one was refused, and no others.
+    expect(parts.filter(({ status }) => status === 403).length).toBeLessThanOrEqual(8);
+    expect(parts.filter(({ status }) => status === 200)).toHaveLength(13);
   });
 
   test('signs the content of parts, so that no policy which forbids what is not signed is in the way', async () => {

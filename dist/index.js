@@ -40197,6 +40197,8 @@ class MultipartUploads {
     #options;
     #etags;
     #etagOf;
+    /** False once a part was refused that is signed without its content, as a policy may. */
+    #mayStream;
     /** @param etagOf looks an object's ETag up, where the end of an upload does not tell it. */
     constructor(s3, caller, options, etags, etagOf) {
         this.#s3 = s3;
@@ -40204,6 +40206,7 @@ class MultipartUploads {
         this.#options = options;
         this.#etags = etags;
         this.#etagOf = etagOf;
+        this.#mayStream = options.isAws;
     }
     /** Puts an object in parts, or leaves nothing of it. @throws ServiceError, and what the body throws. */
     async put(target, body, headers, condition) {
@@ -40249,19 +40252,33 @@ class MultipartUploads {
         const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
         const parts = new Array(numbers.length);
         // Of a piece of the fingerprint the SHA-256 is made anyway, while it is sent.
-        const streams = this.#options.isAws && size === FINGERPRINT_CHUNK;
+        const streams = this.#mayStream && size === FINGERPRINT_CHUNK;
         await eachOf(numbers, streams ? STREAMS_AT_ONCE : PARTS_AT_ONCE, async (number) => {
             const part = { ...target, PartNumber: number };
             const offset = (number - 1) * size;
             const length = Math.min(size, body.size - offset);
-            parts[number - 1] = streams
-                ? await this.#streamPart(part, body, offset, length)
-                : await body.withPart(offset, length, (content) => this.#uploadPart(part, content));
+            const streamed = streams && this.#mayStream ? await this.#streamPart(part, body, offset, length) : undefined;
+            parts[number - 1] =
+                streamed ?? (await body.withPart(offset, length, (content) => this.#uploadPart(part, content)));
         });
         return parts;
     }
-    /** Sends a part in the memory of a piece of it: what was just read, and digested, is at hand to be encrypted. */
-    #streamPart(target, body, offset, length) {
+    /**
+     * Sends a part in the memory of a piece of it: what was just read, and digested, is at hand to be encrypted. Undefined where
+     * it is refused: the part itself may be welcome, when its content is signed.
+     */
+    async #streamPart(target, body, offset, length) {
+        try {
+            return await this.#sendPart(target, body, offset, length);
+        }
+        catch (error) {
+            if (!(error instanceof ServiceError) || !['denied', 'refused'].includes(kindOf(error.failure)))
+                throw error;
+            this.#mayStream = false;
+            return undefined;
+        }
+    }
+    #sendPart(target, body, offset, length) {
         const operation = 'UploadPart';
         const sha256 = () => body.sha256At(offset);
         return body.stream(offset, length, async (pieces) => {

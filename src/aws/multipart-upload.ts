@@ -6,7 +6,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { eachOf } from '../core/each-of.ts';
-import { misbehaved } from '../core/explain.ts';
+import { kindOf, misbehaved } from '../core/explain.ts';
 import { FINGERPRINT_CHUNK } from '../core/manifest.ts';
 import type { Body, BodyPart, Condition, ObjectHeaders, Put } from '../core/model.ts';
 import { multipartEtag, PARTS_AT_ONCE, partSizeFor, STREAMS_AT_ONCE } from '../core/parts.ts';
@@ -28,6 +28,8 @@ export class MultipartUploads {
   readonly #options: StoreOptions;
   readonly #etags: EtagCheck;
   readonly #etagOf: (key: string) => Promise<string | undefined>;
+  /** False once a part was refused that is signed without its content, as a policy may. */
+  #mayStream: boolean;
 
   /** @param etagOf looks an object's ETag up, where the end of an upload does not tell it. */
   constructor(
@@ -42,6 +44,7 @@ export class MultipartUploads {
     this.#options = options;
     this.#etags = etags;
     this.#etagOf = etagOf;
+    this.#mayStream = options.isAws;
   }
 
   /** Puts an object in parts, or leaves nothing of it. @throws ServiceError, and what the body throws. */
@@ -97,20 +100,33 @@ export class MultipartUploads {
     const numbers = Array.from({ length: Math.ceil(body.size / size) }, (_, index) => index + 1);
     const parts: Part[] = new Array(numbers.length);
     // Of a piece of the fingerprint the SHA-256 is made anyway, while it is sent.
-    const streams = this.#options.isAws && size === FINGERPRINT_CHUNK;
+    const streams = this.#mayStream && size === FINGERPRINT_CHUNK;
     await eachOf(numbers, streams ? STREAMS_AT_ONCE : PARTS_AT_ONCE, async (number) => {
       const part = { ...target, PartNumber: number };
       const offset = (number - 1) * size;
       const length = Math.min(size, body.size - offset);
-      parts[number - 1] = streams
-        ? await this.#streamPart(part, body, offset, length)
-        : await body.withPart(offset, length, (content) => this.#uploadPart(part, content));
+      const streamed = streams && this.#mayStream ? await this.#streamPart(part, body, offset, length) : undefined;
+      parts[number - 1] =
+        streamed ?? (await body.withPart(offset, length, (content) => this.#uploadPart(part, content)));
     });
     return parts;
   }
 
-  /** Sends a part in the memory of a piece of it: what was just read, and digested, is at hand to be encrypted. */
-  #streamPart(target: PartTarget, body: Body, offset: number, length: number): Promise<Part> {
+  /**
+   * Sends a part in the memory of a piece of it: what was just read, and digested, is at hand to be encrypted. Undefined where
+   * it is refused: the part itself may be welcome, when its content is signed.
+   */
+  async #streamPart(target: PartTarget, body: Body, offset: number, length: number): Promise<Part | undefined> {
+    try {
+      return await this.#sendPart(target, body, offset, length);
+    } catch (error) {
+      if (!(error instanceof ServiceError) || !['denied', 'refused'].includes(kindOf(error.failure))) throw error;
+      this.#mayStream = false;
+      return undefined;
+    }
+  }
+
+  #sendPart(target: PartTarget, body: Body, offset: number, length: number): Promise<Part> {
     const operation = 'UploadPart';
     const sha256 = () => body.sha256At(offset);
     return body.stream(offset, length, async (pieces) => {
