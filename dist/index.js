@@ -40111,9 +40111,11 @@ class LentBody extends external_node_stream_.Readable {
     }
     async #writeTo(request) {
         for await (const piece of this.#pieces()) {
+            if (this.destroyed)
+                return;
             const error = await new Promise((written) => request.write(piece, written));
             // Whoever sends the request hears of it.
-            if (error || this.destroyed)
+            if (error)
                 return;
         }
         this.isSent = true;

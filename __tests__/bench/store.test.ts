@@ -66,6 +66,23 @@ test('holds a body against its SHA-256, as a checksum', async () => {
   await put('a', 'a page', { ChecksumSHA256: sha256('a page') });
 });
 
+test('holds a body against the SHA-256 behind it', async () => {
+  const send = (checksum: string) =>
+    new Promise((resolve, reject) => {
+      const headers = {
+        'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+        'x-amz-trailer': 'x-amz-checksum-sha256',
+      };
+      request(`${store.endpoint}/b/a`, { method: 'PUT', headers }, (answer) => resolve(answer.resume().statusCode))
+        .on('error', reject)
+        .end(`2\r\na \r\n4\r\npage\r\n0\r\n${checksum}\r\n`);
+    });
+  const sha256 = (body: string) => createHash('sha256').update(body).digest('base64');
+  expect(await send(`x-amz-checksum-sha256:${sha256('a page')}\r\n`)).toBe(200);
+  expect(await send(`x-amz-checksum-sha256:${sha256('another')}\r\n`)).toBe(400);
+  expect(await send('')).toBe(400);
+});
+
 test('holds a body against its signed SHA-256', async () => {
   const status = await new Promise((resolve, reject) => {
     const headers = { 'x-amz-content-sha256': '0'.repeat(64) };

@@ -5,6 +5,8 @@
 export class Chunks {
   /** The trailer has ended too. */
   done = false;
+  /** What came behind the last frame, by name. */
+  readonly trailers: Record<string, string> = {};
   #at: 'size' | 'data' | 'line break' | 'trailer' = 'size';
   #line = '';
   #left = 0;
@@ -33,8 +35,11 @@ export class Chunks {
 
   #take(line: string): void {
     if (this.#at === 'line break') this.#at = 'size';
-    else if (this.#at === 'trailer') this.done = line === '';
-    else {
+    else if (this.#at === 'trailer') {
+      const colon = line.indexOf(':');
+      if (colon > 0) this.trailers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+      this.done = line === '';
+    } else {
       this.#left = Number.parseInt(line, 16) || 0;
       this.#at = this.#left > 0 ? 'data' : 'trailer';
     }

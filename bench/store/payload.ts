@@ -45,18 +45,19 @@ export class Payload {
     this.#makesMd5 = md5 || headers['content-md5'] !== undefined;
     const claimed = headers['x-amz-content-sha256'] ?? '';
     if (claimed.startsWith('STREAMING-')) this.#frames = new Chunks();
-    else if (headers[CHECKSUM] !== undefined || (verify && HEX.test(claimed))) this.#sha256 = createHash('sha256');
+    const hasChecksum = headers[CHECKSUM] !== undefined || headers['x-amz-trailer'] === CHECKSUM;
+    if (hasChecksum || (verify && HEX.test(claimed))) this.#sha256 = createHash('sha256');
     this.#crc = headers['x-amz-checksum-crc32'];
   }
 
   push(chunk: Buffer): void {
-    this.#sha256?.update(chunk);
     if (this.#frames === undefined) this.#take(chunk);
     else this.#frames.push(chunk, (data) => this.#take(data));
   }
 
   #take(data: Buffer): void {
     this.#size += data.length;
+    this.#sha256?.update(data);
     if (this.#keep) this.#kept.push(data);
     if (this.#crc !== undefined) this.#crcNow = crc32(data, this.#crcNow);
     if (!this.#makesMd5) return;
@@ -83,9 +84,10 @@ export class Payload {
 
   #isSha256(digest: Buffer | undefined): boolean {
     if (digest === undefined) return true;
-    const { 'x-amz-content-sha256': signed = '', [CHECKSUM]: checksum } = this.#headers;
+    const { 'x-amz-content-sha256': signed = '', [CHECKSUM]: checksum, 'x-amz-trailer': trailer } = this.#headers;
     if (HEX.test(signed) && digest.toString('hex') !== signed) return false;
-    return checksum === undefined || digest.toString('base64') === checksum;
+    const told = trailer === CHECKSUM ? (this.#frames?.trailers[CHECKSUM] ?? '') : checksum;
+    return told === undefined || digest.toString('base64') === told;
   }
 }
 

@@ -59,9 +59,10 @@ class LentBody extends Readable {
 
   async #writeTo(request: NodeJS.WritableStream): Promise<void> {
     for await (const piece of this.#pieces()) {
+      if (this.destroyed) return;
       const error = await new Promise((written) => request.write(piece, written));
       // Whoever sends the request hears of it.
-      if (error || this.destroyed) return;
+      if (error) return;
     }
     this.isSent = true;
     request.end();
