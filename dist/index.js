@@ -51903,17 +51903,12 @@ class BodyRoom {
         this.#threshold = threshold;
         this.#bytes = new Room(memory);
     }
-    /** Waits until a file may be begun, and gives the way to open it. Files that are waited for come in order. */
-    async for(file, use) {
+    /** Waits until a file may be begun. Files that are waited for come in order. */
+    async enter(file) {
         if (file.size <= this.#threshold)
-            return this.#bytes.during(file.size, () => use(this.#withBody));
-        const isRead = await this.#unread.enter(1);
-        try {
-            return await use((large, useBody) => this.#withLarge(large, isRead, useBody));
-        }
-        finally {
-            isRead();
-        }
+            return { withBody: this.#withBody, leave: await this.#bytes.enter(file.size) };
+        const leave = await this.#unread.enter(1);
+        return { withBody: (large, use) => this.#withLarge(large, leave, use), leave };
     }
     #withLarge(file, isRead, use) {
         return this.#withBody(file, async (body) => {
@@ -51969,15 +51964,6 @@ class Room {
     #waiting = [];
     constructor(size) {
         this.#size = size;
-    }
-    async during(bytes, work) {
-        const leave = await this.enter(bytes);
-        try {
-            return await work();
-        }
-        finally {
-            leave();
-        }
     }
     /** @returns what leaves it again; only the first call does. */
     async enter(bytes) {
@@ -52045,13 +52031,13 @@ async function uploadAll(plan, store, options) {
         askedAt = performance.now();
         asking = undefined;
     };
+    const isTimeToAsk = () => performance.now() - askedAt > ASK_AGAIN_MS;
     const askToGoOn = (key) => {
         asking ??= ask(key);
         return asking;
     };
-    const goesOn = async (key) => {
-        if (performance.now() - askedAt > ASK_AGAIN_MS)
-            await askToGoOn(key);
+    /** Whether nothing has happened that ends the upload. */
+    const mayGoOn = () => {
         if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES)
             return false;
         options.signal?.throwIfAborted();
@@ -52069,21 +52055,28 @@ async function uploadAll(plan, store, options) {
         options.onUploaded();
     };
     const put = async (upload, phase) => {
-        const { key, file } = upload;
+        const { key } = upload;
+        let admitted;
         try {
-            const copied = upload.reason === 'headers' && (await goesOn(key)) ? await copyHeaders(upload, store) : undefined;
+            if (isTimeToAsk())
+                await askToGoOn(key);
+            const copied = upload.reason === 'headers' && mayGoOn() ? await copyHeaders(upload, store) : undefined;
             if (copied !== undefined)
-                note(upload, copied);
-            else {
-                await room.for(file, async (withBody) => {
-                    if (!(await goesOn(key)))
-                        return;
-                    note(upload, await storeOne(upload, store, options.condition(upload, phase), withBody, options.onBytes));
-                });
-            }
+                return note(upload, copied);
+            admitted = await room.enter(upload.file);
+            // Much may have happened while it was waited for.
+            if (isTimeToAsk())
+                await askToGoOn(key);
+            if (!mayGoOn())
+                return;
+            const condition = options.condition(upload, phase);
+            note(upload, await storeOne(upload, store, condition, admitted.withBody, options.onBytes));
         }
         catch (error) {
             fail(error, key);
+        }
+        finally {
+            admitted?.leave();
         }
     };
     const live = plan.phases.filter(({ uploads }) => uploads.length > 0);

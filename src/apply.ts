@@ -1,6 +1,6 @@
 import { type AtOnce, eachOf } from './core/each-of.ts';
 import type { Body, Condition, Failure, ObjectStore, Outcome, PhaseName, Plan, Stored, Upload } from './core/model.ts';
-import { BodyRoom, over, type WithBody } from './core/room.ts';
+import { type Admission, BodyRoom, over, type WithBody } from './core/room.ts';
 import { plain } from './core/text.ts';
 import { DeployError } from './errors.ts';
 
@@ -71,13 +71,14 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
     askedAt = performance.now();
     asking = undefined;
   };
+  const isTimeToAsk = () => performance.now() - askedAt > ASK_AGAIN_MS;
   const askToGoOn = (key: string): Promise<void> => {
     asking ??= ask(key);
     return asking;
   };
 
-  const goesOn = async (key: string): Promise<boolean> => {
-    if (performance.now() - askedAt > ASK_AGAIN_MS) await askToGoOn(key);
+  /** Whether nothing has happened that ends the upload. */
+  const mayGoOn = (): boolean => {
     if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES) return false;
     options.signal?.throwIfAborted();
     return true;
@@ -94,18 +95,22 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
   };
 
   const put = async (upload: Upload, phase: PhaseName): Promise<void> => {
-    const { key, file } = upload;
+    const { key } = upload;
+    let admitted: Admission | undefined;
     try {
-      const copied = upload.reason === 'headers' && (await goesOn(key)) ? await copyHeaders(upload, store) : undefined;
-      if (copied !== undefined) note(upload, copied);
-      else {
-        await room.for(file, async (withBody) => {
-          if (!(await goesOn(key))) return;
-          note(upload, await storeOne(upload, store, options.condition(upload, phase), withBody, options.onBytes));
-        });
-      }
+      if (isTimeToAsk()) await askToGoOn(key);
+      const copied = upload.reason === 'headers' && mayGoOn() ? await copyHeaders(upload, store) : undefined;
+      if (copied !== undefined) return note(upload, copied);
+      admitted = await room.enter(upload.file);
+      // Much may have happened while it was waited for.
+      if (isTimeToAsk()) await askToGoOn(key);
+      if (!mayGoOn()) return;
+      const condition = options.condition(upload, phase);
+      note(upload, await storeOne(upload, store, condition, admitted.withBody, options.onBytes));
     } catch (error) {
       fail(error, key);
+    } finally {
+      admitted?.leave();
     }
   };
 

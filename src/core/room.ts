@@ -5,6 +5,12 @@ export type WithBody = <T>(file: LocalFile, use: (body: Body) => Promise<T>) => 
 /** Bytes in memory of what is sent as a stream: a piece that is read, and what TLS and the socket have of the one before. */
 const STREAM = 3 * 1024 ** 2;
 
+/** A file may be opened, and read, until it is left. */
+export interface Admission {
+  readonly withBody: WithBody;
+  leave(): void;
+}
+
 /** Bounds what is in memory of the files that are being put. */
 export class BodyRoom {
   readonly #withBody: WithBody;
@@ -22,15 +28,11 @@ export class BodyRoom {
     this.#bytes = new Room(memory);
   }
 
-  /** Waits until a file may be begun, and gives the way to open it. Files that are waited for come in order. */
-  async for<T>(file: LocalFile, use: (withBody: WithBody) => Promise<T>): Promise<T> {
-    if (file.size <= this.#threshold) return this.#bytes.during(file.size, () => use(this.#withBody));
-    const isRead = await this.#unread.enter(1);
-    try {
-      return await use((large, useBody) => this.#withLarge(large, isRead, useBody));
-    } finally {
-      isRead();
-    }
+  /** Waits until a file may be begun. Files that are waited for come in order. */
+  async enter(file: LocalFile): Promise<Admission> {
+    if (file.size <= this.#threshold) return { withBody: this.#withBody, leave: await this.#bytes.enter(file.size) };
+    const leave = await this.#unread.enter(1);
+    return { withBody: (large, use) => this.#withLarge(large, leave, use), leave };
   }
 
   #withLarge<T>(file: LocalFile, isRead: () => void, use: (body: Body) => Promise<T>): Promise<T> {
@@ -89,15 +91,6 @@ class Room {
 
   constructor(size: number) {
     this.#size = size;
-  }
-
-  async during<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-    const leave = await this.enter(bytes);
-    try {
-      return await work();
-    } finally {
-      leave();
-    }
   }
 
   /** @returns what leaves it again; only the first call does. */
