@@ -40274,7 +40274,7 @@ class MultipartUploads {
             return await this.#sendPart(target, body, offset, length);
         }
         catch (error) {
-            if (!(error instanceof ServiceError) || !['denied', 'refused'].includes(kindOf(error.failure)))
+            if (!(error instanceof ServiceError) || !isRefused(error.failure))
                 throw error;
             this.#mayStream = false;
             return undefined;
@@ -40341,6 +40341,10 @@ class MultipartUploads {
         }, { slow: true });
         return etag || ((await this.#etagOf(target.Key).catch(() => undefined)) ?? expected ?? '');
     }
+}
+/** Not for the upload's sake, which may be gone. */
+function isRefused(failure) {
+    return failure.status !== 404 && ['denied', 'refused'].includes(kindOf(failure));
 }
 
 ;// CONCATENATED MODULE: ./build/aws/object-store.js

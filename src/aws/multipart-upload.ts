@@ -6,7 +6,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { eachOf } from '../core/each-of.ts';
-import { kindOf, misbehaved } from '../core/explain.ts';
+import { kindOf, misbehaved, type ServiceFailure } from '../core/explain.ts';
 import { FINGERPRINT_CHUNK } from '../core/manifest.ts';
 import type { Body, BodyPart, Condition, ObjectHeaders, Put } from '../core/model.ts';
 import { multipartEtag, PARTS_AT_ONCE, partSizeFor, STREAMS_AT_ONCE } from '../core/parts.ts';
@@ -120,7 +120,7 @@ export class MultipartUploads {
     try {
       return await this.#sendPart(target, body, offset, length);
     } catch (error) {
-      if (!(error instanceof ServiceError) || !['denied', 'refused'].includes(kindOf(error.failure))) throw error;
+      if (!(error instanceof ServiceError) || !isRefused(error.failure)) throw error;
       this.#mayStream = false;
       return undefined;
     }
@@ -201,6 +201,11 @@ export class MultipartUploads {
     );
     return etag || ((await this.#etagOf(target.Key).catch(() => undefined)) ?? expected ?? '');
   }
+}
+
+/** Not for the upload's sake, which may be gone. */
+function isRefused(failure: ServiceFailure): boolean {
+  return failure.status !== 404 && ['denied', 'refused'].includes(kindOf(failure));
 }
 
 interface MultipartTarget extends Target {
