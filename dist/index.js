@@ -40094,10 +40094,12 @@ async function sendStreamed(pieces, signal, send) {
     }
 }
 /**
- * A body for whoever sends a stream by `pipe`, as the SDK does. It asks for a piece when the one before it is written: a
- * stream of Node's reads ahead, and what is lent would be used again while it waits to be sent.
+ * A body for whoever sends a stream by `pipe`, as the SDK's handler does with every `Readable`; nothing else works. It asks
+ * for a piece when the one before it is written: a stream of Node's reads ahead, and what is lent would be used again while
+ * it waits to be sent.
  */
 class LentBody extends external_node_stream_.Readable {
+    /** All pieces are written. */
     isSent = false;
     #pieces;
     constructor(pieces) {
@@ -40111,6 +40113,7 @@ class LentBody extends external_node_stream_.Readable {
     }
     async #writeTo(request) {
         for await (const piece of this.#pieces()) {
+            // This try is over: what it still had to read it has read by now, and reads no more.
             if (this.destroyed)
                 return;
             const error = await new Promise((written) => request.write(piece, written));
@@ -40342,9 +40345,10 @@ class MultipartUploads {
         return etag || ((await this.#etagOf(target.Key).catch(() => undefined)) ?? expected ?? '');
     }
 }
-/** Not for the upload's sake, which may be gone. */
+/** Whether it is the way in which a part was sent that a store does not take. A 404 is about the upload, which is gone. */
 function isRefused(failure) {
-    return failure.status !== 404 && ['denied', 'refused'].includes(kindOf(failure));
+    const { status } = failure;
+    return status !== undefined && status !== 404 && ['denied', 'refused'].includes(kindOf(failure));
 }
 
 ;// CONCATENATED MODULE: ./build/aws/object-store.js
@@ -51151,7 +51155,7 @@ class LargeBody {
         this.giveBack(content);
         return result;
     }
-    stream(offset, length, use) {
+    async stream(offset, length, use) {
         return use(() => this.#pieces(offset, offset + length));
     }
     sha256At(offset) {
@@ -51191,7 +51195,9 @@ class LargeBody {
         for (let done = 0; done < length;) {
             const at = offset + done;
             const most = Math.min(READ, length - done, FINGERPRINT_CHUNK - (at % FINGERPRINT_CHUNK));
-            const { bytesRead } = await this.#file.handle.read(buffer, done, most, at);
+            const { bytesRead } = await this.#file.handle.read(buffer, done, most, at).catch((error) => {
+                throw this.#file.unreadable(error);
+            });
             if (bytesRead === 0)
                 throw this.#file.changed();
             const bytes = content.subarray(done, done + bytesRead);
@@ -51413,7 +51419,13 @@ async function withBody(folder, file, use) {
                 throw changed(file);
         };
         await verify();
-        return await use(new LargeBody({ handle, size: file.size, changed: () => changed(file), verify }, buffers));
+        return await use(new LargeBody({
+            handle,
+            size: file.size,
+            changed: () => changed(file),
+            unreadable: (error) => unreadable(file, error),
+            verify,
+        }, buffers));
     }
     finally {
         await handle.close();
@@ -51897,9 +51909,7 @@ class BodyRoom {
     #withBody;
     #threshold;
     #bytes;
-    /** Large files that are not read yet: of the next one the store is told while the one before it is read. */
-    #unread = new Room(2);
-    /** One of them is read at a time; the next is while the last parts of it are under way. */
+    /** Of large files one is read at a time; the next begins when the last stretch of it has found room. */
     #turns = new Room(1);
     /** @param threshold bytes; larger files go up in parts, or as a stream. */
     constructor(withBody, { memory, threshold }) {
@@ -51911,23 +51921,18 @@ class BodyRoom {
     async enter(file) {
         if (file.size <= this.#threshold)
             return { withBody: this.#withBody, leave: await this.#bytes.enter(file.size) };
-        const leave = await this.#unread.enter(1);
+        const leave = await this.#turns.enter(1);
         return { withBody: (large, use) => this.#withLarge(large, leave, use), leave };
     }
-    #withLarge(file, isRead, use) {
-        return this.#withBody(file, async (body) => {
+    #withLarge(file, endTurn, use) {
+        return this.#withBody(file, (body) => {
             let left = body.size;
-            let turn;
             /** Waits for room for a stretch, of which so many bytes will be in memory. */
             const enter = async (length, bytes) => {
-                turn ??= this.#turns.enter(1);
-                const endTurn = await turn;
                 const leave = await this.#bytes.enter(bytes);
                 left -= length;
-                if (left <= 0) {
+                if (left <= 0)
                     endTurn();
-                    isRead();
-                }
                 return leave;
             };
             const withPart = async (offset, length, usePart) => {
@@ -51938,12 +51943,7 @@ class BodyRoom {
                 const leave = await enter(length, STREAM);
                 return body.stream(offset, length, usePieces).finally(leave);
             };
-            try {
-                return await use(over(body, { stream, withPart }));
-            }
-            finally {
-                (await turn)?.();
-            }
+            return use(over(body, { stream, withPart }));
         });
     }
 }
@@ -51969,21 +51969,23 @@ class Room {
     constructor(size) {
         this.#size = size;
     }
-    /** @returns what leaves it again; only the first call does. */
-    async enter(bytes) {
+    /**
+     * Both who waited and who need not go on one microtask later, so that nobody overtakes.
+     * @returns what leaves it again; only the first call does.
+     */
+    enter(bytes) {
         const asked = Math.min(bytes, this.#size);
-        if (this.#waiting.length > 0 || this.#taken + asked > this.#size) {
-            await new Promise((enter) => this.#waiting.push({ bytes: asked, enter }));
-        }
-        else {
-            this.#taken += asked;
-        }
         let left = false;
-        return () => {
+        const leave = () => {
             if (!left)
                 this.#leave(asked);
             left = true;
         };
+        if (this.#waiting.length > 0 || this.#taken + asked > this.#size) {
+            return new Promise((resolve) => this.#waiting.push({ bytes: asked, enter: () => resolve(leave) }));
+        }
+        this.#taken += asked;
+        return Promise.resolve(leave);
     }
     #leave(bytes) {
         this.#taken -= bytes;

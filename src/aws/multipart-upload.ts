@@ -203,9 +203,10 @@ export class MultipartUploads {
   }
 }
 
-/** Not for the upload's sake, which may be gone. */
+/** Whether it is the way in which a part was sent that a store does not take. A 404 is about the upload, which is gone. */
 function isRefused(failure: ServiceFailure): boolean {
-  return failure.status !== 404 && ['denied', 'refused'].includes(kindOf(failure));
+  const { status } = failure;
+  return status !== undefined && status !== 404 && ['denied', 'refused'].includes(kindOf(failure));
 }
 
 interface MultipartTarget extends Target {

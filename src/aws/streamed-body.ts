@@ -38,10 +38,12 @@ export async function sendStreamed<T>(
 }
 
 /**
- * A body for whoever sends a stream by `pipe`, as the SDK does. It asks for a piece when the one before it is written: a
- * stream of Node's reads ahead, and what is lent would be used again while it waits to be sent.
+ * A body for whoever sends a stream by `pipe`, as the SDK's handler does with every `Readable`; nothing else works. It asks
+ * for a piece when the one before it is written: a stream of Node's reads ahead, and what is lent would be used again while
+ * it waits to be sent.
  */
 class LentBody extends Readable {
+  /** All pieces are written. */
   isSent = false;
   readonly #pieces: Pieces;
 
@@ -59,6 +61,7 @@ class LentBody extends Readable {
 
   async #writeTo(request: NodeJS.WritableStream): Promise<void> {
     for await (const piece of this.#pieces()) {
+      // This try is over: what it still had to read it has read by now, and reads no more.
       if (this.destroyed) return;
       const error = await new Promise((written) => request.write(piece, written));
       // Whoever sends the request hears of it.

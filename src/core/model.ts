@@ -134,7 +134,7 @@ export interface Body {
   content(): string;
 }
 
-/** Reads a stretch from its beginning, in pieces each of which is lent until the next one is asked for. */
+/** Reads a stretch from its beginning, in pieces of `STREAM_PIECE` each of which is lent until the next one is asked for. */
 export type Pieces = () => AsyncIterable<Buffer>;
 
 /** Bytes of a body, as one request sends them. */

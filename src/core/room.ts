@@ -16,9 +16,7 @@ export class BodyRoom {
   readonly #withBody: WithBody;
   readonly #threshold: number;
   readonly #bytes: Room;
-  /** Large files that are not read yet: of the next one the store is told while the one before it is read. */
-  readonly #unread = new Room(2);
-  /** One of them is read at a time; the next is while the last parts of it are under way. */
+  /** Of large files one is read at a time; the next begins when the last stretch of it has found room. */
   readonly #turns = new Room(1);
 
   /** @param threshold bytes; larger files go up in parts, or as a stream. */
@@ -31,24 +29,18 @@ export class BodyRoom {
   /** Waits until a file may be begun. Files that are waited for come in order. */
   async enter(file: LocalFile): Promise<Admission> {
     if (file.size <= this.#threshold) return { withBody: this.#withBody, leave: await this.#bytes.enter(file.size) };
-    const leave = await this.#unread.enter(1);
+    const leave = await this.#turns.enter(1);
     return { withBody: (large, use) => this.#withLarge(large, leave, use), leave };
   }
 
-  #withLarge<T>(file: LocalFile, isRead: () => void, use: (body: Body) => Promise<T>): Promise<T> {
-    return this.#withBody(file, async (body) => {
+  #withLarge<T>(file: LocalFile, endTurn: () => void, use: (body: Body) => Promise<T>): Promise<T> {
+    return this.#withBody(file, (body) => {
       let left = body.size;
-      let turn: Promise<() => void> | undefined;
       /** Waits for room for a stretch, of which so many bytes will be in memory. */
       const enter = async (length: number, bytes: number) => {
-        turn ??= this.#turns.enter(1);
-        const endTurn = await turn;
         const leave = await this.#bytes.enter(bytes);
         left -= length;
-        if (left <= 0) {
-          endTurn();
-          isRead();
-        }
+        if (left <= 0) endTurn();
         return leave;
       };
       const withPart: Body['withPart'] = async (offset, length, usePart) => {
@@ -59,11 +51,7 @@ export class BodyRoom {
         const leave = await enter(length, STREAM);
         return body.stream(offset, length, usePieces).finally(leave);
       };
-      try {
-        return await use(over(body, { stream, withPart }));
-      } finally {
-        (await turn)?.();
-      }
+      return use(over(body, { stream, withPart }));
     });
   }
 }
@@ -93,19 +81,22 @@ class Room {
     this.#size = size;
   }
 
-  /** @returns what leaves it again; only the first call does. */
-  async enter(bytes: number): Promise<() => void> {
+  /**
+   * Both who waited and who need not go on one microtask later, so that nobody overtakes.
+   * @returns what leaves it again; only the first call does.
+   */
+  enter(bytes: number): Promise<() => void> {
     const asked = Math.min(bytes, this.#size);
-    if (this.#waiting.length > 0 || this.#taken + asked > this.#size) {
-      await new Promise<void>((enter) => this.#waiting.push({ bytes: asked, enter }));
-    } else {
-      this.#taken += asked;
-    }
     let left = false;
-    return () => {
+    const leave = () => {
       if (!left) this.#leave(asked);
       left = true;
     };
+    if (this.#waiting.length > 0 || this.#taken + asked > this.#size) {
+      return new Promise((resolve) => this.#waiting.push({ bytes: asked, enter: () => resolve(leave) }));
+    }
+    this.#taken += asked;
+    return Promise.resolve(leave);
   }
 
   #leave(bytes: number): void {

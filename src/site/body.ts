@@ -38,7 +38,18 @@ export async function withBody<T>(folder: string, file: LocalFile, use: (body: B
       if (!isAsScanned(file, await handle.stat())) throw changed(file);
     };
     await verify();
-    return await use(new LargeBody({ handle, size: file.size, changed: () => changed(file), verify }, buffers));
+    return await use(
+      new LargeBody(
+        {
+          handle,
+          size: file.size,
+          changed: () => changed(file),
+          unreadable: (error) => unreadable(file, error),
+          verify,
+        },
+        buffers,
+      ),
+    );
   } finally {
     await handle.close();
   }

@@ -14,6 +14,8 @@ export interface OpenFile {
   readonly size: number;
   /** The error for a file that is not the one that was scanned. */
   changed(): Error;
+  /** The error for a file that cannot be read. */
+  unreadable(error: Error): Error;
   /** See `Body`. */
   verify(): Promise<void>;
 }
@@ -49,7 +51,7 @@ export class LargeBody implements Body {
     return result;
   }
 
-  stream<T>(offset: number, length: number, use: (pieces: Pieces) => Promise<T>): Promise<T> {
+  async stream<T>(offset: number, length: number, use: (pieces: Pieces) => Promise<T>): Promise<T> {
     return use(() => this.#pieces(offset, offset + length));
   }
 
@@ -94,7 +96,9 @@ export class LargeBody implements Body {
     for (let done = 0; done < length; ) {
       const at = offset + done;
       const most = Math.min(READ, length - done, FINGERPRINT_CHUNK - (at % FINGERPRINT_CHUNK));
-      const { bytesRead } = await this.#file.handle.read(buffer, done, most, at);
+      const { bytesRead } = await this.#file.handle.read(buffer, done, most, at).catch((error: Error) => {
+        throw this.#file.unreadable(error);
+      });
       if (bytesRead === 0) throw this.#file.changed();
       const bytes = content.subarray(done, done + bytesRead);
       this.#fingerprint.update(at, bytes);
