@@ -38837,13 +38837,16 @@ function sha256Of(parameters) {
 const UNSIGNED = 'UNSIGNED-PAYLOAD';
 /** Has the SDK sign a body by the digest that is there already, where it would make its own. */
 function signBy(sha256, command) {
+    setHeaders(command, { 'x-amz-content-sha256': typeof sha256 === 'string' ? sha256 : sha256.toString('hex') });
+}
+/** Gives the request of a command headers that the SDK does not, and then signs. */
+function setHeaders(command, headers) {
     // What the two have in common; together they are no stack that takes anything.
     const { middlewareStack } = command;
     middlewareStack.add((next) => (args) => {
-        const { headers } = args.request;
-        headers['x-amz-content-sha256'] = typeof sha256 === 'string' ? sha256 : sha256.toString('hex');
+        Object.assign(args.request.headers, headers);
         return next(args);
-    }, { step: 'build', name: 'signBy' });
+    }, { step: 'build', name: 'setHeaders' });
 }
 /** Holds what a store answers against what was sent. */
 class EtagCheck {
@@ -40141,6 +40144,7 @@ function streamInstead(stream, command) {
 
 ;// CONCATENATED MODULE: ./build/aws/trailing-checksum.js
 
+
 const trailing_checksum_NAME = 'x-amz-checksum-sha256';
 const BYTES_OF_SHA256 = 32;
 /**
@@ -40161,16 +40165,13 @@ function withTrailer(pieces, sha256) {
 }
 /** Announces a body of `withTrailer`. @param length bytes of the content. */
 function announceTrailer(length, command) {
-    command.middlewareStack.add((next) => (args) => {
-        Object.assign(args.request.headers, {
-            'content-encoding': 'aws-chunked',
-            'content-length': String(framedLength(length)),
-            'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
-            'x-amz-decoded-content-length': String(length),
-            'x-amz-trailer': trailing_checksum_NAME,
-        });
-        return next(args);
-    }, { step: 'build', name: 'announceTrailer', priority: 'low' });
+    setHeaders(command, {
+        'content-encoding': 'aws-chunked',
+        'content-length': String(framedLength(length)),
+        'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+        'x-amz-decoded-content-length': String(length),
+        'x-amz-trailer': trailing_checksum_NAME,
+    });
 }
 function framedLength(length) {
     const frame = (bytes) => `${bytes.toString(16)}\r\n\r\n`.length;
@@ -52043,7 +52044,7 @@ async function uploadAll(plan, store, options) {
         return asking;
     };
     /** Whether nothing has happened that ends the upload. */
-    const mayGoOn = () => {
+    const goesOn = () => {
         if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES)
             return false;
         options.signal?.throwIfAborted();
@@ -52066,14 +52067,14 @@ async function uploadAll(plan, store, options) {
         try {
             if (isTimeToAsk())
                 await askToGoOn(key);
-            const copied = upload.reason === 'headers' && mayGoOn() ? await copyHeaders(upload, store) : undefined;
+            const copied = upload.reason === 'headers' && goesOn() ? await copyHeaders(upload, store) : undefined;
             if (copied !== undefined)
                 return note(upload, copied);
             admitted = await room.enter(upload.file);
             // Much may have happened while it was waited for.
             if (isTimeToAsk())
                 await askToGoOn(key);
-            if (!mayGoOn())
+            if (!goesOn())
                 return;
             const condition = options.condition(upload, phase);
             note(upload, await storeOne(upload, store, condition, admitted.withBody, options.onBytes));

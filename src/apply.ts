@@ -78,7 +78,7 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
   };
 
   /** Whether nothing has happened that ends the upload. */
-  const mayGoOn = (): boolean => {
+  const goesOn = (): boolean => {
     if (stopped !== undefined || interrupted || failures.length >= MOST_FAILURES) return false;
     options.signal?.throwIfAborted();
     return true;
@@ -99,12 +99,12 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
     let admitted: Admission | undefined;
     try {
       if (isTimeToAsk()) await askToGoOn(key);
-      const copied = upload.reason === 'headers' && mayGoOn() ? await copyHeaders(upload, store) : undefined;
+      const copied = upload.reason === 'headers' && goesOn() ? await copyHeaders(upload, store) : undefined;
       if (copied !== undefined) return note(upload, copied);
       admitted = await room.enter(upload.file);
       // Much may have happened while it was waited for.
       if (isTimeToAsk()) await askToGoOn(key);
-      if (!mayGoOn()) return;
+      if (!goesOn()) return;
       const condition = options.condition(upload, phase);
       note(upload, await storeOne(upload, store, condition, admitted.withBody, options.onBytes));
     } catch (error) {

@@ -36,15 +36,19 @@ export const UNSIGNED = 'UNSIGNED-PAYLOAD';
 
 /** Has the SDK sign a body by the digest that is there already, where it would make its own. */
 export function signBy(sha256: Buffer | typeof UNSIGNED, command: PutObjectCommand | UploadPartCommand): void {
+  setHeaders(command, { 'x-amz-content-sha256': typeof sha256 === 'string' ? sha256 : sha256.toString('hex') });
+}
+
+/** Gives the request of a command headers that the SDK does not, and then signs. */
+export function setHeaders(command: PutObjectCommand | UploadPartCommand, headers: Record<string, string>): void {
   // What the two have in common; together they are no stack that takes anything.
   const { middlewareStack } = command as UploadPartCommand;
   middlewareStack.add(
     (next) => (args) => {
-      const { headers } = args.request as { headers: Record<string, string> };
-      headers['x-amz-content-sha256'] = typeof sha256 === 'string' ? sha256 : sha256.toString('hex');
+      Object.assign((args.request as { headers: Record<string, string> }).headers, headers);
       return next(args);
     },
-    { step: 'build', name: 'signBy' },
+    { step: 'build', name: 'setHeaders' },
   );
 }
 

@@ -1,6 +1,7 @@
 import type { UploadPartCommand } from '@aws-sdk/client-s3';
 import type { Pieces } from '../core/model.ts';
 import { STREAM_PIECE } from '../core/parts.ts';
+import { setHeaders } from './checksum.ts';
 
 const NAME = 'x-amz-checksum-sha256';
 const BYTES_OF_SHA256 = 32;
@@ -24,19 +25,13 @@ export function withTrailer(pieces: Pieces, sha256: () => Buffer): Pieces {
 
 /** Announces a body of `withTrailer`. @param length bytes of the content. */
 export function announceTrailer(length: number, command: UploadPartCommand): void {
-  command.middlewareStack.add(
-    (next) => (args) => {
-      Object.assign((args.request as { headers: Record<string, string> }).headers, {
-        'content-encoding': 'aws-chunked',
-        'content-length': String(framedLength(length)),
-        'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
-        'x-amz-decoded-content-length': String(length),
-        'x-amz-trailer': NAME,
-      });
-      return next(args);
-    },
-    { step: 'build', name: 'announceTrailer', priority: 'low' },
-  );
+  setHeaders(command, {
+    'content-encoding': 'aws-chunked',
+    'content-length': String(framedLength(length)),
+    'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+    'x-amz-decoded-content-length': String(length),
+    'x-amz-trailer': NAME,
+  });
 }
 
 function framedLength(length: number): number {
