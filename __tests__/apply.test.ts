@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { type ApplyOptions, deleteStale, errorOf, uploadAll } from '../src/apply.ts';
 import { eachOf } from '../src/core/each-of.ts';
 import type {
@@ -510,9 +510,11 @@ describe('memory', () => {
     /** Parts of 10 bytes, four of a file at once; each takes a turn, and the end of an upload another. */
     class InParts extends MemoryStore {
       readonly begun: string[] = [];
+      readonly read: string[] = [];
       readonly ended: string[] = [];
       most = 0;
       #now = 0;
+      /** Hears of each part when it is sent, counted from 1. */
       readonly #fails: (part: number) => boolean;
       #part = 0;
 
@@ -527,6 +529,7 @@ describe('memory', () => {
         try {
           await eachOf(offsets, 4, (offset) =>
             body.withPart(offset, Math.min(10, body.size - offset), async ({ content }) => {
+              if (offset === 0) this.read.push(key);
               this.#now += content.length;
               this.most = Math.max(this.most, this.#now);
               await turn();
@@ -541,10 +544,10 @@ describe('memory', () => {
         return { etag: etagOf(key) };
       }
     }
-    async function upload(store: InParts, count: number, size: number, memory: number) {
+    function upload(store: InParts, count: number, size: number, memory: number, more: Partial<ApplyOptions> = {}) {
       const plan = planOf({ assets: Array.from({ length: count }, (_, i) => `${i}`) });
       for (const { uploads } of plan.phases) for (const { file } of uploads) Object.assign(file, { size });
-      return uploadAll(plan, store, options({ concurrency: 64, memory, threshold: 10 }));
+      return uploadAll(plan, store, options({ concurrency: 64, memory, threshold: 10, ...more }));
     }
 
     test('is bounded, and is used up while one file ends and the next begins', async () => {
@@ -553,23 +556,57 @@ describe('memory', () => {
       expect(store.most).toBe(50);
     });
 
-    test('goes to one file after the other, and the next begins before the one before it has ended', async () => {
+    test('goes to one file after the other, and the next is read before the one before it has ended', async () => {
+      const store = new InParts();
+      const order: string[] = [];
+      store.read.push = (key) => order.push(`read ${key}`);
+      store.ended.push = (key) => order.push(`end ${key}`);
+      await upload(store, 3, 100, 50);
+      expect(order).toEqual(['read 0', 'read 1', 'end 0', 'read 2', 'end 1', 'end 2']);
+    });
+
+    test('is waited for by one file that is begun, while another is read', async () => {
       const store = new InParts();
       const order: string[] = [];
       store.begun.push = (key) => order.push(`begin ${key}`);
-      store.ended.push = (key) => order.push(`end ${key}`);
-      await upload(store, 3, 100, 50);
-      expect(order).toEqual(['begin 0', 'begin 1', 'end 0', 'begin 2', 'end 1', 'end 2']);
+      store.read.push = (key) => order.push(`read ${key}`);
+      await upload(store, 4, 100, 50);
+      expect(order).toEqual(['begin 0', 'begin 1', 'read 0', 'begin 2', 'read 1', 'begin 3', 'read 2', 'read 3']);
     });
 
     test('goes to no file whose turn comes when the upload has ended', async () => {
       const store = new InParts((part) => part === 10);
       const judge: ApplyOptions['judge'] = (error, key) => ({ ...options().judge(error, key), stops: STOP });
-      const plan = planOf({ assets: many(5) });
-      for (const { uploads } of plan.phases) for (const { file } of uploads) Object.assign(file, { size: 100 });
-      const outcome = await uploadAll(plan, store, options({ concurrency: 64, memory: 10, threshold: 10, judge }));
-      expect(outcome.stopped).toBe(STOP);
-      expect(store.begun).toEqual(['a0', 'a1']);
+      const outcome = await upload(store, 5, 100, 10, { judge });
+      expect(outcome).toMatchObject({ stopped: STOP, failures: [{ key: '0' }], uploaded: [{ key: '1' }] });
+      expect({ read: store.read, ended: store.ended }).toEqual({ read: ['0', '1'], ended: ['0', '2', '1'] });
+    });
+
+    test('goes to no file whose turn comes when a newer deploy has finished, though it was begun before', async () => {
+      let [now, isNewest] = [0, true];
+      const clock = jest.spyOn(performance, 'now').mockImplementation(() => now);
+      const store = new InParts((part) => {
+        if (part === 5) [now, isNewest] = [60_000, false];
+        return false;
+      });
+      const outcome = await upload(store, 4, 100, 50, { mayGoOn: async () => isNewest }).finally(() =>
+        clock.mockRestore(),
+      );
+      expect(outcome).toMatchObject({ interrupted: true, failures: [], uploaded: [{ key: '0' }] });
+      expect({ begun: store.begun, read: store.read }).toEqual({ begun: ['0', '1'], read: ['0'] });
+      expect(store.ended.toSorted()).toEqual(['0', '1']);
+    });
+
+    test('goes to no file whose turn comes when the job is cancelled', async () => {
+      const cancel = new AbortController();
+      const store = new InParts((part) => {
+        if (part === 5) cancel.abort(new Error('cancelled'));
+        return part >= 5;
+      });
+      const outcome = await upload(store, 4, 100, 50, { signal: cancel.signal });
+      expect(outcome.stopped).toBe(CANCELLED);
+      expect(store.read).toEqual(['0']);
+      expect(store.ended.toSorted()).toEqual(['0', '1']);
     });
 
     test.each([5, 10, 15, 50])('of which there are %d bytes is left by parts that fail', async (memory) => {

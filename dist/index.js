@@ -51910,7 +51910,9 @@ class BodyRoom {
     #withBody;
     #threshold;
     #bytes;
-    /** Of large files one is read at a time; the next begins when the last stretch of it has found room. */
+    /** Large files that are not read yet: of the next one the store is told while the one before it is read. */
+    #unread = new Room(2);
+    /** One of them is read at a time; the next is when the last stretch of it has found room. */
     #turns = new Room(1);
     /** @param threshold bytes; larger files go up in parts, or as a stream. */
     constructor(withBody, { memory, threshold }) {
@@ -51918,33 +51920,48 @@ class BodyRoom {
         this.#threshold = threshold;
         this.#bytes = new Room(memory);
     }
-    /** Waits until a file may be begun. Files that are waited for come in order. */
-    async enter(file) {
+    /**
+     * Waits until a file may be begun. Files that are waited for come in order.
+     * @param mayRead asked of a large file when its turn has come, before any of it is read; what it throws the body throws.
+     */
+    async enter(file, mayRead) {
         if (file.size <= this.#threshold)
             return { withBody: this.#withBody, leave: await this.#bytes.enter(file.size) };
-        const leave = await this.#turns.enter(1);
-        return { withBody: (large, use) => this.#withLarge(large, leave, use), leave };
+        const isRead = await this.#unread.enter(1);
+        return { withBody: (large, use) => this.#withLarge(large, { mayRead, isRead }, use), leave: isRead };
     }
-    #withLarge(file, endTurn, use) {
+    #withLarge(file, { mayRead, isRead }, use) {
         return this.#withBody(file, (body) => {
-            let left = body.size;
+            let turn;
+            let endTurn = () => { };
+            const takeTurn = async () => {
+                const leave = await this.#turns.enter(1);
+                endTurn = () => {
+                    leave();
+                    isRead();
+                };
+                await mayRead();
+            };
             /** Waits for room for a stretch, of which so many bytes will be in memory. */
-            const enter = async (length, bytes) => {
-                const leave = await this.#bytes.enter(bytes);
-                left -= length;
-                if (left <= 0)
+            const lend = async (end, bytes, useStretch) => {
+                try {
+                    turn ??= takeTurn();
+                    await turn;
+                    const leave = await this.#bytes.enter(bytes);
+                    if (end >= body.size)
+                        endTurn();
+                    return await useStretch().finally(leave);
+                }
+                catch (error) {
+                    // Whatever becomes of this file, the next one need not wait for it.
                     endTurn();
-                return leave;
+                    throw error;
+                }
             };
-            const withPart = async (offset, length, usePart) => {
-                const leave = await enter(length, length);
-                return body.withPart(offset, length, usePart).finally(leave);
-            };
-            const stream = async (offset, length, usePieces) => {
-                const leave = await enter(length, STREAM);
-                return body.stream(offset, length, usePieces).finally(leave);
-            };
-            return use(over(body, { stream, withPart }));
+            return use(over(body, {
+                withPart: (offset, length, usePart) => lend(offset + length, length, () => body.withPart(offset, length, usePart)),
+                stream: (offset, length, usePieces) => lend(offset + length, STREAM, () => body.stream(offset, length, usePieces)),
+            }));
         });
     }
 }
@@ -52007,6 +52024,8 @@ class Room {
 const ASK_AGAIN_MS = 5_000;
 /** After so many failed keys the rest of a phase would fail as well. */
 const MOST_FAILURES = 50;
+/** Ends a file that is begun, but not read yet, when the upload has ended. */
+const OVER = new Error('the upload has ended');
 /**
  * Uploads phase by phase, each begun when the one before it is complete, so that a page goes live after everything it
  * names. After a failure the phase is finished, unless the failure stops the run, and no further phase is begun.
@@ -52050,6 +52069,13 @@ async function uploadAll(plan, store, options) {
         options.signal?.throwIfAborted();
         return true;
     };
+    /** @throws OVER when something has. */
+    const checkAgain = async (key) => {
+        if (isTimeToAsk())
+            await askToGoOn(key);
+        if (!goesOn())
+            throw OVER;
+    };
     const note = (upload, stored) => {
         if (stored === undefined && options.overwrite)
             interrupted = true;
@@ -52070,17 +52096,15 @@ async function uploadAll(plan, store, options) {
             const copied = upload.reason === 'headers' && goesOn() ? await copyHeaders(upload, store) : undefined;
             if (copied !== undefined)
                 return note(upload, copied);
-            admitted = await room.enter(upload.file);
+            admitted = await room.enter(upload.file, () => checkAgain(key));
             // Much may have happened while it was waited for.
-            if (isTimeToAsk())
-                await askToGoOn(key);
-            if (!goesOn())
-                return;
+            await checkAgain(key);
             const condition = options.condition(upload, phase);
             note(upload, await storeOne(upload, store, condition, admitted.withBody, options.onBytes));
         }
         catch (error) {
-            fail(error, key);
+            if (error !== OVER)
+                fail(error, key);
         }
         finally {
             admitted?.leave();

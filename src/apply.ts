@@ -40,6 +40,8 @@ export interface Verdict {
 const ASK_AGAIN_MS = 5_000;
 /** After so many failed keys the rest of a phase would fail as well. */
 const MOST_FAILURES = 50;
+/** Ends a file that is begun, but not read yet, when the upload has ended. */
+const OVER = new Error('the upload has ended');
 
 /**
  * Uploads phase by phase, each begun when the one before it is complete, so that a page goes live after everything it
@@ -84,6 +86,12 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
     return true;
   };
 
+  /** @throws OVER when something has. */
+  const checkAgain = async (key: string): Promise<void> => {
+    if (isTimeToAsk()) await askToGoOn(key);
+    if (!goesOn()) throw OVER;
+  };
+
   const note = (upload: Upload, stored: Stored | undefined): void => {
     if (stored === undefined && options.overwrite) interrupted = true;
     else if (stored === undefined) existing.push(upload.key);
@@ -101,14 +109,13 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
       if (isTimeToAsk()) await askToGoOn(key);
       const copied = upload.reason === 'headers' && goesOn() ? await copyHeaders(upload, store) : undefined;
       if (copied !== undefined) return note(upload, copied);
-      admitted = await room.enter(upload.file);
+      admitted = await room.enter(upload.file, () => checkAgain(key));
       // Much may have happened while it was waited for.
-      if (isTimeToAsk()) await askToGoOn(key);
-      if (!goesOn()) return;
+      await checkAgain(key);
       const condition = options.condition(upload, phase);
       note(upload, await storeOne(upload, store, condition, admitted.withBody, options.onBytes));
     } catch (error) {
-      fail(error, key);
+      if (error !== OVER) fail(error, key);
     } finally {
       admitted?.leave();
     }

@@ -16,7 +16,9 @@ export class BodyRoom {
   readonly #withBody: WithBody;
   readonly #threshold: number;
   readonly #bytes: Room;
-  /** Of large files one is read at a time; the next begins when the last stretch of it has found room. */
+  /** Large files that are not read yet: of the next one the store is told while the one before it is read. */
+  readonly #unread = new Room(2);
+  /** One of them is read at a time; the next is when the last stretch of it has found room. */
   readonly #turns = new Room(1);
 
   /** @param threshold bytes; larger files go up in parts, or as a stream. */
@@ -26,34 +28,58 @@ export class BodyRoom {
     this.#bytes = new Room(memory);
   }
 
-  /** Waits until a file may be begun. Files that are waited for come in order. */
-  async enter(file: LocalFile): Promise<Admission> {
+  /**
+   * Waits until a file may be begun. Files that are waited for come in order.
+   * @param mayRead asked of a large file when its turn has come, before any of it is read; what it throws the body throws.
+   */
+  async enter(file: LocalFile, mayRead: () => Promise<void>): Promise<Admission> {
     if (file.size <= this.#threshold) return { withBody: this.#withBody, leave: await this.#bytes.enter(file.size) };
-    const leave = await this.#turns.enter(1);
-    return { withBody: (large, use) => this.#withLarge(large, leave, use), leave };
+    const isRead = await this.#unread.enter(1);
+    return { withBody: (large, use) => this.#withLarge(large, { mayRead, isRead }, use), leave: isRead };
   }
 
-  #withLarge<T>(file: LocalFile, endTurn: () => void, use: (body: Body) => Promise<T>): Promise<T> {
+  #withLarge<T>(file: LocalFile, { mayRead, isRead }: Reading, use: (body: Body) => Promise<T>): Promise<T> {
     return this.#withBody(file, (body) => {
-      let left = body.size;
+      let turn: Promise<void> | undefined;
+      let endTurn = () => {};
+      const takeTurn = async () => {
+        const leave = await this.#turns.enter(1);
+        endTurn = () => {
+          leave();
+          isRead();
+        };
+        await mayRead();
+      };
       /** Waits for room for a stretch, of which so many bytes will be in memory. */
-      const enter = async (length: number, bytes: number) => {
-        const leave = await this.#bytes.enter(bytes);
-        left -= length;
-        if (left <= 0) endTurn();
-        return leave;
+      const lend = async <R>(end: number, bytes: number, useStretch: () => Promise<R>) => {
+        try {
+          turn ??= takeTurn();
+          await turn;
+          const leave = await this.#bytes.enter(bytes);
+          if (end >= body.size) endTurn();
+          return await useStretch().finally(leave);
+        } catch (error) {
+          // Whatever becomes of this file, the next one need not wait for it.
+          endTurn();
+          throw error;
+        }
       };
-      const withPart: Body['withPart'] = async (offset, length, usePart) => {
-        const leave = await enter(length, length);
-        return body.withPart(offset, length, usePart).finally(leave);
-      };
-      const stream: Body['stream'] = async (offset, length, usePieces) => {
-        const leave = await enter(length, STREAM);
-        return body.stream(offset, length, usePieces).finally(leave);
-      };
-      return use(over(body, { stream, withPart }));
+      return use(
+        over(body, {
+          withPart: (offset, length, usePart) =>
+            lend(offset + length, length, () => body.withPart(offset, length, usePart)),
+          stream: (offset, length, usePieces) =>
+            lend(offset + length, STREAM, () => body.stream(offset, length, usePieces)),
+        }),
+      );
     });
   }
+}
+
+interface Reading {
+  mayRead(): Promise<void>;
+  /** All of the file has found room, or it is given up. */
+  isRead(): void;
 }
 
 /** A body that does something else in place of some of it. */
