@@ -39852,13 +39852,33 @@ function readLines(bytes) {
         at += end;
     }
     const found = starts.subarray(0, count);
-    return new Lines(bytes, isSorted ? found : inOrder(bytes, found));
+    return isSorted ? new Lines(bytes, found) : readLines(inOrder(bytes, found));
 }
-/** The starts of lines by their names; of those of one name the last is left. */
+/** Lines by their names; of those of one name the last is left. */
 function inOrder(bytes, starts) {
     const compare = (a, b) => bytes.compare(bytes, b, b + entries_NAME, a, a + entries_NAME);
-    const sorted = starts.sort((a, b) => compare(a, b) || a - b);
-    return sorted.filter((start, i) => i + 1 === sorted.length || compare(start, sorted[i + 1]) !== 0);
+    const sorted = [...starts].sort((a, b) => compare(a, b) || a - b);
+    const last = sorted.filter((start, i) => i + 1 === sorted.length || compare(start, sorted[i + 1]) !== 0);
+    return Buffer.concat(last.map((start) => bytes.subarray(start, bytes.indexOf(LINE_FEED, start) + 1)));
+}
+/** Entries as lines, each with its line feed, in the order of names. An entry that fits no line is left out. */
+function writeLines(entries) {
+    return entries instanceof Amended ? entries.write() : Buffer.from(linesOf(entries).sort().join(''), 'latin1');
+}
+function linesOf(entries) {
+    const lines = [];
+    for (const [name, entry] of entries) {
+        const line = lineOf(name, entry);
+        if (line !== undefined)
+            lines.push(`${line}\n`);
+    }
+    return lines;
+}
+/** Other entries, without some of them, and with some in place of, or beside, theirs. */
+function amend(entries, gone, news) {
+    if (entries instanceof Lines)
+        return new Amended(entries, gone, news);
+    return new Map([...[...entries].filter(([name]) => !gone.has(name)), ...news]);
 }
 /** The names of those whose objects the source does not have any more. */
 function staleNames(entries) {
@@ -39902,23 +39922,28 @@ class Lines {
         for (const start of this.#starts)
             yield [this.#text(start, start + entries_NAME), this.#entryAt(start)];
     }
-    #find(name) {
-        if (name.length !== entries_NAME)
-            return undefined;
+    /** Where the line of a name is, or would be. */
+    placeOf(name) {
         const pair = pairOf(name.charCodeAt(0), name.charCodeAt(1));
         let [low = 0, high = 0] = [this.#before[pair], this.#before[pair + 1]];
         while (low < high) {
             const middle = (low + high) >>> 1;
-            const start = this.#starts[middle];
-            const order = this.#compare(start, name);
-            if (order === 0)
-                return start;
-            if (order < 0)
+            if (this.#compare(this.#starts[middle], name) < 0)
                 low = middle + 1;
             else
                 high = middle;
         }
-        return undefined;
+        return low;
+    }
+    /** The lines from a place up to another. */
+    between(place, end) {
+        return this.#bytes.subarray(this.#starts[place] ?? this.#bytes.length, this.#starts[end] ?? this.#bytes.length);
+    }
+    #find(name) {
+        if (name.length !== entries_NAME)
+            return undefined;
+        const start = this.#starts[this.placeOf(name)];
+        return start !== undefined && this.#compare(start, name) === 0 ? start : undefined;
     }
     /** Below zero when the line at a place comes before a name. */
     #compare(start, name) {
@@ -39948,6 +39973,49 @@ class Lines {
     }
     #text(start, end) {
         return this.#bytes.toString('latin1', start, end);
+    }
+}
+/** Lines of which some are gone, and some are others. */
+class Amended {
+    #lines;
+    #gone;
+    #news;
+    constructor(lines, gone, news) {
+        this.#lines = lines;
+        this.#gone = gone;
+        this.#news = news;
+    }
+    get size() {
+        const replaced = this.#touched().filter((name) => this.#lines.has(name));
+        return this.#lines.size - replaced.length + this.#news.size;
+    }
+    has(name) {
+        return this.#news.has(name) || (!this.#gone.has(name) && this.#lines.has(name));
+    }
+    get(name) {
+        return this.#news.get(name) ?? (this.#gone.has(name) ? undefined : this.#lines.get(name));
+    }
+    *[Symbol.iterator]() {
+        for (const one of this.#lines)
+            if (!this.#gone.has(one[0]) && !this.#news.has(one[0]))
+                yield one;
+        yield* this.#news;
+    }
+    /** What is left as it was is copied, stretch by stretch. */
+    write() {
+        const pieces = [];
+        let place = 0;
+        for (const name of this.#touched().sort()) {
+            const next = this.#lines.placeOf(name);
+            const entry = this.#news.get(name);
+            pieces.push(this.#lines.between(place, next), Buffer.from(linesOf(entry ? [[name, entry]] : []).join(''), 'latin1'));
+            place = this.#lines.has(name) ? next + 1 : next;
+        }
+        pieces.push(this.#lines.between(place, this.#lines.size));
+        return Buffer.concat(pieces);
+    }
+    #touched() {
+        return [...this.#gone, ...[...this.#news.keys()].filter((name) => !this.#gone.has(name))];
     }
 }
 function pairOf(first = 0, second = 0) {
@@ -39992,14 +40060,8 @@ function pieceFingerprint(content) {
  * empty one say, is not remembered, so that it makes nothing else forgotten.
  */
 function encodeManifest({ by, entries, uninvalidated }) {
-    const lines = [];
-    for (const [name, entry] of entries) {
-        const line = lineOf(name, entry);
-        if (line !== undefined)
-            lines.push(line);
-    }
-    const first = `${FORMAT} ${by.startedAt} ${by.run}${uninvalidated ? UNINVALIDATED : ''}`;
-    return (0,external_node_zlib_.gzipSync)([first, ...lines.sort(), ''].join('\n'), { level: 1 });
+    const first = `${FORMAT} ${by.startedAt} ${by.run}${uninvalidated ? UNINVALIDATED : ''}\n`;
+    return (0,external_node_zlib_.gzipSync)(Buffer.concat([Buffer.from(first, 'latin1'), writeLines(entries)]), { level: 1 });
 }
 /** Reads what `encodeManifest` wrote; undefined for anything else, a manifest of a later version included. */
 function decodeManifest(bytes) {
@@ -51036,35 +51098,58 @@ function checkDeletions(deletions, objects, limit) {
 }
 /** What the next deploy will want to know: the manifest after the uploads of a plan, before its deletions. */
 function manifestAfter(plan, stored, before, by, options) {
-    const entries = new Map();
+    const { manifest, notes = [] } = before;
+    const news = new Map();
     // A site has thousands of files, and a dozen kinds of headers, each of them one object.
     const fingerprints = new Map();
     for (const { key, etag, content, headers } of stored) {
         const fingerprint = fingerprints.get(headers) ?? headersFingerprint(headers, options.storage);
         fingerprints.set(headers, fingerprint);
-        entries.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
+        news.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
     }
+    const isNews = new Set([...stored.map(({ key }) => key), ...plan.revived]);
+    const kept = [];
     for (const object of plan.unchanged) {
         const { key, etag, found } = object;
+        if (found === undefined && notes.length === 0 && !isNews.has(key)) {
+            kept.push(object);
+            continue;
+        }
         const name = keyHash(key);
         const entry = found === undefined ? remembered(object, before, name) : { ...found, owned: false };
         // What an earlier round put is found unchanged by the next one, unless somebody has written it since.
-        const owned = entry?.owned || entries.get(name)?.etag === etag;
+        const owned = entry?.owned || news.get(name)?.etag === etag;
         if (entry?.headers !== undefined)
-            entries.set(name, { ...entry, etag, owned, staleSince: undefined });
+            news.set(name, { ...entry, etag, owned, staleSince: undefined });
         else if (!owned)
-            entries.delete(name);
+            news.delete(name);
     }
     for (const { object, since } of plan.stale) {
         const name = keyHash(object.key);
         const entry = remembered(object, before);
         // Of a stranger nothing needs to be known but how long it has been waiting for its deletion.
         if (entry !== undefined)
-            entries.set(name, { ...entry, staleSince: since });
+            news.set(name, { ...entry, staleSince: since });
         else if (options.delete === 'all')
-            entries.set(name, { etag: object.etag, content: undefined, headers: undefined, owned: false, staleSince: since });
+            news.set(name, { etag: object.etag, content: undefined, headers: undefined, owned: false, staleSince: since });
     }
-    return { by, entries };
+    if (manifest === undefined || notes.length > 0)
+        return { by, entries: news };
+    return { by, entries: amend(manifest.entries, goneFrom(manifest.entries, kept, news), news) };
+}
+/** The names of entries whose objects are neither kept nor in the news. */
+function goneFrom(entries, kept, news) {
+    const deleted = new Set([...staleNames(entries)].filter((name) => !news.has(name)));
+    let replaced = 0;
+    for (const name of news.keys())
+        if (entries.has(name))
+            replaced++;
+    // All that are kept have an entry: nearly always those that were stale are all that is gone, and it need not be asked
+    // by name who is left.
+    if (entries.size === kept.length + replaced + deleted.size)
+        return deleted;
+    const left = new Set(kept.map(({ key }) => keyHash(key)));
+    return new Set([...entries].flatMap(([name]) => (left.has(name) || news.has(name) ? [] : [name])));
 }
 /**
  * What a shard has to tell the last run, of which it is not the manifest that tells: what it has put, and what it found to

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type Entry, lineOf, readLines, staleNames } from '../../src/core/entries.ts';
+import { amend, type Entry, lineOf, readLines, staleNames, writeLines } from '../../src/core/entries.ts';
 import { keyHash } from '../../src/core/manifest.ts';
 import { entry } from '../support/entries.ts';
 
@@ -94,6 +94,30 @@ describe('lines say what a map of them would', () => {
     expectSame(textOf([...many, 'x', ...many]));
   });
 });
+
+test('lines of which some are gone, and some others, say and are written as a map of them would', () => {
+  const names = fc.array(name);
+  const news = fc.array(fc.tuple(name, entry)).map((pairs) => new Map(pairs));
+  fc.assert(
+    fc.property(news, names, names, news, (before, gone, others, instead) => {
+      const named = [...gone, ...[...before.keys()].filter((_, i) => i % 3 === 0)];
+      const also = new Map([...instead, ...[...before.entries()].filter((_, i) => i % 4 === 1).map(stale)]);
+      const lines = readLines(writeLines(before));
+      const [found, expected] = [lines, new Map(before)].map((one) => one && amend(one, new Set(named), also));
+      if (found === undefined || expected === undefined) throw new Error('no lines');
+      expect(new Map(found)).toEqual(expected);
+      expect(found.size).toBe(expected.size);
+      expect(writeLines(found).toString()).toBe(writeLines(expected).toString());
+      for (const one of [...named, ...others, ...before.keys(), ...also.keys()]) {
+        expect(found.get(one)).toEqual(expected.get(one));
+        expect(found.has(one)).toBe(expected.has(one));
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+const stale = ([one, said]: [string, Entry]): [string, Entry] => [one, { ...said, staleSince: 7 }];
 
 test.each(['', 'C', LINE.slice(0, 15), LINE.slice(0, 17), `${LINE.slice(0, 15)}\u0143`, '\u0143'.repeat(16)])(
   'no line has the name %j',

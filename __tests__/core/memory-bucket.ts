@@ -1,13 +1,17 @@
 import { createHash } from 'node:crypto';
+import { expect } from '@jest/globals';
+import type { Entry } from '../../src/core/entries.ts';
 import { compareKeys, manifestKey, type Prefix, toKey } from '../../src/core/key.ts';
 import {
   contentFingerprint,
   decodeManifest,
   encodeManifest,
+  headersFingerprint,
+  keyHash,
   type Manifest,
   saysMore,
 } from '../../src/core/manifest.ts';
-import type { LocalFile, ObjectHeaders, Plan, RemoteObject, StorageOptions } from '../../src/core/model.ts';
+import type { LocalFile, ObjectHeaders, Plan, RemoteObject, StorageOptions, Stored } from '../../src/core/model.ts';
 import { ObjectIndex } from '../../src/core/object-index.ts';
 import { Places } from '../../src/core/places.ts';
 import {
@@ -111,6 +115,7 @@ export class MemoryBucket {
     const stored = this.#upload(tree, plan, options, uploads);
     if (stored === undefined) return planned;
     const next = manifestAfter(plan, stored, memory, this.#by(), options);
+    expect(new Map(next.entries)).toEqual(plainlyAfter(plan, stored, memory, options));
     const isNews = plan.verified || (memory.notes ?? []).length > 0 || saysMore(next, memory.manifest);
     if (options.overwrite && isNews) this.#write(manifestKey(options.prefix), next);
     for (const { key } of plan.deletions) this.items.delete(key);
@@ -168,6 +173,31 @@ export class MemoryBucket {
     if (item === undefined) throw new Error(`nothing at ${key}`);
     return item;
   }
+}
+
+/** What a manifest says after a deploy, entry by entry, whatever it said before. */
+function plainlyAfter(plan: Plan, stored: readonly Stored[], memory: Memory, options: PlanOptions): Map<string, Entry> {
+  const remembered = ({ key, etag, lastModified }: RemoteObject): Entry | undefined =>
+    [...(memory.notes ?? []), ...(memory.manifest ? [memory.manifest] : [])].flatMap((one) => {
+      const entry = one.entries.get(keyHash(key));
+      return entry?.etag === etag && lastModified <= one.lastModified ? [entry] : [];
+    })[0];
+  const entries = new Map<string, Entry>();
+  for (const { key, etag, content, headers } of stored) {
+    const fingerprint = headersFingerprint(headers, options.storage);
+    entries.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
+  }
+  for (const object of plan.unchanged) {
+    const { key, etag, found } = object;
+    const entry = found ? { ...found, owned: false } : remembered(object);
+    if (entry?.headers !== undefined) entries.set(keyHash(key), { ...entry, etag, staleSince: undefined });
+  }
+  for (const { object, since } of plan.stale) {
+    const stranger = { content: undefined, headers: undefined, owned: false };
+    const entry = remembered(object) ?? (options.delete === 'all' ? { ...stranger, etag: object.etag } : undefined);
+    if (entry !== undefined) entries.set(keyHash(object.key), { ...entry, staleSince: since });
+  }
+  return entries;
 }
 
 export interface Planned {

@@ -60,14 +60,35 @@ export function readLines(bytes: Buffer): Entries | undefined {
     at += end;
   }
   const found = starts.subarray(0, count);
-  return new Lines(bytes, isSorted ? found : inOrder(bytes, found));
+  return isSorted ? new Lines(bytes, found) : readLines(inOrder(bytes, found));
 }
 
-/** The starts of lines by their names; of those of one name the last is left. */
-function inOrder(bytes: Buffer, starts: Uint32Array): Uint32Array {
+/** Lines by their names; of those of one name the last is left. */
+function inOrder(bytes: Buffer, starts: Uint32Array): Buffer {
   const compare = (a: number, b: number) => bytes.compare(bytes, b, b + NAME, a, a + NAME);
-  const sorted = starts.sort((a, b) => compare(a, b) || a - b);
-  return sorted.filter((start, i) => i + 1 === sorted.length || compare(start, sorted[i + 1] as number) !== 0);
+  const sorted = [...starts].sort((a, b) => compare(a, b) || a - b);
+  const last = sorted.filter((start, i) => i + 1 === sorted.length || compare(start, sorted[i + 1] as number) !== 0);
+  return Buffer.concat(last.map((start) => bytes.subarray(start, bytes.indexOf(LINE_FEED, start) + 1)));
+}
+
+/** Entries as lines, each with its line feed, in the order of names. An entry that fits no line is left out. */
+export function writeLines(entries: Entries): Buffer {
+  return entries instanceof Amended ? entries.write() : Buffer.from(linesOf(entries).sort().join(''), 'latin1');
+}
+
+function linesOf(entries: Iterable<[string, Entry]>): string[] {
+  const lines: string[] = [];
+  for (const [name, entry] of entries) {
+    const line = lineOf(name, entry);
+    if (line !== undefined) lines.push(`${line}\n`);
+  }
+  return lines;
+}
+
+/** Other entries, without some of them, and with some in place of, or beside, theirs. */
+export function amend(entries: Entries, gone: ReadonlySet<string>, news: ReadonlyMap<string, Entry>): Entries {
+  if (entries instanceof Lines) return new Amended(entries, gone, news);
+  return new Map([...[...entries].filter(([name]) => !gone.has(name)), ...news]);
 }
 
 /** The names of those whose objects the source does not have any more. */
@@ -116,19 +137,27 @@ class Lines implements Entries {
     for (const start of this.#starts) yield [this.#text(start, start + NAME), this.#entryAt(start)];
   }
 
-  #find(name: string): number | undefined {
-    if (name.length !== NAME) return undefined;
+  /** Where the line of a name is, or would be. */
+  placeOf(name: string): number {
     const pair = pairOf(name.charCodeAt(0), name.charCodeAt(1));
     let [low = 0, high = 0] = [this.#before[pair], this.#before[pair + 1]];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const start = this.#starts[middle] as number;
-      const order = this.#compare(start, name);
-      if (order === 0) return start;
-      if (order < 0) low = middle + 1;
+      if (this.#compare(this.#starts[middle] as number, name) < 0) low = middle + 1;
       else high = middle;
     }
-    return undefined;
+    return low;
+  }
+
+  /** The lines from a place up to another. */
+  between(place: number, end: number): Buffer {
+    return this.#bytes.subarray(this.#starts[place] ?? this.#bytes.length, this.#starts[end] ?? this.#bytes.length);
+  }
+
+  #find(name: string): number | undefined {
+    if (name.length !== NAME) return undefined;
+    const start = this.#starts[this.placeOf(name)];
+    return start !== undefined && this.#compare(start, name) === 0 ? start : undefined;
   }
 
   /** Below zero when the line at a place comes before a name. */
@@ -161,6 +190,58 @@ class Lines implements Entries {
 
   #text(start: number, end: number): string {
     return this.#bytes.toString('latin1', start, end);
+  }
+}
+
+/** Lines of which some are gone, and some are others. */
+class Amended implements Entries {
+  readonly #lines: Lines;
+  readonly #gone: ReadonlySet<string>;
+  readonly #news: ReadonlyMap<string, Entry>;
+
+  constructor(lines: Lines, gone: ReadonlySet<string>, news: ReadonlyMap<string, Entry>) {
+    this.#lines = lines;
+    this.#gone = gone;
+    this.#news = news;
+  }
+
+  get size(): number {
+    const replaced = this.#touched().filter((name) => this.#lines.has(name));
+    return this.#lines.size - replaced.length + this.#news.size;
+  }
+
+  has(name: string): boolean {
+    return this.#news.has(name) || (!this.#gone.has(name) && this.#lines.has(name));
+  }
+
+  get(name: string): Entry | undefined {
+    return this.#news.get(name) ?? (this.#gone.has(name) ? undefined : this.#lines.get(name));
+  }
+
+  *[Symbol.iterator](): Iterator<[string, Entry]> {
+    for (const one of this.#lines) if (!this.#gone.has(one[0]) && !this.#news.has(one[0])) yield one;
+    yield* this.#news;
+  }
+
+  /** What is left as it was is copied, stretch by stretch. */
+  write(): Buffer {
+    const pieces: Buffer[] = [];
+    let place = 0;
+    for (const name of this.#touched().sort()) {
+      const next = this.#lines.placeOf(name);
+      const entry = this.#news.get(name);
+      pieces.push(
+        this.#lines.between(place, next),
+        Buffer.from(linesOf(entry ? [[name, entry]] : []).join(''), 'latin1'),
+      );
+      place = this.#lines.has(name) ? next + 1 : next;
+    }
+    pieces.push(this.#lines.between(place, this.#lines.size));
+    return Buffer.concat(pieces);
+  }
+
+  #touched(): string[] {
+    return [...this.#gone, ...[...this.#news.keys()].filter((name) => !this.#gone.has(name))];
   }
 }
 

@@ -1,6 +1,6 @@
 import { hash as digest } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { type Entries, type Entry, lineOf, readLines } from './entries.ts';
+import { type Entries, type Entry, readLines, writeLines } from './entries.ts';
 import type { ObjectHeaders, StorageOptions } from './model.ts';
 import { DEFAULT_PART } from './parts.ts';
 
@@ -65,13 +65,8 @@ export function pieceFingerprint(content: Uint8Array): string {
  * empty one say, is not remembered, so that it makes nothing else forgotten.
  */
 export function encodeManifest({ by, entries, uninvalidated }: Manifest): Buffer {
-  const lines: string[] = [];
-  for (const [name, entry] of entries) {
-    const line = lineOf(name, entry);
-    if (line !== undefined) lines.push(line);
-  }
-  const first = `${FORMAT} ${by.startedAt} ${by.run}${uninvalidated ? UNINVALIDATED : ''}`;
-  return gzipSync([first, ...lines.sort(), ''].join('\n'), { level: 1 });
+  const first = `${FORMAT} ${by.startedAt} ${by.run}${uninvalidated ? UNINVALIDATED : ''}\n`;
+  return gzipSync(Buffer.concat([Buffer.from(first, 'latin1'), writeLines(entries)]), { level: 1 });
 }
 
 /** Reads what `encodeManifest` wrote; undefined for anything else, a manifest of a later version included. */

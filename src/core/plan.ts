@@ -1,5 +1,5 @@
 import { DeployError } from '../errors.ts';
-import { type Entry, staleNames } from './entries.ts';
+import { amend, type Entries, type Entry, staleNames } from './entries.ts';
 import { type HeaderOptions, headersFor, phaseOf, sameHeaders } from './headers.ts';
 import { compareKeys, type Prefix, toKey } from './key.ts';
 import { headersFingerprint, keyHash, type Manifest, sameEntry, saysMore } from './manifest.ts';
@@ -323,32 +323,52 @@ export function manifestAfter(
   by: Manifest['by'],
   options: Pick<PlanOptions, 'storage' | 'delete'>,
 ): Manifest {
-  const entries = new Map<string, Entry>();
+  const { manifest, notes = [] } = before;
+  const news = new Map<string, Entry>();
   // A site has thousands of files, and a dozen kinds of headers, each of them one object.
   const fingerprints = new Map<ObjectHeaders, string>();
   for (const { key, etag, content, headers } of stored) {
     const fingerprint = fingerprints.get(headers) ?? headersFingerprint(headers, options.storage);
     fingerprints.set(headers, fingerprint);
-    entries.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
+    news.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
   }
+  const isNews = new Set([...stored.map(({ key }) => key), ...plan.revived]);
+  const kept: RemoteObject[] = [];
   for (const object of plan.unchanged) {
     const { key, etag, found } = object;
+    if (found === undefined && notes.length === 0 && !isNews.has(key)) {
+      kept.push(object);
+      continue;
+    }
     const name = keyHash(key);
     const entry = found === undefined ? remembered(object, before, name) : { ...found, owned: false };
     // What an earlier round put is found unchanged by the next one, unless somebody has written it since.
-    const owned = entry?.owned || entries.get(name)?.etag === etag;
-    if (entry?.headers !== undefined) entries.set(name, { ...entry, etag, owned, staleSince: undefined });
-    else if (!owned) entries.delete(name);
+    const owned = entry?.owned || news.get(name)?.etag === etag;
+    if (entry?.headers !== undefined) news.set(name, { ...entry, etag, owned, staleSince: undefined });
+    else if (!owned) news.delete(name);
   }
   for (const { object, since } of plan.stale) {
     const name = keyHash(object.key);
     const entry = remembered(object, before);
     // Of a stranger nothing needs to be known but how long it has been waiting for its deletion.
-    if (entry !== undefined) entries.set(name, { ...entry, staleSince: since });
+    if (entry !== undefined) news.set(name, { ...entry, staleSince: since });
     else if (options.delete === 'all')
-      entries.set(name, { etag: object.etag, content: undefined, headers: undefined, owned: false, staleSince: since });
+      news.set(name, { etag: object.etag, content: undefined, headers: undefined, owned: false, staleSince: since });
   }
-  return { by, entries };
+  if (manifest === undefined || notes.length > 0) return { by, entries: news };
+  return { by, entries: amend(manifest.entries, goneFrom(manifest.entries, kept, news), news) };
+}
+
+/** The names of entries whose objects are neither kept nor in the news. */
+function goneFrom(entries: Entries, kept: readonly RemoteObject[], news: ReadonlyMap<string, Entry>): Set<string> {
+  const deleted = new Set([...staleNames(entries)].filter((name) => !news.has(name)));
+  let replaced = 0;
+  for (const name of news.keys()) if (entries.has(name)) replaced++;
+  // All that are kept have an entry: nearly always those that were stale are all that is gone, and it need not be asked
+  // by name who is left.
+  if (entries.size === kept.length + replaced + deleted.size) return deleted;
+  const left = new Set(kept.map(({ key }) => keyHash(key)));
+  return new Set([...entries].flatMap(([name]) => (left.has(name) || news.has(name) ? [] : [name])));
 }
 
 /**
