@@ -40029,8 +40029,9 @@ function pairOf(first = 0, second = 0) {
 
 /** Counts up when what a line says is made in another way: an older manifest is then none, rather than one of other contents. */
 const FORMAT = 's3-deploy manifest 2';
-/** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
-const manifest_MOST_BYTES = 512 * 1024 ** 2;
+/** Bytes; a manifest of a million objects has a fifth of this, and unpacked a sixth of that. Larger is none of ours. */
+const LARGEST_MANIFEST = 256 * 1024 ** 2;
+const MOST_UNPACKED = 512 * 1024 ** 2;
 /** The name of a key in a manifest: 96 bits of its hash. */
 function keyHash(key) {
     return hash(key, 12);
@@ -40067,7 +40068,7 @@ function encodeManifest({ by, entries, uninvalidated }) {
 function decodeManifest(bytes) {
     let text;
     try {
-        text = (0,external_node_zlib_.gunzipSync)(bytes, { maxOutputLength: manifest_MOST_BYTES, chunkSize: pieceSize(bytes) });
+        text = (0,external_node_zlib_.gunzipSync)(bytes, { maxOutputLength: MOST_UNPACKED, chunkSize: pieceSize(bytes) });
     }
     catch {
         return undefined;
@@ -40083,7 +40084,7 @@ function decodeManifest(bytes) {
 /** What is unpacked is the size that the end of gzip tells: in smaller pieces all of it would be in memory twice. */
 function pieceSize(bytes) {
     const told = Buffer.from(bytes.slice(-4)).readUInt32LE();
-    return Math.min(Math.max(told + 1, SMALL_PIECE), manifest_MOST_BYTES);
+    return Math.min(Math.max(told + 1, SMALL_PIECE), MOST_UNPACKED);
 }
 const SMALL_PIECE = 16 * 1024;
 const UNINVALIDATED = ' uninvalidated';
@@ -40438,6 +40439,7 @@ class S3ObjectStore {
     #multipart;
     #deletions;
     #etags;
+    /** What `get` is going to ask for. */
     #ahead;
     constructor(s3, caller, options) {
         this.#s3 = s3;
@@ -40465,33 +40467,42 @@ class S3ObjectStore {
         return this.#listing.pages(prefix, expected);
     }
     async get(key) {
-        const ahead = this.#ahead?.key === key ? this.#ahead.object : undefined;
+        const ahead = this.#ahead?.key === key ? this.#ahead : undefined;
         this.#ahead = undefined;
-        return ahead ?? this.#get(key).catch(undefinedIfMissing);
+        const { body, etag = '' } = ahead ?? (await this.#get(key).catch(undefinedIfMissing)) ?? {};
+        return body && { body, etag };
     }
     /**
-     * An object, ahead of the `get` that will ask for it, which then has it: whoever only wants to see whether reading is
+     * Reads an object ahead of the `get` that will ask for it, which then has it: whoever only wants to see whether reading is
      * allowed saves that one a request.
+     * @param most bytes; what is larger is not read.
      * @throws ServiceError also when there is none.
      */
-    async getAhead(key) {
-        const object = await this.#get(key);
-        this.#ahead = { key, object };
-        return object;
+    async getAhead(key, most) {
+        const read = await this.#get(key, most);
+        if (read.body !== undefined)
+            this.#ahead = read;
+        return read.answer;
     }
-    #get(key) {
+    #get(key, most = Number.POSITIVE_INFINITY) {
         const command = new client_s3_dist_cjs/* GetObjectCommand */.jLs({ Bucket: this.#options.bucket, Key: key });
         return this.#caller.call('GetObject', async (options, expectBytes) => {
             const answer = await this.#s3.send(command, options);
-            expectBytes(answer.ContentLength ?? 0);
-            if (answer.ETag === undefined || answer.Body === undefined) {
+            const { ContentLength: length, Body: content } = answer;
+            expectBytes(length ?? 0);
+            if (answer.ETag === undefined || content === undefined) {
                 throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
             }
-            const body = await answer.Body.transformToByteArray();
-            if (answer.ContentLength !== undefined && body.length !== answer.ContentLength) {
+            const read = { key, etag: unquote(answer.ETag), answer };
+            if ((length ?? 0) > most) {
+                content.destroy();
+                return { ...read, body: undefined };
+            }
+            const body = await content.transformToByteArray();
+            if (length !== undefined && body.length !== length) {
                 throw new ServiceError(misbehaved('GetObject', 'content that is cut short'));
             }
-            return { body, etag: unquote(answer.ETag), answer };
+            return { ...read, body };
         });
     }
     async etag(key) {
@@ -41491,6 +41502,7 @@ function isMore({ answer, denial }) {
 ;// CONCATENATED MODULE: ./build/aws/probe/reading.js
 
 
+
 /** Lists the first objects below the very prefix, as the deploy does. */
 async function list(prober, firstPage) {
     const { verdict, answer, denial } = await prober.judge('ListObjectsV2', firstPage);
@@ -41502,21 +41514,28 @@ async function list(prober, firstPage) {
         bare: denial !== undefined && denial.action === undefined,
     };
 }
-/**
- * Reads the first byte of a listed object, or of one that is not there.
- * @param whole reads it whole instead, for somebody who will want it.
- */
-async function readByte(prober, listedKey, isAws, whole) {
+/** An archived object may be read, though not now; an empty one has no first byte. */
+const ALLOWING = ['NoSuchKey', 'NotFound', 'InvalidRange', 'InvalidObjectState'];
+/** Reads the first byte of a listed object, or of one that is not there. */
+async function readByte(prober, listedKey, isAws) {
     const Key = listedKey ?? prober.ownKey('read');
     const firstByte = new client_s3_dist_cjs/* GetObjectCommand */.jLs({ ...prober.bucket, Key, Range: 'bytes=0-0' });
-    // An archived object may be read, though not now; an empty one has no first byte.
-    const allowing = ['NoSuchKey', 'NotFound', 'InvalidRange', 'InvalidObjectState'];
-    const trial = whole === undefined
-        ? await prober.try('GetObject', (options) => prober.s3.send(firstByte, options), { allowing })
-        : await prober.judge('GetObject', () => whole(Key), allowing);
+    const trial = await prober.try('GetObject', (options) => prober.s3.send(firstByte, options), { allowing: ALLOWING });
+    await trial.answer?.Body?.transformToByteArray();
+    return readingOf(trial, listedKey, isAws);
+}
+/**
+ * Reads the manifest for the plan, before anybody knows whether it is there: the plan will not have to wait for it. Undefined
+ * where no plan wants it.
+ */
+async function readManifest(prober, { destination, isAws }, { readManifest: read }) {
+    if (read === undefined)
+        return undefined;
+    const trial = await prober.judge('GetObject', () => read(manifestKey(destination.prefix)), ALLOWING);
+    return readingOf(trial, undefined, isAws);
+}
+function readingOf(trial, listedKey, isAws) {
     const { answer, failure } = trial;
-    if (whole === undefined)
-        await answer?.Body?.transformToByteArray();
     const version = answer?.VersionId;
     return {
         ...(failure?.status === 404 && !isAws ? { verdict: undecided(trial.verdict) } : judgeRead(trial, listedKey)),
@@ -41904,9 +41923,6 @@ function having(member, operation) {
 
 
 
-
-/** Bytes of a manifest that is read as soon as one byte of it; that of 10,000 objects. */
-const SMALL_MANIFEST = 1024 ** 2;
 /** Everything that needs nothing else goes at once. */
 async function look(prober, target, clients) {
     const actions = [...target.needs.required, ...target.needs.wanted];
@@ -41925,10 +41941,12 @@ async function look(prober, target, clients) {
     const [listed, read, written, abortion, deletion, versionDeletion, settings, breadth, ownerIgnored, invalidation] = await look_together([
         listing,
         when(needs('s3:GetObject'), async () => {
+            const manifest = await readManifest(prober, target, clients);
+            if (manifest?.verdict.result === 'allowed')
+                return manifest;
             const { object } = await listing;
-            const isManifest = object?.key === manifestKey(target.destination.prefix);
-            const whole = isManifest && object.size <= SMALL_MANIFEST ? clients.readManifest : undefined;
-            return readByte(prober, object?.key, target.isAws, whole);
+            // Where nothing is, another missing key would tell the same.
+            return manifest !== undefined && object === undefined ? manifest : readByte(prober, object?.key, target.isAws);
         }),
         when(writes, () => judgeWrite(tryWrite, target.headers)),
         when(needs('s3:AbortMultipartUpload') && !target.isAws, () => abortNothing(prober)),
@@ -42108,8 +42126,8 @@ function standard(name) {
  * | action            | call                                             | allowed                | denied |
  * | ----------------- | ------------------------------------------------ | ---------------------- | ------ |
  * | list              | ListObjectsV2 with the prefix                    | 200                    | 403    |
- * | get               | GetObject of the manifest, if it is listed first | 200, 206, 416, 404     | 403    |
- * |                   | else of one byte of what is, or of a missing key |                        |        |
+ * | get               | GetObject of the manifest, where a plan wants it | 200, 206, 416, 404     | 403    |
+ * |                   | else of a byte of what is listed, or of nothing  |                        |        |
  * | put, ACL, tagging | on AWS a multipart start, aborted                | 200                    | 403    |
  * |                   | elsewhere PutObject with a Content-MD5 that lies | 400 BadDigest          | 403    |
  * | KMS               | the same, and a part of one byte                 | 200                    | 403    |
@@ -46869,6 +46887,7 @@ function siteUrlOf({ destination, region, endpoint, siteUrl }) {
 
 
 
+
 /**
  * Finds the bucket, proves that it grants what these inputs need under exactly this prefix, and opens it.
  * @throws DeployError PERMISSION_DENIED with the statement to paste, and whatever `findRegion` and `probe` throw.
@@ -46904,7 +46923,7 @@ async function openBucket(inputs, source, session, caller, report) {
     const clients = {
         s3,
         firstPage: () => store.firstPage(destination.prefix, plans(inputs) ? source.keys : undefined),
-        readManifest: plans(inputs) && inputs.overwrite ? async (key) => (await store.getAhead(key)).answer : undefined,
+        readManifest: plans(inputs) && inputs.overwrite ? (key) => store.getAhead(key, LARGEST_MANIFEST) : undefined,
         unowned: once(() => createS3(address, session.credentials, connections)),
         nobodys: once(() => createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, connections)),
         anonymous: once(() => createAnonymousS3(address, connections)),
@@ -52992,8 +53011,6 @@ async function readNote({ key, lastModified }, store) {
 
 
 
-/** A manifest of a million objects has a fifth of this. */
-const manifest_file_MOST_BYTES = 256 * 1024 ** 2;
 /** Of nobody's business but the next deploy's. */
 const HEADERS = { contentType: 'application/gzip', cacheControl: 'private, no-store' };
 /**
@@ -53041,7 +53058,7 @@ class ManifestFile {
         if (there === undefined)
             return true;
         this.#etag = there.etag;
-        if (there.size > manifest_file_MOST_BYTES) {
+        if (there.size > LARGEST_MANIFEST) {
             log.warn(`The manifest has ${bytes(there.size)}, which none of ours has: it is written anew.`);
             return true;
         }

@@ -11,6 +11,7 @@ import { Cdn, type CdnWorld } from './cdn.ts';
 import { profileOf } from './core/capabilities.ts';
 import type { AtOnce } from './core/each-of.ts';
 import { headersFor } from './core/headers.ts';
+import { LARGEST_MANIFEST } from './core/manifest.ts';
 import type { Check, ObjectStore } from './core/model.ts';
 import type { UploadSizes } from './core/parts.ts';
 import { distributionArn, kmsKeyOf, needsOf, type Policy, partitionOf } from './core/policy.ts';
@@ -81,7 +82,7 @@ export async function openBucket(
   const clients: ProbeClients = {
     s3,
     firstPage: () => store.firstPage(destination.prefix, plans(inputs) ? source.keys : undefined),
-    readManifest: plans(inputs) && inputs.overwrite ? async (key) => (await store.getAhead(key)).answer : undefined,
+    readManifest: plans(inputs) && inputs.overwrite ? (key) => store.getAhead(key, LARGEST_MANIFEST) : undefined,
     unowned: once(() => createS3(address, session.credentials, connections)),
     nobodys: once(() =>
       createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, connections),

@@ -1,7 +1,14 @@
 import { ServiceError } from './aws/failure.ts';
 import { describe } from './core/explain.ts';
 import { manifestKey, type Prefix } from './core/key.ts';
-import { type DeployId, decodeManifest, encodeManifest, type Manifest, saysMore } from './core/manifest.ts';
+import {
+  type DeployId,
+  decodeManifest,
+  encodeManifest,
+  LARGEST_MANIFEST,
+  type Manifest,
+  saysMore,
+} from './core/manifest.ts';
 import type { ObjectStore, RemoteObject } from './core/model.ts';
 import type { KnownManifest, Memory } from './core/plan.ts';
 import { noteKey, notesAmong, type Shard } from './core/shard.ts';
@@ -10,9 +17,6 @@ import { DeployError } from './errors.ts';
 import { log } from './report/log.ts';
 import { readNotes } from './shard-notes.ts';
 import { bodyOf } from './site/body.ts';
-
-/** A manifest of a million objects has a fifth of this. */
-const MOST_BYTES = 256 * 1024 ** 2;
 
 /** Of nobody's business but the next deploy's. */
 const HEADERS = { contentType: 'application/gzip', cacheControl: 'private, no-store' };
@@ -63,7 +67,7 @@ export class ManifestFile implements Memory {
     const there = listed.find(({ key }) => key === this.#key);
     if (there === undefined) return true;
     this.#etag = there.etag;
-    if (there.size > MOST_BYTES) {
+    if (there.size > LARGEST_MANIFEST) {
       log.warn(`The manifest has ${bytes(there.size)}, which none of ours has: it is written anew.`);
       return true;
     }

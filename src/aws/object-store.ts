@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import {
   CopyObjectCommand,
   GetObjectCommand,
@@ -53,7 +54,8 @@ export class S3ObjectStore implements ObjectStore {
   readonly #multipart: MultipartUploads;
   readonly #deletions: Deletions;
   readonly #etags: EtagCheck;
-  #ahead: { readonly key: string; readonly object: StoredObject } | undefined;
+  /** What `get` is going to ask for. */
+  #ahead: Read | undefined;
 
   constructor(s3: S3Client, caller: Caller, options: StoreOptions) {
     this.#s3 = s3;
@@ -83,36 +85,44 @@ export class S3ObjectStore implements ObjectStore {
     return this.#listing.pages(prefix, expected);
   }
 
-  async get(key: string): Promise<StoredObject | undefined> {
-    const ahead = this.#ahead?.key === key ? this.#ahead.object : undefined;
+  async get(key: string): Promise<{ body: Uint8Array; etag: string } | undefined> {
+    const ahead = this.#ahead?.key === key ? this.#ahead : undefined;
     this.#ahead = undefined;
-    return ahead ?? this.#get(key).catch(undefinedIfMissing);
+    const { body, etag = '' } = ahead ?? (await this.#get(key).catch(undefinedIfMissing)) ?? {};
+    return body && { body, etag };
   }
 
   /**
-   * An object, ahead of the `get` that will ask for it, which then has it: whoever only wants to see whether reading is
+   * Reads an object ahead of the `get` that will ask for it, which then has it: whoever only wants to see whether reading is
    * allowed saves that one a request.
+   * @param most bytes; what is larger is not read.
    * @throws ServiceError also when there is none.
    */
-  async getAhead(key: string): Promise<StoredObject & { answer: GetObjectCommandOutput }> {
-    const object = await this.#get(key);
-    this.#ahead = { key, object };
-    return object;
+  async getAhead(key: string, most: number): Promise<GetObjectCommandOutput> {
+    const read = await this.#get(key, most);
+    if (read.body !== undefined) this.#ahead = read;
+    return read.answer;
   }
 
-  #get(key: string): Promise<StoredObject & { answer: GetObjectCommandOutput }> {
+  #get(key: string, most = Number.POSITIVE_INFINITY): Promise<Read> {
     const command = new GetObjectCommand({ Bucket: this.#options.bucket, Key: key });
     return this.#caller.call('GetObject', async (options, expectBytes) => {
       const answer = await this.#s3.send(command, options);
-      expectBytes(answer.ContentLength ?? 0);
-      if (answer.ETag === undefined || answer.Body === undefined) {
+      const { ContentLength: length, Body: content } = answer;
+      expectBytes(length ?? 0);
+      if (answer.ETag === undefined || content === undefined) {
         throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
       }
-      const body = await answer.Body.transformToByteArray();
-      if (answer.ContentLength !== undefined && body.length !== answer.ContentLength) {
+      const read = { key, etag: unquote(answer.ETag), answer };
+      if ((length ?? 0) > most) {
+        (content as Readable).destroy();
+        return { ...read, body: undefined };
+      }
+      const body = await content.transformToByteArray();
+      if (length !== undefined && body.length !== length) {
         throw new ServiceError(misbehaved('GetObject', 'content that is cut short'));
       }
-      return { body, etag: unquote(answer.ETag), answer };
+      return { ...read, body };
     });
   }
 
@@ -279,9 +289,13 @@ export class S3ObjectStore implements ObjectStore {
   }
 }
 
-interface StoredObject {
-  readonly body: Uint8Array;
+/** An object as it was read. */
+interface Read {
+  readonly key: string;
+  /** Absent when it is larger than it was to be. */
+  readonly body: Uint8Array | undefined;
   readonly etag: string;
+  readonly answer: GetObjectCommandOutput;
 }
 
 function undefinedIfMissing(error: unknown): undefined {

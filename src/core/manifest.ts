@@ -29,8 +29,9 @@ export interface Manifest {
 
 /** Counts up when what a line says is made in another way: an older manifest is then none, rather than one of other contents. */
 const FORMAT = 's3-deploy manifest 2';
-/** A manifest of a million objects has a sixth of this; anything larger is not one of ours. */
-const MOST_BYTES = 512 * 1024 ** 2;
+/** Bytes; a manifest of a million objects has a fifth of this, and unpacked a sixth of that. Larger is none of ours. */
+export const LARGEST_MANIFEST = 256 * 1024 ** 2;
+const MOST_UNPACKED = 512 * 1024 ** 2;
 
 /** The name of a key in a manifest: 96 bits of its hash. */
 export function keyHash(key: string): string {
@@ -73,7 +74,7 @@ export function encodeManifest({ by, entries, uninvalidated }: Manifest): Buffer
 export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
   let text: Buffer;
   try {
-    text = gunzipSync(bytes, { maxOutputLength: MOST_BYTES, chunkSize: pieceSize(bytes) });
+    text = gunzipSync(bytes, { maxOutputLength: MOST_UNPACKED, chunkSize: pieceSize(bytes) });
   } catch {
     return undefined;
   }
@@ -87,7 +88,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
 /** What is unpacked is the size that the end of gzip tells: in smaller pieces all of it would be in memory twice. */
 function pieceSize(bytes: Uint8Array): number {
   const told = Buffer.from(bytes.slice(-4)).readUInt32LE();
-  return Math.min(Math.max(told + 1, SMALL_PIECE), MOST_BYTES);
+  return Math.min(Math.max(told + 1, SMALL_PIECE), MOST_UNPACKED);
 }
 
 const SMALL_PIECE = 16 * 1024;

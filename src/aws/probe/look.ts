@@ -1,11 +1,10 @@
 import type { Capabilities } from '../../core/capabilities.ts';
-import { manifestKey } from '../../core/key.ts';
 import type { Action } from '../../core/needs.ts';
 import { tryInvalidation } from './invalidating.ts';
 import { ignoresOwner } from './ownership.ts';
 import type { ProbeClients, ProbeTarget } from './probe.ts';
 import type { Prober, Verdict } from './prober.ts';
-import { list, readByte } from './reading.ts';
+import { list, readByte, readManifest } from './reading.ts';
 import { abortNothing, deleteNothing, deleteNoVersion } from './removing.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { lookAround } from './surroundings.ts';
@@ -25,9 +24,6 @@ export interface First {
   readonly ownerIgnored: boolean;
   readonly capabilities: Partial<Capabilities>;
 }
-
-/** Bytes of a manifest that is read as soon as one byte of it; that of 10,000 objects. */
-const SMALL_MANIFEST = 1024 ** 2;
 
 /** Everything that needs nothing else goes at once. */
 export async function look(prober: Prober, target: ProbeTarget, clients: ProbeClients): Promise<First> {
@@ -49,10 +45,11 @@ export async function look(prober: Prober, target: ProbeTarget, clients: ProbeCl
     await together([
       listing,
       when(needs('s3:GetObject'), async () => {
+        const manifest = await readManifest(prober, target, clients);
+        if (manifest?.verdict.result === 'allowed') return manifest;
         const { object } = await listing;
-        const isManifest = object?.key === manifestKey(target.destination.prefix);
-        const whole = isManifest && object.size <= SMALL_MANIFEST ? clients.readManifest : undefined;
-        return readByte(prober, object?.key, target.isAws, whole);
+        // Where nothing is, another missing key would tell the same.
+        return manifest !== undefined && object === undefined ? manifest : readByte(prober, object?.key, target.isAws);
       }),
       when(writes, () => judgeWrite(tryWrite, target.headers)),
       when(needs('s3:AbortMultipartUpload') && !target.isAws, () => abortNothing(prober)),

@@ -46,7 +46,7 @@ export interface ProbeClients {
   readonly s3: S3Client;
   /** The first page of what is below the prefix. */
   readonly firstPage: () => Promise<Page>;
-  /** Reads the manifest for the plan; absent where there will be none, or none that looks into it. */
+  /** Reads the manifest ahead of the plan; absent where there will be none, or none that looks into it. */
   readonly readManifest: ((key: string) => Promise<GetObjectCommandOutput>) | undefined;
   /** Does not say whom the bucket should belong to. */
   readonly unowned: () => S3Client;
@@ -71,8 +71,8 @@ export interface ProbeOutcome {
  * | action            | call                                             | allowed                | denied |
  * | ----------------- | ------------------------------------------------ | ---------------------- | ------ |
  * | list              | ListObjectsV2 with the prefix                    | 200                    | 403    |
- * | get               | GetObject of the manifest, if it is listed first | 200, 206, 416, 404     | 403    |
- * |                   | else of one byte of what is, or of a missing key |                        |        |
+ * | get               | GetObject of the manifest, where a plan wants it | 200, 206, 416, 404     | 403    |
+ * |                   | else of a byte of what is listed, or of nothing  |                        |        |
  * | put, ACL, tagging | on AWS a multipart start, aborted                | 200                    | 403    |
  * |                   | elsewhere PutObject with a Content-MD5 that lies | 400 BadDigest          | 403    |
  * | KMS               | the same, and a part of one byte                 | 200                    | 403    |

@@ -1,6 +1,8 @@
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
+import { manifestKey } from '../../core/key.ts';
 import type { RemoteObject } from '../../core/model.ts';
 import type { Page } from '../listing.ts';
+import type { ProbeClients, ProbeTarget } from './probe.ts';
 import { type Prober, type Trial, type Verdict, whose } from './prober.ts';
 
 /** What a listing below the prefix showed. */
@@ -35,26 +37,34 @@ export interface ReadByte {
   readonly objectLock: boolean | undefined;
 }
 
-/**
- * Reads the first byte of a listed object, or of one that is not there.
- * @param whole reads it whole instead, for somebody who will want it.
- */
-export async function readByte(
-  prober: Prober,
-  listedKey: string | undefined,
-  isAws: boolean,
-  whole: ((key: string) => Promise<GetObjectCommandOutput>) | undefined,
-): Promise<ReadByte> {
+/** An archived object may be read, though not now; an empty one has no first byte. */
+const ALLOWING = ['NoSuchKey', 'NotFound', 'InvalidRange', 'InvalidObjectState'];
+
+/** Reads the first byte of a listed object, or of one that is not there. */
+export async function readByte(prober: Prober, listedKey: string | undefined, isAws: boolean): Promise<ReadByte> {
   const Key = listedKey ?? prober.ownKey('read');
   const firstByte = new GetObjectCommand({ ...prober.bucket, Key, Range: 'bytes=0-0' });
-  // An archived object may be read, though not now; an empty one has no first byte.
-  const allowing = ['NoSuchKey', 'NotFound', 'InvalidRange', 'InvalidObjectState'];
-  const trial =
-    whole === undefined
-      ? await prober.try('GetObject', (options) => prober.s3.send(firstByte, options), { allowing })
-      : await prober.judge('GetObject', () => whole(Key), allowing);
+  const trial = await prober.try('GetObject', (options) => prober.s3.send(firstByte, options), { allowing: ALLOWING });
+  await trial.answer?.Body?.transformToByteArray();
+  return readingOf(trial, listedKey, isAws);
+}
+
+/**
+ * Reads the manifest for the plan, before anybody knows whether it is there: the plan will not have to wait for it. Undefined
+ * where no plan wants it.
+ */
+export async function readManifest(
+  prober: Prober,
+  { destination, isAws }: Pick<ProbeTarget, 'destination' | 'isAws'>,
+  { readManifest: read }: Pick<ProbeClients, 'readManifest'>,
+): Promise<ReadByte | undefined> {
+  if (read === undefined) return undefined;
+  const trial = await prober.judge('GetObject', () => read(manifestKey(destination.prefix)), ALLOWING);
+  return readingOf(trial, undefined, isAws);
+}
+
+function readingOf(trial: Trial<GetObjectCommandOutput>, listedKey: string | undefined, isAws: boolean): ReadByte {
   const { answer, failure } = trial;
-  if (whole === undefined) await answer?.Body?.transformToByteArray();
   const version = answer?.VersionId;
   return {
     ...(failure?.status === 404 && !isAws ? { verdict: undecided(trial.verdict) } : judgeRead(trial, listedKey)),
