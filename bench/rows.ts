@@ -50,6 +50,14 @@ export const ROWS: readonly Row[] = [
     goals: [atMost(1, 'wall', 'rclone'), atMost(1.2, 'cpu', 'rclone'), faster(7, 'aws s3 sync'), allNew('small')],
   }),
   deployRow({
+    name: 'new-2000-http',
+    title: 'the same without TLS, with keys',
+    site: 'small',
+    peers: ['aws s3 sync', 'rclone'],
+    rounds: 3,
+    goals: [faster(7, 'aws s3 sync'), allNew('small')],
+  }),
+  deployRow({
     name: 'new-2000-free',
     title: 'the same with both cores free',
     site: 'small',
