@@ -680,7 +680,8 @@ describe('progress', () => {
         return { etag: etagOf(key) };
       }
     }
-    await uploadAll(planOf({ assets: ['a'] }), new InParts(), options({ onBytes: (count) => heard.push(count) }));
+    const more = { threshold: 4, onBytes: (count: number) => heard.push(count) };
+    await uploadAll(planOf({ assets: ['a'] }), new InParts(), options(more));
     expect(heard.slice(0, 3)).toEqual([4, 4, 2]);
     expect(heard.reduce((sum, count) => sum + count)).toBe(10);
   });

@@ -37760,8 +37760,14 @@ function readAnswer(bytes, isOver) {
         return { status, headers, text: body.text, keptMs: isKept ? keptFor(headers) : 0 };
     }
 }
+/**
+ * Makes an object that has no names but its own, as Node does for a query: `Object.create(null)` makes a hash table of three
+ * times the size.
+ */
+const Headers = function Headers() { };
+Headers.prototype = Object.create(null);
 function readHeaders(lines) {
-    const headers = Object.create(null);
+    const headers = new Headers();
     for (const line of lines) {
         const colon = line.indexOf(':');
         const name = line.slice(0, Math.max(0, colon)).toLowerCase();
@@ -37863,22 +37869,27 @@ class Wire {
         this.#sessions = sessions;
     }
     /**
-     * Sends a request, and reads its whole answer; after that nobody reads the body any more.
+     * Sends a request, and reads its whole answer; after that nobody reads the body any more. While the answer is waited for,
+     * nothing holds the request but its body: what lives so long is cleaned up late, and there is much of it.
      * @throws Error with the name or code that Node's client gives it; `NOT_UNDERSTOOD` for an answer that is none.
      */
-    async send(request, waiting) {
-        const head = headOf(request);
+    send(request, waiting) {
+        try {
+            const head = headOf(request);
+            return this.#lineFor(request).exchange(head, request.body, waiting);
+        }
+        catch (error) {
+            return Promise.reject(error);
+        }
+    }
+    #lineFor(request) {
         const to = `${request.tls} ${request.hostname} ${request.port}`;
         const idle = this.#idle.get(to) ?? [];
         this.#idle.set(to, idle);
         let line = idle.pop();
         while (line?.isGood() === false)
             line = idle.pop();
-        line ??= new Line(this.#connect(request), this.#silenceMs);
-        const answer = await line.exchange(head, request.body, waiting);
-        if (line.isGood())
-            idle.push(line);
-        return answer;
+        return line ?? new Line(this.#connect(request), this.#silenceMs, (free) => idle.push(free));
     }
     #connect({ tls, hostname, port = tls ? 443 : 80 }) {
         // A URL has brackets around an address of IPv6; what looks up names knows none.
@@ -37912,12 +37923,15 @@ function invalid(where) {
 /** A connection, for one call after another. */
 class Line {
     #socket;
+    #onFree;
     #call;
     #heard;
     /** Until when the other side keeps it; by `performance.now()`. */
     #keptUntil = Number.POSITIVE_INFINITY;
-    constructor(socket, silenceMs) {
+    /** @param onFree hears when another call can be made. */
+    constructor(socket, silenceMs, onFree) {
         this.#socket = socket;
+        this.#onFree = onFree;
         socket.setTimeout(silenceMs, () => this.#end(timedOut()));
         socket.on('data', (chunk) => this.#hear(chunk));
         socket.on('end', () => this.#readAnswer(true));
@@ -37930,29 +37944,31 @@ class Line {
             this.#socket.destroy();
         return !this.#socket.destroyed;
     }
-    exchange(head, body, { requestTimeout, onEnd }) {
-        return new Promise((resolve, reject) => {
-            const timer = setTimeout(() => this.#end(timedOut()), requestTimeout);
-            const call = { resolve, reject, timer, answer: undefined, isSent: false };
-            this.#call = call;
-            onEnd(() => {
-                if (this.#call === call)
-                    this.#end(aborted());
-            });
-            const socket = this.#socket;
-            if (socket.destroyed)
-                return;
+    exchange(head, body, waiting) {
+        const { promise, resolve, reject } = Promise.withResolvers();
+        const timer = setTimeout(this.#onTimeout, waiting.requestTimeout);
+        const call = { resolve, reject, timer, answer: undefined, isSent: false };
+        this.#call = call;
+        waiting.onEnd(() => {
+            if (this.#call === call)
+                this.#end(aborted());
+        });
+        const socket = this.#socket;
+        if (!socket.destroyed) {
             socket.cork();
             socket.write(head, 'latin1');
-            socket.write(body, (error) => {
-                if (error)
-                    return;
-                call.isSent = true;
-                this.#settle();
-            });
+            socket.write(body, this.#onSent);
             socket.uncork();
-        });
+        }
+        return promise;
     }
+    #onTimeout = () => this.#end(timedOut());
+    #onSent = (error) => {
+        if (error || this.#call === undefined)
+            return;
+        this.#call.isSent = true;
+        this.#settle();
+    };
     #hear(chunk) {
         if (this.#call === undefined || this.#call.answer !== undefined) {
             // Nobody asked.
@@ -37992,6 +38008,8 @@ class Line {
         this.#call = undefined;
         this.#heard = undefined;
         clearTimeout(call.timer);
+        if (this.isGood())
+            this.#onFree(this);
         call.resolve(call.answer);
     }
     #end(error) {
@@ -38079,6 +38097,8 @@ const MARGIN = 4;
 const DECAY = 0.95;
 /** 64 small requests at once share a line of 4 Mbit/s. */
 const BYTES_PER_MS = 8;
+/** Timers of one length cost less than those of as many as there are files. */
+const STEP_MS = 100;
 /**
  * How long the answer to a small request is waited for before it is asked for again. S3 answers one in a fraction of a
  * second, and one that is late is likely to be answered at once on another path, see
@@ -38094,7 +38114,7 @@ class Patience {
     /** Milliseconds to wait for an answer to a request of so many bytes, after so many that were not answered. */
     waitFor(bytes, unanswered) {
         const usual = Math.min(MOST_MS, Math.max(LEAST_MS, MARGIN * this.#slowestMs));
-        return usual * 2 ** unanswered + bytes / BYTES_PER_MS;
+        return Math.ceil((usual * 2 ** unanswered + bytes / BYTES_PER_MS) / STEP_MS) * STEP_MS;
     }
 }
 
@@ -38208,23 +38228,20 @@ const LONGEST_ASKED_MS = 15_000;
  * everything is not met by more and more of one thing. The SDK's own retries are off: its quota gives up under load, and
  * a stream body gets one attempt.
  * @param call is told how many calls before it were not answered.
+ * @param optionsOf asked when the first call has failed: nearly all do not.
  * @throws ServiceError the last failure.
  */
-async function withRetry(operation, call, pace, options = {}) {
+async function withRetry(operation, call, pace, optionsOf = () => ({})) {
+    let options;
     let deadline;
     let hurriedAt;
     let seen;
-    const count = (what) => {
-        seen ??= new Map();
-        const nth = (seen.get(what) ?? 0) + 1;
-        seen.set(what, nth);
-        return nth;
-    };
     for (;;) {
         try {
             return await call(seen?.get('unreachable') ?? 0);
         }
         catch (error) {
+            options ??= optionsOf();
             options.signal?.throwIfAborted();
             if (isOurs(error))
                 throw error;
@@ -38234,7 +38251,8 @@ async function withRetry(operation, call, pace, options = {}) {
                 hurriedAt ??= pace.now();
                 deadline = Math.min(deadline, hurriedAt + HURRY_MS);
             }
-            const [nth, nthOfCode] = [count(kindOf(failure)), count(`code ${failure.code}`)];
+            seen ??= new Map();
+            const [nth, nthOfCode] = [retry_count(seen, kindOf(failure)), retry_count(seen, `code ${failure.code}`)];
             const delay = options.expect?.includes(failure.code)
                 ? undefined
                 : (delayBefore(failure, { nth, nthOfCode, hasAnswered: options.hasAnswered?.() ?? false }, pace.random()) ??
@@ -38247,6 +38265,11 @@ async function withRetry(operation, call, pace, options = {}) {
                 throw new ServiceError(failure);
         }
     }
+}
+function retry_count(seen, what) {
+    const nth = (seen.get(what) ?? 0) + 1;
+    seen.set(what, nth);
+    return nth;
 }
 /** Waits; a job that is cancelled meanwhile ends the wait, and with `hurry` nothing more. */
 async function wait(ms, pace, { signal, hurry }) {
@@ -38337,42 +38360,73 @@ const RENEWALS = 3;
 /** The service does not know the credentials, or not yet. */
 const UNKNOWN = new Set(['InvalidAccessKeyId', 'InvalidClientTokenId', 'InvalidToken', 'InvalidSecurity']);
 const UNKNOWN_DELAY_MS = 500;
-/** The end of a call that comes from outside: its time is over, or the job is cancelled. */
-class Ending {
+/**
+ * One try of a call, which may be ended from outside: its time is over, or the job is cancelled. As small as it can be: there
+ * are a hundred of them at once, and what lives as long as a request is cleaned up late.
+ */
+class Try {
+    requestTimeout;
     hasEnded = false;
+    #uncancelled;
+    #deadline;
+    #grace;
     #controller;
     #hear;
-    end = () => {
+    /**
+     * @param requestTimeout milliseconds for which an answer is waited for.
+     * @param whole milliseconds until all of it has come.
+     */
+    constructor(requestTimeout, whole, uncancelled = false) {
+        this.requestTimeout = requestTimeout;
+        this.#uncancelled = uncancelled;
+        this.#deadline = setTimeout(endOf, whole, this);
+    }
+    // Only made for the SDK: it is a fifth of the memory that a call takes.
+    get abortSignal() {
+        this.#controller ??= new AbortController();
+        if (this.hasEnded)
+            this.#controller.abort();
+        return this.#controller.signal;
+    }
+    onEnd(hear) {
+        this.#hear = hear;
+        if (this.hasEnded)
+            hear();
+    }
+    expectBytes(bytes) {
+        clearTimeout(this.#deadline);
+        this.#deadline = setTimeout(endOf, wholeFor(bytes), this);
+    }
+    end() {
         this.hasEnded = true;
         this.#controller?.abort();
         this.#hear?.();
-    };
-    options(requestTimeout) {
-        const controllerOf = () => {
-            this.#controller ??= new AbortController();
-            if (this.hasEnded)
-                this.#controller.abort();
-            return this.#controller;
-        };
-        return {
-            requestTimeout,
-            // Only made for the SDK: it is a fifth of the memory that a call takes.
-            get abortSignal() {
-                return controllerOf().signal;
-            },
-            onEnd: (hear) => {
-                this.#hear = hear;
-                if (this.hasEnded)
-                    hear();
-            },
-        };
     }
+    /** The job is. */
+    cancel() {
+        if (!this.#uncancelled)
+            this.end();
+        else
+            this.#grace ??= setTimeout(endOf, GRACE_MS, this);
+    }
+    /** Nothing is left to end. */
+    close() {
+        clearTimeout(this.#deadline);
+        clearTimeout(this.#grace);
+    }
+}
+function endOf(one) {
+    one.end();
+}
+/** Milliseconds for a call with a body of so many bytes; in whole seconds, as timers of one length cost less. */
+function wholeFor(bytes) {
+    return CALL_MS + Math.ceil(bytes / SLOWEST_BYTES_PER_MS / 1000) * 1000;
 }
 function newShared(signal) {
     const underWay = new Set();
     signal?.addEventListener('abort', () => {
-        for (const cancel of underWay)
-            cancel();
+        for (const one of underWay)
+            one.cancel();
     });
     return {
         tally: new Tally(),
@@ -38422,70 +38476,60 @@ class Caller {
      * @throws ServiceError the last failure.
      */
     call(operation, send, how = {}) {
-        const service = serviceOf(operation);
         let begunAt = 0;
-        const once = async (unanswered) => {
+        const once = (unanswered) => {
             begunAt = this.#pace.now();
-            this.tally.count(operation);
-            const answer = await this.#once(send, how, unanswered);
-            this.tally.answered.add(service);
-            if (operation === 'PutObject' && (how.bytes ?? 0) <= SMALL_BYTES)
-                this.concurrency.heard(this.#pace.now() - begunAt);
-            return answer;
+            return this.#once(operation, send, how, unanswered);
         };
-        return withRetry(operation, once, this.#pace, {
+        return withRetry(operation, once, this.#pace, () => this.#retries(operation, how, () => begunAt));
+    }
+    #retries(operation, how, begunAt) {
+        const service = serviceOf(operation);
+        return {
             signal: how.uncancelled ? undefined : this.#signal,
             hasAnswered: () => this.tally.answered.has(service),
             hurry: how.uncancelled ? this.#signal : undefined,
             expect: how.expect,
             budgetMs: how.budgetMs,
             mayRetry: how.mayRetry,
-            again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt)),
+            again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt())),
             onRetry: (failure) => {
                 this.tally.retries++;
                 if (service === 's3' && kindOf(failure) === 'throttled')
                     this.concurrency.throttled();
             },
-        });
+        };
     }
     /** Sends one request, and gives it up when it takes too long, whether in silence or drop by drop. */
-    async #once(send, { bytes = 0, slow, uncancelled }, unanswered) {
+    async #once(operation, send, { bytes = 0, slow, uncancelled }, unanswered) {
         const { patience, underWay } = this.#shared;
-        const whole = CALL_MS + bytes / SLOWEST_BYTES_PER_MS;
+        const whole = wholeFor(bytes);
         const small = !slow && bytes <= SMALL_BYTES;
-        const requestTimeout = small ? Math.min(whole, patience.waitFor(bytes, unanswered)) : whole;
+        const one = new Try(small ? Math.min(whole, patience.waitFor(bytes, unanswered)) : whole, whole, uncancelled);
         const begunAt = this.#pace.now();
-        const ending = new Ending();
-        let deadline = setTimeout(ending.end, whole);
-        let grace;
-        const cancel = () => {
-            if (!uncancelled)
-                ending.end();
-            else
-                grace ??= setTimeout(ending.end, GRACE_MS);
-        };
         if (this.#signal?.aborted)
-            cancel();
-        underWay.add(cancel);
+            one.cancel();
+        underWay.add(one);
+        this.tally.count(operation);
         try {
-            const answer = await send(ending.options(requestTimeout), (size) => {
-                clearTimeout(deadline);
-                deadline = setTimeout(ending.end, CALL_MS + size / SLOWEST_BYTES_PER_MS);
-            });
+            const answer = await send(one, one);
+            const took = this.#pace.now() - begunAt;
             if (small)
-                patience.heard(this.#pace.now() - begunAt);
+                patience.heard(took);
+            if (operation === 'PutObject' && bytes <= SMALL_BYTES)
+                this.concurrency.heard(took);
+            this.tally.answered.add(serviceOf(operation));
             return answer;
         }
         catch (error) {
             // An aborted request looks like one that we did not want; this one did not come to its end.
-            if (ending.hasEnded)
+            if (one.hasEnded)
                 throw Object.assign(new Error('no answer in time'), { name: 'TimeoutError', cause: error });
             throw error;
         }
         finally {
-            underWay.delete(cancel);
-            clearTimeout(deadline);
-            clearTimeout(grace);
+            underWay.delete(one);
+            one.close();
         }
     }
     async #mend({ code }, nth, begunAt) {
@@ -39181,18 +39225,20 @@ class FastPut {
             signBy(sha256, command);
             return s3.send(command, options);
         }
-        const request = await this.#requestOf(whole, pattern, sha256.toString('hex'));
-        const { status, headers, text } = await connections.send(request, options).catch((error) => {
+        const { status, headers, text } = await connections
+            .send(await this.#requestOf(whole, pattern, sha256.toString('hex')), options)
+            .catch((error) => {
             // Node's own client may make something of it, or say better what is wrong.
             if (error.code === NOT_UNDERSTOOD)
                 this.#leaveToSdk();
             throw error;
         });
-        inspect('PutObject', request.method, { statusCode: status, headers });
+        inspect('PutObject', pattern.to.method, { statusCode: status, headers });
         if (status >= 300)
             throw this.#errorOf(status, headers, text);
-        const { etag: ETag, 'x-amz-server-side-encryption': encryption } = headers;
-        return { ETag, ServerSideEncryption: encryption };
+        const { etag, 'x-amz-server-side-encryption': encryption } = headers;
+        // It is kept to the end, and with it would be the whole head that it is a piece of.
+        return { ETag: etag && Buffer.from(etag, 'latin1').toString('latin1'), ServerSideEncryption: encryption };
     }
     /** From now on all objects are put by the SDK's commands. */
     #leaveToSdk() {
@@ -40486,10 +40532,10 @@ class S3ObjectStore {
     }
     #get(key, most = Number.POSITIVE_INFINITY) {
         const command = new client_s3_dist_cjs/* GetObjectCommand */.jLs({ Bucket: this.#options.bucket, Key: key });
-        return this.#caller.call('GetObject', async (options, expectBytes) => {
+        return this.#caller.call('GetObject', async (options, expected) => {
             const answer = await this.#s3.send(command, options);
             const { ContentLength: length, Body: content } = answer;
-            expectBytes(length ?? 0);
+            expected.expectBytes(length ?? 0);
             if (answer.ETag === undefined || content === undefined) {
                 throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
             }
@@ -42622,11 +42668,11 @@ var HttpCodes;
     HttpCodes[HttpCodes["ServiceUnavailable"] = 503] = "ServiceUnavailable";
     HttpCodes[HttpCodes["GatewayTimeout"] = 504] = "GatewayTimeout";
 })(HttpCodes || (HttpCodes = {}));
-var Headers;
+var lib_Headers;
 (function (Headers) {
     Headers["Accept"] = "accept";
     Headers["ContentType"] = "content-type";
-})(Headers || (Headers = {}));
+})(lib_Headers || (lib_Headers = {}));
 var MediaTypes;
 (function (MediaTypes) {
     MediaTypes["ApplicationJson"] = "application/json";
@@ -42781,7 +42827,7 @@ class lib_HttpClient {
      */
     getJson(requestUrl_1) {
         return __awaiter(this, arguments, void 0, function* (requestUrl, additionalHeaders = {}) {
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[lib_Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, lib_Headers.Accept, MediaTypes.ApplicationJson);
             const res = yield this.get(requestUrl, additionalHeaders);
             return this._processResponse(res, this.requestOptions);
         });
@@ -42789,8 +42835,8 @@ class lib_HttpClient {
     postJson(requestUrl_1, obj_1) {
         return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
             const data = JSON.stringify(obj, null, 2);
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            additionalHeaders[Headers.ContentType] =
+            additionalHeaders[lib_Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, lib_Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[lib_Headers.ContentType] =
                 this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
             const res = yield this.post(requestUrl, data, additionalHeaders);
             return this._processResponse(res, this.requestOptions);
@@ -42799,8 +42845,8 @@ class lib_HttpClient {
     putJson(requestUrl_1, obj_1) {
         return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
             const data = JSON.stringify(obj, null, 2);
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            additionalHeaders[Headers.ContentType] =
+            additionalHeaders[lib_Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, lib_Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[lib_Headers.ContentType] =
                 this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
             const res = yield this.put(requestUrl, data, additionalHeaders);
             return this._processResponse(res, this.requestOptions);
@@ -42809,8 +42855,8 @@ class lib_HttpClient {
     patchJson(requestUrl_1, obj_1) {
         return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
             const data = JSON.stringify(obj, null, 2);
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            additionalHeaders[Headers.ContentType] =
+            additionalHeaders[lib_Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, lib_Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[lib_Headers.ContentType] =
                 this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
             const res = yield this.patch(requestUrl, data, additionalHeaders);
             return this._processResponse(res, this.requestOptions);
@@ -43077,7 +43123,7 @@ class lib_HttpClient {
     _getExistingOrDefaultContentTypeHeader(additionalHeaders, _default) {
         let clientHeader;
         if (this.requestOptions && this.requestOptions.headers) {
-            const headerValue = lowercaseKeys(this.requestOptions.headers)[Headers.ContentType];
+            const headerValue = lowercaseKeys(this.requestOptions.headers)[lib_Headers.ContentType];
             if (headerValue) {
                 if (typeof headerValue === 'number') {
                     clientHeader = String(headerValue);
@@ -43090,7 +43136,7 @@ class lib_HttpClient {
                 }
             }
         }
-        const additionalValue = additionalHeaders[Headers.ContentType];
+        const additionalValue = additionalHeaders[lib_Headers.ContentType];
         // Return the first non-undefined value, converting numbers or arrays to strings if necessary
         if (additionalValue !== undefined) {
             if (typeof additionalValue === 'number') {
@@ -51571,23 +51617,41 @@ function readSmall(folder, file, into) {
 }
 /** A body that is in memory, of a single piece. */
 function body_bodyOf(content) {
-    const digest = (0,external_node_crypto_.hash)('sha256', content, 'buffer');
-    const read = async (offset, length) => content.subarray(offset, offset + length);
-    return {
-        size: content.length,
-        read,
-        withPart: async (offset, length, use) => {
-            const part = await read(offset, length);
-            return use({ content: part, sha256: length === content.length ? digest : (0,external_node_crypto_.hash)('sha256', part, 'buffer') });
-        },
-        stream: (offset, length, use) => use(async function* () {
-            yield await read(offset, length);
-        }),
-        sha256At: () => digest,
-        giveBack: () => undefined,
-        verify: async () => undefined,
-        content: () => contentFingerprint([digest]),
-    };
+    return new SmallBody(content);
+}
+class SmallBody {
+    #content;
+    #sha256;
+    constructor(content) {
+        this.#content = content;
+        this.#sha256 = (0,external_node_crypto_.hash)('sha256', content, 'buffer');
+    }
+    get size() {
+        return this.#content.length;
+    }
+    async read(offset, length) {
+        return this.#content.subarray(offset, offset + length);
+    }
+    withPart(offset, length, use) {
+        if (length === this.size)
+            return use({ content: this.#content, sha256: this.#sha256 });
+        const content = this.#content.subarray(offset, offset + length);
+        return use({ content, sha256: (0,external_node_crypto_.hash)('sha256', content, 'buffer') });
+    }
+    stream(offset, length, use) {
+        const piece = this.#content.subarray(offset, offset + length);
+        return use(async function* () {
+            yield piece;
+        });
+    }
+    sha256At() {
+        return this.#sha256;
+    }
+    giveBack() { }
+    async verify() { }
+    content() {
+        return contentFingerprint([this.#sha256]);
+    }
 }
 function unreadable(file, error) {
     return new DeployError('SOURCE_INVALID', `${plain(file.path)} cannot be read: ${plain(error.message)}.`, {
@@ -52210,7 +52274,7 @@ async function uploadAll(plan, store, options) {
             // Much may have happened while it was waited for.
             await checkAgain(key);
             const condition = options.condition(upload, phase);
-            note(upload, await storeOne(upload, store, condition, admitted.withBody, options.onBytes));
+            note(upload, await storeOne(upload, store, condition, admitted.withBody, options));
         }
         catch (error) {
             if (error !== OVER)
@@ -52240,12 +52304,17 @@ async function copyHeaders(upload, store) {
     return etag === undefined ? undefined : { ...upload, etag, content };
 }
 /** Puts one object; undefined when its condition was not met. */
-function storeOne(upload, store, condition, withBody, onBytes) {
+function storeOne(upload, store, condition, withBody, { threshold, onBytes }) {
     const { file, key, headers } = upload;
     return withBody(file, async (whole) => {
-        const { body, done } = telling(whole, onBytes);
+        let told = 0;
+        const tell = (count) => {
+            told += count;
+            onBytes(count);
+        };
+        const body = file.size > threshold ? telling(whole, tell) : whole;
         const put = await store.put(key, body, headers, condition);
-        done();
+        tell(Math.max(0, file.size - told));
         return put === 'precondition failed' ? undefined : { ...upload, etag: put.etag, content: body.content() };
     });
 }
@@ -52300,27 +52369,23 @@ function errorOf(outcome, plan) {
             : 'Pages go up after their assets and nothing was deleted, so the site that is live still works. Run the job again: what is up already is not sent again.',
     });
 }
-/** Tells of bytes as they are up: of a file that is read in parts while it goes, of any other when it is done. */
-function telling(body, onBytes) {
-    let told = 0;
-    const tell = (length) => {
-        if (length === body.size)
-            return;
-        told += length;
-        onBytes(length);
+/** A large body that tells of its bytes as they are up. What is sent as a whole is told of when it is done. */
+function telling(body, tell) {
+    const hear = (length) => {
+        if (length < body.size)
+            tell(length);
     };
-    const heard = over(body, {
+    return over(body, {
         stream: async (offset, length, use) => {
             const result = await body.stream(offset, length, use);
-            tell(length);
+            hear(length);
             return result;
         },
         withPart: (offset, length, use) => body.withPart(offset, length, (part) => {
-            tell(length);
+            hear(length);
             return use(part);
         }),
     });
-    return { body: heard, done: () => onBytes(Math.max(0, body.size - told)) };
 }
 
 ;// CONCATENATED MODULE: ./build/failures.js

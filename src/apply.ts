@@ -113,7 +113,7 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
       // Much may have happened while it was waited for.
       await checkAgain(key);
       const condition = options.condition(upload, phase);
-      note(upload, await storeOne(upload, store, condition, admitted.withBody, options.onBytes));
+      note(upload, await storeOne(upload, store, condition, admitted.withBody, options));
     } catch (error) {
       if (error !== OVER) fail(error, key);
     } finally {
@@ -145,13 +145,18 @@ function storeOne(
   store: ObjectStore,
   condition: Condition | undefined,
   withBody: WithBody,
-  onBytes: ApplyOptions['onBytes'],
+  { threshold, onBytes }: Pick<ApplyOptions, 'threshold' | 'onBytes'>,
 ): Promise<Stored | undefined> {
   const { file, key, headers } = upload;
   return withBody(file, async (whole) => {
-    const { body, done } = telling(whole, onBytes);
+    let told = 0;
+    const tell = (count: number) => {
+      told += count;
+      onBytes(count);
+    };
+    const body = file.size > threshold ? telling(whole, tell) : whole;
     const put = await store.put(key, body, headers, condition);
-    done();
+    tell(Math.max(0, file.size - told));
     return put === 'precondition failed' ? undefined : { ...upload, etag: put.etag, content: body.content() };
   });
 }
@@ -214,25 +219,21 @@ export function errorOf(outcome: Outcome, plan: Plan): DeployError | undefined {
   });
 }
 
-/** Tells of bytes as they are up: of a file that is read in parts while it goes, of any other when it is done. */
-function telling(body: Body, onBytes: (count: number) => void): { body: Body; done: () => void } {
-  let told = 0;
-  const tell = (length: number) => {
-    if (length === body.size) return;
-    told += length;
-    onBytes(length);
+/** A large body that tells of its bytes as they are up. What is sent as a whole is told of when it is done. */
+function telling(body: Body, tell: (count: number) => void): Body {
+  const hear = (length: number) => {
+    if (length < body.size) tell(length);
   };
-  const heard = over(body, {
+  return over(body, {
     stream: async (offset, length, use) => {
       const result = await body.stream(offset, length, use);
-      tell(length);
+      hear(length);
       return result;
     },
     withPart: (offset, length, use) =>
       body.withPart(offset, length, (part) => {
-        tell(length);
+        hear(length);
         return use(part);
       }),
   });
-  return { body: heard, done: () => onBytes(Math.max(0, body.size - told)) };
 }

@@ -38,7 +38,7 @@ async function call(errors: unknown[], clock = new Clock(), options: RetryOption
       return 'stored';
     },
     clock,
-    options,
+    () => options,
   ).catch((error: unknown) => error);
   return { result, calls, slept: clock.slept };
 }
@@ -253,7 +253,7 @@ describe('a run that is cancelled', () => {
       cancel.abort(new Error('cancelled'));
       throw network();
     };
-    const act = withRetry('PutObject', cancelled, new Clock(), { signal: cancel.signal });
+    const act = withRetry('PutObject', cancelled, new Clock(), () => ({ signal: cancel.signal }));
     await expect(act).rejects.toThrow('cancelled');
     expect(calls).toBe(1);
   });

@@ -2,7 +2,7 @@ import { Concurrency } from '../core/concurrency.ts';
 import { isOfCloudFront, kindOf, type ServiceFailure } from '../core/explain.ts';
 import { type CallOptions, Connections } from './connections.ts';
 import { Patience } from './patience.ts';
-import { type Pace, withRetry } from './retry.ts';
+import { type Pace, type RetryOptions, withRetry } from './retry.ts';
 import type { Session } from './session.ts';
 import { StoreClock } from './store-clock.ts';
 
@@ -26,8 +26,8 @@ export class Tally {
   }
 }
 
-/** Sends one request. An answer of more than 128 KiB is waited for longer once `expectBytes` says how long it is. */
-export type Send<T> = (options: CallOptions, expectBytes: (bytes: number) => void) => Promise<T>;
+/** Sends one request. An answer of more than 128 KiB is waited for longer once it is told how long it is. */
+export type Send<T> = (options: CallOptions, answer: { expectBytes(bytes: number): void }) => Promise<T>;
 
 /** How one call is made. */
 export interface CallHow {
@@ -54,36 +54,72 @@ const RENEWALS = 3;
 const UNKNOWN = new Set(['InvalidAccessKeyId', 'InvalidClientTokenId', 'InvalidToken', 'InvalidSecurity']);
 const UNKNOWN_DELAY_MS = 500;
 
-/** The end of a call that comes from outside: its time is over, or the job is cancelled. */
-class Ending {
+/**
+ * One try of a call, which may be ended from outside: its time is over, or the job is cancelled. As small as it can be: there
+ * are a hundred of them at once, and what lives as long as a request is cleaned up late.
+ */
+class Try implements CallOptions {
+  readonly requestTimeout: number;
   hasEnded = false;
+  readonly #uncancelled: boolean;
+  #deadline: NodeJS.Timeout;
+  #grace: NodeJS.Timeout | undefined;
   #controller: AbortController | undefined;
   #hear: (() => void) | undefined;
 
-  readonly end = (): void => {
+  /**
+   * @param requestTimeout milliseconds for which an answer is waited for.
+   * @param whole milliseconds until all of it has come.
+   */
+  constructor(requestTimeout: number, whole: number, uncancelled = false) {
+    this.requestTimeout = requestTimeout;
+    this.#uncancelled = uncancelled;
+    this.#deadline = setTimeout(endOf, whole, this);
+  }
+
+  // Only made for the SDK: it is a fifth of the memory that a call takes.
+  get abortSignal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.hasEnded) this.#controller.abort();
+    return this.#controller.signal;
+  }
+
+  onEnd(hear: () => void): void {
+    this.#hear = hear;
+    if (this.hasEnded) hear();
+  }
+
+  expectBytes(bytes: number): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(endOf, wholeFor(bytes), this);
+  }
+
+  end(): void {
     this.hasEnded = true;
     this.#controller?.abort();
     this.#hear?.();
-  };
-
-  options(requestTimeout: number): CallOptions {
-    const controllerOf = () => {
-      this.#controller ??= new AbortController();
-      if (this.hasEnded) this.#controller.abort();
-      return this.#controller;
-    };
-    return {
-      requestTimeout,
-      // Only made for the SDK: it is a fifth of the memory that a call takes.
-      get abortSignal() {
-        return controllerOf().signal;
-      },
-      onEnd: (hear) => {
-        this.#hear = hear;
-        if (this.hasEnded) hear();
-      },
-    };
   }
+
+  /** The job is. */
+  cancel(): void {
+    if (!this.#uncancelled) this.end();
+    else this.#grace ??= setTimeout(endOf, GRACE_MS, this);
+  }
+
+  /** Nothing is left to end. */
+  close(): void {
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#grace);
+  }
+}
+
+function endOf(one: Try): void {
+  one.end();
+}
+
+/** Milliseconds for a call with a body of so many bytes; in whole seconds, as timers of one length cost less. */
+function wholeFor(bytes: number): number {
+  return CALL_MS + Math.ceil(bytes / SLOWEST_BYTES_PER_MS / 1000) * 1000;
 }
 
 /** What all calls of a run have in common, whoever makes them. */
@@ -94,13 +130,13 @@ interface Shared {
   readonly concurrency: Concurrency;
   readonly patience: Patience;
   /** Cancels the calls that are under way: one listener for all, since a signal with many takes long to add another. */
-  readonly underWay: Set<() => void>;
+  readonly underWay: Set<Try>;
 }
 
 function newShared(signal: AbortSignal | undefined): Shared {
-  const underWay = new Set<() => void>();
+  const underWay = new Set<Try>();
   signal?.addEventListener('abort', () => {
-    for (const cancel of underWay) cancel();
+    for (const one of underWay) one.cancel();
   });
   return {
     tally: new Tally(),
@@ -155,63 +191,60 @@ export class Caller {
    * @throws ServiceError the last failure.
    */
   call<T>(operation: string, send: Send<T>, how: CallHow = {}): Promise<T> {
-    const service = serviceOf(operation);
     let begunAt = 0;
-    const once = async (unanswered: number) => {
+    const once = (unanswered: number) => {
       begunAt = this.#pace.now();
-      this.tally.count(operation);
-      const answer = await this.#once(send, how, unanswered);
-      this.tally.answered.add(service);
-      if (operation === 'PutObject' && (how.bytes ?? 0) <= SMALL_BYTES)
-        this.concurrency.heard(this.#pace.now() - begunAt);
-      return answer;
+      return this.#once(operation, send, how, unanswered);
     };
-    return withRetry(operation, once, this.#pace, {
+    return withRetry(operation, once, this.#pace, () => this.#retries(operation, how, () => begunAt));
+  }
+
+  #retries(operation: string, how: CallHow, begunAt: () => number): RetryOptions {
+    const service = serviceOf(operation);
+    return {
       signal: how.uncancelled ? undefined : this.#signal,
       hasAnswered: () => this.tally.answered.has(service),
       hurry: how.uncancelled ? this.#signal : undefined,
       expect: how.expect,
       budgetMs: how.budgetMs,
       mayRetry: how.mayRetry,
-      again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt)),
+      again: async (failure, nth) => how.again?.(failure, nth) ?? (await this.#mend(failure, nth, begunAt())),
       onRetry: (failure) => {
         this.tally.retries++;
         if (service === 's3' && kindOf(failure) === 'throttled') this.concurrency.throttled();
       },
-    });
+    };
   }
 
   /** Sends one request, and gives it up when it takes too long, whether in silence or drop by drop. */
-  async #once<T>(send: Send<T>, { bytes = 0, slow, uncancelled }: CallHow, unanswered: number): Promise<T> {
+  async #once<T>(
+    operation: string,
+    send: Send<T>,
+    { bytes = 0, slow, uncancelled }: CallHow,
+    unanswered: number,
+  ): Promise<T> {
     const { patience, underWay } = this.#shared;
-    const whole = CALL_MS + bytes / SLOWEST_BYTES_PER_MS;
+    const whole = wholeFor(bytes);
     const small = !slow && bytes <= SMALL_BYTES;
-    const requestTimeout = small ? Math.min(whole, patience.waitFor(bytes, unanswered)) : whole;
+    const one = new Try(small ? Math.min(whole, patience.waitFor(bytes, unanswered)) : whole, whole, uncancelled);
     const begunAt = this.#pace.now();
-    const ending = new Ending();
-    let deadline = setTimeout(ending.end, whole);
-    let grace: NodeJS.Timeout | undefined;
-    const cancel = () => {
-      if (!uncancelled) ending.end();
-      else grace ??= setTimeout(ending.end, GRACE_MS);
-    };
-    if (this.#signal?.aborted) cancel();
-    underWay.add(cancel);
+    if (this.#signal?.aborted) one.cancel();
+    underWay.add(one);
+    this.tally.count(operation);
     try {
-      const answer = await send(ending.options(requestTimeout), (size) => {
-        clearTimeout(deadline);
-        deadline = setTimeout(ending.end, CALL_MS + size / SLOWEST_BYTES_PER_MS);
-      });
-      if (small) patience.heard(this.#pace.now() - begunAt);
+      const answer = await send(one, one);
+      const took = this.#pace.now() - begunAt;
+      if (small) patience.heard(took);
+      if (operation === 'PutObject' && bytes <= SMALL_BYTES) this.concurrency.heard(took);
+      this.tally.answered.add(serviceOf(operation));
       return answer;
     } catch (error) {
       // An aborted request looks like one that we did not want; this one did not come to its end.
-      if (ending.hasEnded) throw Object.assign(new Error('no answer in time'), { name: 'TimeoutError', cause: error });
+      if (one.hasEnded) throw Object.assign(new Error('no answer in time'), { name: 'TimeoutError', cause: error });
       throw error;
     } finally {
-      underWay.delete(cancel);
-      clearTimeout(deadline);
-      clearTimeout(grace);
+      underWay.delete(one);
+      one.close();
     }
   }
 

@@ -109,16 +109,18 @@ export class FastPut {
       signBy(sha256, command);
       return s3.send(command, options);
     }
-    const request = await this.#requestOf(whole, pattern, sha256.toString('hex'));
-    const { status, headers, text } = await connections.send(request, options).catch((error: { code?: string }) => {
-      // Node's own client may make something of it, or say better what is wrong.
-      if (error.code === NOT_UNDERSTOOD) this.#leaveToSdk();
-      throw error;
-    });
-    inspect('PutObject', request.method, { statusCode: status, headers });
+    const { status, headers, text } = await connections
+      .send(await this.#requestOf(whole, pattern, sha256.toString('hex')), options)
+      .catch((error: { code?: string }) => {
+        // Node's own client may make something of it, or say better what is wrong.
+        if (error.code === NOT_UNDERSTOOD) this.#leaveToSdk();
+        throw error;
+      });
+    inspect('PutObject', pattern.to.method, { statusCode: status, headers });
     if (status >= 300) throw this.#errorOf(status, headers, text);
-    const { etag: ETag, 'x-amz-server-side-encryption': encryption } = headers;
-    return { ETag, ServerSideEncryption: encryption };
+    const { etag, 'x-amz-server-side-encryption': encryption } = headers;
+    // It is kept to the end, and with it would be the whole head that it is a piece of.
+    return { ETag: etag && Buffer.from(etag, 'latin1').toString('latin1'), ServerSideEncryption: encryption };
   }
 
   /** From now on all objects are put by the SDK's commands. */

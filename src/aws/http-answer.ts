@@ -56,8 +56,15 @@ export function readAnswer(bytes: Buffer, isOver: boolean): HttpAnswer | undefin
   }
 }
 
+/**
+ * Makes an object that has no names but its own, as Node does for a query: `Object.create(null)` makes a hash table of three
+ * times the size.
+ */
+const Headers = function Headers() {} as unknown as new () => Record<string, string>;
+Headers.prototype = Object.create(null);
+
 function readHeaders(lines: readonly string[]): Record<string, string> {
-  const headers: Record<string, string> = Object.create(null);
+  const headers = new Headers();
   for (const line of lines) {
     const colon = line.indexOf(':');
     const name = line.slice(0, Math.max(0, colon)).toLowerCase();

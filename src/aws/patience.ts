@@ -7,6 +7,8 @@ const MARGIN = 4;
 const DECAY = 0.95;
 /** 64 small requests at once share a line of 4 Mbit/s. */
 const BYTES_PER_MS = 8;
+/** Timers of one length cost less than those of as many as there are files. */
+const STEP_MS = 100;
 
 /**
  * How long the answer to a small request is waited for before it is asked for again. S3 answers one in a fraction of a
@@ -25,6 +27,6 @@ export class Patience {
   /** Milliseconds to wait for an answer to a request of so many bytes, after so many that were not answered. */
   waitFor(bytes: number, unanswered: number): number {
     const usual = Math.min(MOST_MS, Math.max(LEAST_MS, MARGIN * this.#slowestMs));
-    return usual * 2 ** unanswered + bytes / BYTES_PER_MS;
+    return Math.ceil((usual * 2 ** unanswered + bytes / BYTES_PER_MS) / STEP_MS) * STEP_MS;
   }
 }

@@ -49,27 +49,24 @@ export interface RetryOptions {
  * everything is not met by more and more of one thing. The SDK's own retries are off: its quota gives up under load, and
  * a stream body gets one attempt.
  * @param call is told how many calls before it were not answered.
+ * @param optionsOf asked when the first call has failed: nearly all do not.
  * @throws ServiceError the last failure.
  */
 export async function withRetry<T>(
   operation: string,
   call: (unanswered: number) => Promise<T>,
   pace: Pace,
-  options: RetryOptions = {},
+  optionsOf: () => RetryOptions = () => ({}),
 ): Promise<T> {
+  let options: RetryOptions | undefined;
   let deadline: number | undefined;
   let hurriedAt: number | undefined;
   let seen: Map<string, number> | undefined;
-  const count = (what: string) => {
-    seen ??= new Map();
-    const nth = (seen.get(what) ?? 0) + 1;
-    seen.set(what, nth);
-    return nth;
-  };
   for (;;) {
     try {
       return await call(seen?.get('unreachable') ?? 0);
     } catch (error) {
+      options ??= optionsOf();
       options.signal?.throwIfAborted();
       if (isOurs(error)) throw error;
       const { failure } = toServiceError(operation, error);
@@ -78,7 +75,8 @@ export async function withRetry<T>(
         hurriedAt ??= pace.now();
         deadline = Math.min(deadline, hurriedAt + HURRY_MS);
       }
-      const [nth, nthOfCode] = [count(kindOf(failure)), count(`code ${failure.code}`)];
+      seen ??= new Map();
+      const [nth, nthOfCode] = [count(seen, kindOf(failure)), count(seen, `code ${failure.code}`)];
       const delay = options.expect?.includes(failure.code)
         ? undefined
         : (delayBefore(failure, { nth, nthOfCode, hasAnswered: options.hasAnswered?.() ?? false }, pace.random()) ??
@@ -89,6 +87,12 @@ export async function withRetry<T>(
       if (options.mayRetry !== undefined && !(await options.mayRetry())) throw new ServiceError(failure);
     }
   }
+}
+
+function count(seen: Map<string, number>, what: string): number {
+  const nth = (seen.get(what) ?? 0) + 1;
+  seen.set(what, nth);
+  return nth;
 }
 
 /** Waits; a job that is cancelled meanwhile ends the wait, and with `hurry` nothing more. */

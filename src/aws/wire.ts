@@ -50,20 +50,26 @@ export class Wire {
   }
 
   /**
-   * Sends a request, and reads its whole answer; after that nobody reads the body any more.
+   * Sends a request, and reads its whole answer; after that nobody reads the body any more. While the answer is waited for,
+   * nothing holds the request but its body: what lives so long is cleaned up late, and there is much of it.
    * @throws Error with the name or code that Node's client gives it; `NOT_UNDERSTOOD` for an answer that is none.
    */
-  async send(request: WireRequest, waiting: Waiting): Promise<WireResponse> {
-    const head = headOf(request);
+  send(request: WireRequest, waiting: Waiting): Promise<WireResponse> {
+    try {
+      const head = headOf(request);
+      return this.#lineFor(request).exchange(head, request.body, waiting);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #lineFor(request: WireRequest): Line {
     const to = `${request.tls} ${request.hostname} ${request.port}`;
     const idle = this.#idle.get(to) ?? [];
     this.#idle.set(to, idle);
     let line = idle.pop();
     while (line?.isGood() === false) line = idle.pop();
-    line ??= new Line(this.#connect(request), this.#silenceMs);
-    const answer = await line.exchange(head, request.body, waiting);
-    if (line.isGood()) idle.push(line);
-    return answer;
+    return line ?? new Line(this.#connect(request), this.#silenceMs, (free) => idle.push(free));
   }
 
   #connect({ tls, hostname, port = tls ? 443 : 80 }: WireRequest): Socket {
@@ -107,13 +113,16 @@ interface Call {
 /** A connection, for one call after another. */
 class Line {
   readonly #socket: Socket;
+  readonly #onFree: (line: Line) => void;
   #call: Call | undefined;
   #heard: Buffer | undefined;
   /** Until when the other side keeps it; by `performance.now()`. */
   #keptUntil = Number.POSITIVE_INFINITY;
 
-  constructor(socket: Socket, silenceMs: number) {
+  /** @param onFree hears when another call can be made. */
+  constructor(socket: Socket, silenceMs: number, onFree: (line: Line) => void) {
     this.#socket = socket;
+    this.#onFree = onFree;
     socket.setTimeout(silenceMs, () => this.#end(timedOut()));
     socket.on('data', (chunk: Buffer) => this.#hear(chunk));
     socket.on('end', () => this.#readAnswer(true));
@@ -127,26 +136,31 @@ class Line {
     return !this.#socket.destroyed;
   }
 
-  exchange(head: string, body: Buffer, { requestTimeout, onEnd }: Waiting): Promise<HttpAnswer> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#end(timedOut()), requestTimeout);
-      const call: Call = { resolve, reject, timer, answer: undefined, isSent: false };
-      this.#call = call;
-      onEnd(() => {
-        if (this.#call === call) this.#end(aborted());
-      });
-      const socket = this.#socket;
-      if (socket.destroyed) return;
+  exchange(head: string, body: Buffer, waiting: Waiting): Promise<HttpAnswer> {
+    const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+    const timer = setTimeout(this.#onTimeout, waiting.requestTimeout);
+    const call: Call = { resolve, reject, timer, answer: undefined, isSent: false };
+    this.#call = call;
+    waiting.onEnd(() => {
+      if (this.#call === call) this.#end(aborted());
+    });
+    const socket = this.#socket;
+    if (!socket.destroyed) {
       socket.cork();
       socket.write(head, 'latin1');
-      socket.write(body, (error) => {
-        if (error) return;
-        call.isSent = true;
-        this.#settle();
-      });
+      socket.write(body, this.#onSent);
       socket.uncork();
-    });
+    }
+    return promise;
   }
+
+  readonly #onTimeout = (): void => this.#end(timedOut());
+
+  readonly #onSent = (error?: Error | null): void => {
+    if (error || this.#call === undefined) return;
+    this.#call.isSent = true;
+    this.#settle();
+  };
 
   #hear(chunk: Buffer): void {
     if (this.#call === undefined || this.#call.answer !== undefined) {
@@ -183,6 +197,7 @@ class Line {
     this.#call = undefined;
     this.#heard = undefined;
     clearTimeout(call.timer);
+    if (this.isGood()) this.#onFree(this);
     call.resolve(call.answer);
   }
 

@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { contentFingerprint } from '../core/manifest.ts';
-import type { Body, LocalFile } from '../core/model.ts';
+import type { Body, BodyPart, LocalFile, Pieces } from '../core/model.ts';
 import { plain } from '../core/text.ts';
 import { DeployError } from '../errors.ts';
 import { Buffers } from './buffers.ts';
@@ -80,24 +80,50 @@ export function readSmall(folder: string, file: LocalFile, into: Buffer): Buffer
 
 /** A body that is in memory, of a single piece. */
 export function bodyOf(content: Buffer): Body {
-  const digest = hash('sha256', content, 'buffer');
-  const read = async (offset: number, length: number) => content.subarray(offset, offset + length);
-  return {
-    size: content.length,
-    read,
-    withPart: async (offset, length, use) => {
-      const part = await read(offset, length);
-      return use({ content: part, sha256: length === content.length ? digest : hash('sha256', part, 'buffer') });
-    },
-    stream: (offset, length, use) =>
-      use(async function* () {
-        yield await read(offset, length);
-      }),
-    sha256At: () => digest,
-    giveBack: () => undefined,
-    verify: async () => undefined,
-    content: () => contentFingerprint([digest]),
-  };
+  return new SmallBody(content);
+}
+
+class SmallBody implements Body {
+  readonly #content: Buffer;
+  readonly #sha256: Buffer;
+
+  constructor(content: Buffer) {
+    this.#content = content;
+    this.#sha256 = hash('sha256', content, 'buffer');
+  }
+
+  get size(): number {
+    return this.#content.length;
+  }
+
+  async read(offset: number, length: number): Promise<Buffer> {
+    return this.#content.subarray(offset, offset + length);
+  }
+
+  withPart<T>(offset: number, length: number, use: (part: BodyPart) => Promise<T>): Promise<T> {
+    if (length === this.size) return use({ content: this.#content, sha256: this.#sha256 });
+    const content = this.#content.subarray(offset, offset + length);
+    return use({ content, sha256: hash('sha256', content, 'buffer') });
+  }
+
+  stream<T>(offset: number, length: number, use: (pieces: Pieces) => Promise<T>): Promise<T> {
+    const piece = this.#content.subarray(offset, offset + length);
+    return use(async function* () {
+      yield piece;
+    });
+  }
+
+  sha256At(): Buffer {
+    return this.#sha256;
+  }
+
+  giveBack(): void {}
+
+  async verify(): Promise<void> {}
+
+  content(): string {
+    return contentFingerprint([this.#sha256]);
+  }
 }
 
 function unreadable(file: LocalFile, error: Error): DeployError {
