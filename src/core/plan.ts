@@ -332,11 +332,12 @@ export function manifestAfter(
     fingerprints.set(headers, fingerprint);
     news.set(keyHash(key), { etag, content, headers: fingerprint, owned: true, staleSince: undefined });
   }
-  const isNews = new Set([...stored.map(({ key }) => key), ...plan.revived]);
+  const changed = new Set([...stored.map(({ key }) => key), ...plan.revived]);
   const kept: RemoteObject[] = [];
   for (const object of plan.unchanged) {
     const { key, etag, found } = object;
-    if (found === undefined && notes.length === 0 && !isNews.has(key)) {
+    // As the manifest remembers it: its line stays.
+    if (found === undefined && notes.length === 0 && !changed.has(key)) {
       kept.push(object);
       continue;
     }
