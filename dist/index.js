@@ -38512,7 +38512,7 @@ class Caller {
         underWay.add(one);
         this.tally.count(operation);
         try {
-            const answer = await send(one, one);
+            const answer = await send(one);
             const took = this.#pace.now() - begunAt;
             if (small)
                 patience.heard(took);
@@ -38546,7 +38546,78 @@ class Caller {
 var client_s3_dist_cjs = __nccwpck_require__(3711);
 // EXTERNAL MODULE: ./node_modules/@aws-sdk/client-sts/dist-cjs/index.js
 var client_sts_dist_cjs = __nccwpck_require__(1695);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./build/aws/checksum.js
+
+
+
+/** How the parts of an upload to AWS are checked. */
+const PARTS_ALGORITHM = 'SHA256';
+/**
+ * The checksum of a body. AWS takes the SHA-256 that signs it and that the manifest remembers, so that there is one digest to
+ * make (0.6 ms a MB); every other store knows Content-MD5, at 1.8 ms a MB besides.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+ */
+function checksumOf({ content, sha256 }, isAws) {
+    if (isAws)
+        return { parameters: { ChecksumSHA256: sha256.toString('base64') }, md5: undefined };
+    const md5 = (0,external_node_crypto_.hash)('md5', content, 'buffer');
+    return { parameters: { ContentMD5: md5.toString('base64') }, md5 };
+}
+/** What the end of an upload in parts says of a part, beside its ETag. */
+function sha256Of(parameters) {
+    return 'ChecksumSHA256' in parameters ? parameters : {};
+}
+/** For a body that is held against its Content-MD5 alone. */
+const UNSIGNED = 'UNSIGNED-PAYLOAD';
+/** Has the SDK sign a body by the digest that is there already, where it would make its own. */
+function signBy(sha256, command) {
+    setHeaders(command, { 'x-amz-content-sha256': typeof sha256 === 'string' ? sha256 : sha256.toString('hex') });
+}
+/** Gives the request of a command, or each of a client, headers that the SDK does not, and then signs. */
+function setHeaders(sender, headers) {
+    // What they have in common; together they are no stack that takes anything.
+    const { middlewareStack } = sender;
+    middlewareStack.add((next) => (args) => {
+        Object.assign(args.request.headers, headers);
+        return next(args);
+    }, 
+    // Without a name, as a client and its command may both have one.
+    { step: 'build' });
+}
+/** Holds what a store answers against what was sent. */
+class EtagCheck {
+    #isAws;
+    /** An ETag of this store was seen to be an MD5, so that another one is a defect. */
+    #etagsAreMd5 = false;
+    constructor(isAws) {
+        this.#isAws = isAws;
+    }
+    /**
+     * Holds an answer against the MD5 of what was sent, where that was made. Encrypted with KMS, and in some stores, an ETag
+     * says nothing of the content.
+     */
+    check(operation, answered, expected, encryption) {
+        const etag = unquote(answered);
+        if (etag === '')
+            throw new ServiceError(misbehaved(operation, 'no ETag: nothing says that the bytes were stored'));
+        if (expected === undefined)
+            return;
+        if (etag === expected)
+            this.#etagsAreMd5 = true;
+        else if ((this.#isAws || this.#etagsAreMd5) && !encryption?.startsWith('aws:kms') && /^[0-9a-f]{32}$/.test(etag)) {
+            throw new ServiceError(misbehaved(operation, `the ETag is ${etag}, the content's ${expected}`));
+        }
+    }
+}
+/** An ETag without its quotes; empty for none. */
+function unquote(etag) {
+    return (etag ?? '').replace(/^"|"$/g, '');
+}
+
 ;// CONCATENATED MODULE: ./build/aws/clients.js
+
 
 
 
@@ -38572,8 +38643,9 @@ function createS3(address, credentials, connections, clock) {
         inspectAnswer(String(commandName).replace(/Command$/, ''), method, result.response, clock);
         return result;
     }, { step: 'deserialize', name: 'inspectAnswer' });
-    if (address.expectedBucketOwner !== undefined)
-        expectOwner(s3, address.expectedBucketOwner);
+    const { expectedBucketOwner: owner } = address;
+    if (owner !== undefined)
+        setHeaders(s3, { 'x-amz-expected-bucket-owner': owner });
     if (address.endpoint !== undefined)
         announceNoChecksum(s3);
     return s3;
@@ -38584,12 +38656,6 @@ function announceNoChecksum(s3) {
         delete args.request.headers['x-amz-sdk-checksum-algorithm'];
         return next(args);
     }, { step: 'build', name: 'announceNoChecksum', priority: 'low' });
-}
-function expectOwner(s3, account) {
-    s3.middlewareStack.add((next) => (args) => {
-        args.request.headers['x-amz-expected-bucket-owner'] = account;
-        return next(args);
-    }, { step: 'build', name: 'expectBucketOwner' });
 }
 /** A client for what anybody may ask: nothing is signed. */
 function createAnonymousS3(address, connections) {
@@ -38826,8 +38892,6 @@ function conditionHeaders(condition) {
     return typeof condition === 'object' ? { IfMatch: `"${condition.etag}"` } : { IfNoneMatch: '*' };
 }
 
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./build/core/parts.js
 
 const MIB = 1024 ** 2;
@@ -38854,72 +38918,6 @@ function multipartEtag(md5s) {
     for (const md5 of md5s)
         hash.update(md5);
     return `${hash.digest('hex')}-${md5s.length}`;
-}
-
-;// CONCATENATED MODULE: ./build/aws/checksum.js
-
-
-
-/** How the parts of an upload to AWS are checked. */
-const PARTS_ALGORITHM = 'SHA256';
-/**
- * The checksum of a body. AWS takes the SHA-256 that signs it and that the manifest remembers, so that there is one digest to
- * make (0.6 ms a MB); every other store knows Content-MD5, at 1.8 ms a MB besides.
- * https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
- */
-function checksumOf({ content, sha256 }, isAws) {
-    if (isAws)
-        return { parameters: { ChecksumSHA256: sha256.toString('base64') }, md5: undefined };
-    const md5 = (0,external_node_crypto_.hash)('md5', content, 'buffer');
-    return { parameters: { ContentMD5: md5.toString('base64') }, md5 };
-}
-/** What the end of an upload in parts says of a part, beside its ETag. */
-function sha256Of(parameters) {
-    return 'ChecksumSHA256' in parameters ? parameters : {};
-}
-/** For a body that is held against its Content-MD5 alone. */
-const UNSIGNED = 'UNSIGNED-PAYLOAD';
-/** Has the SDK sign a body by the digest that is there already, where it would make its own. */
-function signBy(sha256, command) {
-    setHeaders(command, { 'x-amz-content-sha256': typeof sha256 === 'string' ? sha256 : sha256.toString('hex') });
-}
-/** Gives the request of a command headers that the SDK does not, and then signs. */
-function setHeaders(command, headers) {
-    // What the two have in common; together they are no stack that takes anything.
-    const { middlewareStack } = command;
-    middlewareStack.add((next) => (args) => {
-        Object.assign(args.request.headers, headers);
-        return next(args);
-    }, { step: 'build', name: 'setHeaders' });
-}
-/** Holds what a store answers against what was sent. */
-class EtagCheck {
-    #isAws;
-    /** An ETag of this store was seen to be an MD5, so that another one is a defect. */
-    #etagsAreMd5 = false;
-    constructor(isAws) {
-        this.#isAws = isAws;
-    }
-    /**
-     * Holds an answer against the MD5 of what was sent, where that was made. Encrypted with KMS, and in some stores, an ETag
-     * says nothing of the content.
-     */
-    check(operation, answered, expected, encryption) {
-        const etag = unquote(answered);
-        if (etag === '')
-            throw new ServiceError(misbehaved(operation, 'no ETag: nothing says that the bytes were stored'));
-        if (expected === undefined)
-            return;
-        if (etag === expected)
-            this.#etagsAreMd5 = true;
-        else if ((this.#isAws || this.#etagsAreMd5) && !encryption?.startsWith('aws:kms') && /^[0-9a-f]{32}$/.test(etag)) {
-            throw new ServiceError(misbehaved(operation, `the ETag is ${etag}, the content's ${expected}`));
-        }
-    }
-}
-/** An ETag without its quotes; empty for none. */
-function unquote(etag) {
-    return (etag ?? '').replace(/^"|"$/g, '');
 }
 
 ;// CONCATENATED MODULE: ./build/core/each-of.js
@@ -39985,11 +39983,15 @@ class Lines {
     between(place, end) {
         return this.#bytes.subarray(this.#starts[place] ?? this.#bytes.length, this.#starts[end] ?? this.#bytes.length);
     }
+    isAt(place, name) {
+        const start = this.#starts[place];
+        return start !== undefined && this.#compare(start, name) === 0;
+    }
     #find(name) {
         if (name.length !== entries_NAME)
             return undefined;
-        const start = this.#starts[this.placeOf(name)];
-        return start !== undefined && this.#compare(start, name) === 0 ? start : undefined;
+        const place = this.placeOf(name);
+        return this.isAt(place, name) ? this.#starts[place] : undefined;
     }
     /** Below zero when the line at a place comes before a name. */
     #compare(start, name) {
@@ -40024,26 +40026,27 @@ class Lines {
 /** Lines of which some are gone, and some are others. */
 class Amended {
     #lines;
-    #gone;
     #news;
+    /** The names whose lines do not count any more, if there are any. */
+    #touched;
     constructor(lines, gone, news) {
         this.#lines = lines;
-        this.#gone = gone;
         this.#news = news;
+        this.#touched = new Set([...gone, ...news.keys()]);
     }
     get size() {
-        const replaced = this.#touched().filter((name) => this.#lines.has(name));
-        return this.#lines.size - replaced.length + this.#news.size;
+        const without = [...this.#touched].filter((name) => this.#lines.has(name));
+        return this.#lines.size - without.length + this.#news.size;
     }
     has(name) {
-        return this.#news.has(name) || (!this.#gone.has(name) && this.#lines.has(name));
+        return this.#touched.has(name) ? this.#news.has(name) : this.#lines.has(name);
     }
     get(name) {
-        return this.#news.get(name) ?? (this.#gone.has(name) ? undefined : this.#lines.get(name));
+        return this.#touched.has(name) ? this.#news.get(name) : this.#lines.get(name);
     }
     *[Symbol.iterator]() {
         for (const one of this.#lines)
-            if (!this.#gone.has(one[0]) && !this.#news.has(one[0]))
+            if (!this.#touched.has(one[0]))
                 yield one;
         yield* this.#news;
     }
@@ -40051,17 +40054,14 @@ class Amended {
     write() {
         const pieces = [];
         let place = 0;
-        for (const name of this.#touched().sort()) {
+        for (const name of [...this.#touched].sort()) {
             const next = this.#lines.placeOf(name);
             const entry = this.#news.get(name);
             pieces.push(this.#lines.between(place, next), Buffer.from(linesOf(entry ? [[name, entry]] : []).join(''), 'latin1'));
-            place = this.#lines.has(name) ? next + 1 : next;
+            place = this.#lines.isAt(next, name) ? next + 1 : next;
         }
         pieces.push(this.#lines.between(place, this.#lines.size));
         return Buffer.concat(pieces);
-    }
-    #touched() {
-        return [...this.#gone, ...[...this.#news.keys()].filter((name) => !this.#gone.has(name))];
     }
 }
 function pairOf(first = 0, second = 0) {
@@ -40532,10 +40532,10 @@ class S3ObjectStore {
     }
     #get(key, most = Number.POSITIVE_INFINITY) {
         const command = new client_s3_dist_cjs/* GetObjectCommand */.jLs({ Bucket: this.#options.bucket, Key: key });
-        return this.#caller.call('GetObject', async (options, expected) => {
+        return this.#caller.call('GetObject', async (options) => {
             const answer = await this.#s3.send(command, options);
             const { ContentLength: length, Body: content } = answer;
-            expected.expectBytes(length ?? 0);
+            options.expectBytes(length ?? 0);
             if (answer.ETag === undefined || content === undefined) {
                 throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
             }
@@ -51198,7 +51198,7 @@ function manifestAfter(plan, stored, before, by, options) {
     }
     for (const { object, since } of plan.stale) {
         const name = keyHash(object.key);
-        const entry = remembered(object, before);
+        const entry = remembered(object, before, name);
         // Of a stranger nothing needs to be known but how long it has been waiting for its deletion.
         if (entry !== undefined)
             news.set(name, { ...entry, staleSince: since });
@@ -52266,11 +52266,12 @@ async function uploadAll(plan, store, options) {
         const { key } = upload;
         let admitted;
         try {
-            if (isTimeToAsk())
-                await askToGoOn(key);
-            const copied = upload.reason === 'headers' && goesOn() ? await copyHeaders(upload, store) : undefined;
-            if (copied !== undefined)
-                return note(upload, copied);
+            if (upload.reason === 'headers') {
+                await checkAgain(key);
+                const copied = await copyHeaders(upload, store);
+                if (copied !== undefined)
+                    return note(upload, copied);
+            }
             admitted = await room.enter(upload.file, () => checkAgain(key));
             // Much may have happened while it was waited for.
             await checkAgain(key);

@@ -106,9 +106,11 @@ export async function uploadAll(plan: Plan, store: ObjectStore, options: ApplyOp
     const { key } = upload;
     let admitted: Admission | undefined;
     try {
-      if (isTimeToAsk()) await askToGoOn(key);
-      const copied = upload.reason === 'headers' && goesOn() ? await copyHeaders(upload, store) : undefined;
-      if (copied !== undefined) return note(upload, copied);
+      if (upload.reason === 'headers') {
+        await checkAgain(key);
+        const copied = await copyHeaders(upload, store);
+        if (copied !== undefined) return note(upload, copied);
+      }
       admitted = await room.enter(upload.file, () => checkAgain(key));
       // Much may have happened while it was waited for.
       await checkAgain(key);

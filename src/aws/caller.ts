@@ -26,8 +26,13 @@ export class Tally {
   }
 }
 
-/** Sends one request. An answer of more than 128 KiB is waited for longer once it is told how long it is. */
-export type Send<T> = (options: CallOptions, answer: { expectBytes(bytes: number): void }) => Promise<T>;
+/** Sends one request. */
+export type Send<T> = (options: TryOptions) => Promise<T>;
+
+export interface TryOptions extends CallOptions {
+  /** An answer of more than 128 KiB is waited for longer once it is told how long it is. */
+  expectBytes(bytes: number): void;
+}
 
 /** How one call is made. */
 export interface CallHow {
@@ -58,7 +63,7 @@ const UNKNOWN_DELAY_MS = 500;
  * One try of a call, which may be ended from outside: its time is over, or the job is cancelled. As small as it can be: there
  * are a hundred of them at once, and what lives as long as a request is cleaned up late.
  */
-class Try implements CallOptions {
+class Try implements TryOptions {
   readonly requestTimeout: number;
   hasEnded = false;
   readonly #uncancelled: boolean;
@@ -232,7 +237,7 @@ export class Caller {
     underWay.add(one);
     this.tally.count(operation);
     try {
-      const answer = await send(one, one);
+      const answer = await send(one);
       const took = this.#pace.now() - begunAt;
       if (small) patience.heard(took);
       if (operation === 'PutObject' && bytes <= SMALL_BYTES) this.concurrency.heard(took);

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
+import type { PutObjectCommand, S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
 import { misbehaved } from '../core/explain.ts';
 import type { BodyPart } from '../core/model.ts';
 import { ServiceError } from './failure.ts';
@@ -39,16 +39,20 @@ export function signBy(sha256: Buffer | typeof UNSIGNED, command: PutObjectComma
   setHeaders(command, { 'x-amz-content-sha256': typeof sha256 === 'string' ? sha256 : sha256.toString('hex') });
 }
 
-/** Gives the request of a command headers that the SDK does not, and then signs. */
-export function setHeaders(command: PutObjectCommand | UploadPartCommand, headers: Record<string, string>): void {
-  // What the two have in common; together they are no stack that takes anything.
-  const { middlewareStack } = command as UploadPartCommand;
+/** Gives the request of a command, or each of a client, headers that the SDK does not, and then signs. */
+export function setHeaders(
+  sender: PutObjectCommand | UploadPartCommand | S3Client,
+  headers: Record<string, string>,
+): void {
+  // What they have in common; together they are no stack that takes anything.
+  const { middlewareStack } = sender as UploadPartCommand;
   middlewareStack.add(
     (next) => (args) => {
       Object.assign((args.request as { headers: Record<string, string> }).headers, headers);
       return next(args);
     },
-    { step: 'build', name: 'setHeaders' },
+    // Without a name, as a client and its command may both have one.
+    { step: 'build' },
   );
 }
 

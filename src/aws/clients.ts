@@ -1,6 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { STSClient } from '@aws-sdk/client-sts';
 import { misbehaved } from '../core/explain.ts';
+import { setHeaders } from './checksum.ts';
 import type { Connections } from './connections.ts';
 import { ServiceError } from './failure.ts';
 import type { Credentials } from './session.ts';
@@ -49,7 +50,8 @@ export function createS3(
       },
     { step: 'deserialize', name: 'inspectAnswer' },
   );
-  if (address.expectedBucketOwner !== undefined) expectOwner(s3, address.expectedBucketOwner);
+  const { expectedBucketOwner: owner } = address;
+  if (owner !== undefined) setHeaders(s3, { 'x-amz-expected-bucket-owner': owner });
   if (address.endpoint !== undefined) announceNoChecksum(s3);
   return s3;
 }
@@ -62,16 +64,6 @@ function announceNoChecksum(s3: S3Client): void {
       return next(args);
     },
     { step: 'build', name: 'announceNoChecksum', priority: 'low' },
-  );
-}
-
-function expectOwner(s3: S3Client, account: string): void {
-  s3.middlewareStack.add(
-    (next) => (args) => {
-      (args.request as { headers: Record<string, string> }).headers['x-amz-expected-bucket-owner'] = account;
-      return next(args);
-    },
-    { step: 'build', name: 'expectBucketOwner' },
   );
 }
 

@@ -106,10 +106,10 @@ export class S3ObjectStore implements ObjectStore {
 
   #get(key: string, most = Number.POSITIVE_INFINITY): Promise<Read> {
     const command = new GetObjectCommand({ Bucket: this.#options.bucket, Key: key });
-    return this.#caller.call('GetObject', async (options, expected) => {
+    return this.#caller.call('GetObject', async (options) => {
       const answer = await this.#s3.send(command, options);
       const { ContentLength: length, Body: content } = answer;
-      expected.expectBytes(length ?? 0);
+      options.expectBytes(length ?? 0);
       if (answer.ETag === undefined || content === undefined) {
         throw new ServiceError(misbehaved('GetObject', 'no ETag or no content'));
       }

@@ -154,10 +154,15 @@ class Lines implements Entries {
     return this.#bytes.subarray(this.#starts[place] ?? this.#bytes.length, this.#starts[end] ?? this.#bytes.length);
   }
 
+  isAt(place: number, name: string): boolean {
+    const start = this.#starts[place];
+    return start !== undefined && this.#compare(start, name) === 0;
+  }
+
   #find(name: string): number | undefined {
     if (name.length !== NAME) return undefined;
-    const start = this.#starts[this.placeOf(name)];
-    return start !== undefined && this.#compare(start, name) === 0 ? start : undefined;
+    const place = this.placeOf(name);
+    return this.isAt(place, name) ? this.#starts[place] : undefined;
   }
 
   /** Below zero when the line at a place comes before a name. */
@@ -196,30 +201,31 @@ class Lines implements Entries {
 /** Lines of which some are gone, and some are others. */
 class Amended implements Entries {
   readonly #lines: Lines;
-  readonly #gone: ReadonlySet<string>;
   readonly #news: ReadonlyMap<string, Entry>;
+  /** The names whose lines do not count any more, if there are any. */
+  readonly #touched: ReadonlySet<string>;
 
   constructor(lines: Lines, gone: ReadonlySet<string>, news: ReadonlyMap<string, Entry>) {
     this.#lines = lines;
-    this.#gone = gone;
     this.#news = news;
+    this.#touched = new Set([...gone, ...news.keys()]);
   }
 
   get size(): number {
-    const replaced = this.#touched().filter((name) => this.#lines.has(name));
-    return this.#lines.size - replaced.length + this.#news.size;
+    const without = [...this.#touched].filter((name) => this.#lines.has(name));
+    return this.#lines.size - without.length + this.#news.size;
   }
 
   has(name: string): boolean {
-    return this.#news.has(name) || (!this.#gone.has(name) && this.#lines.has(name));
+    return this.#touched.has(name) ? this.#news.has(name) : this.#lines.has(name);
   }
 
   get(name: string): Entry | undefined {
-    return this.#news.get(name) ?? (this.#gone.has(name) ? undefined : this.#lines.get(name));
+    return this.#touched.has(name) ? this.#news.get(name) : this.#lines.get(name);
   }
 
   *[Symbol.iterator](): Iterator<[string, Entry]> {
-    for (const one of this.#lines) if (!this.#gone.has(one[0]) && !this.#news.has(one[0])) yield one;
+    for (const one of this.#lines) if (!this.#touched.has(one[0])) yield one;
     yield* this.#news;
   }
 
@@ -227,21 +233,17 @@ class Amended implements Entries {
   write(): Buffer {
     const pieces: Buffer[] = [];
     let place = 0;
-    for (const name of this.#touched().sort()) {
+    for (const name of [...this.#touched].sort()) {
       const next = this.#lines.placeOf(name);
       const entry = this.#news.get(name);
       pieces.push(
         this.#lines.between(place, next),
         Buffer.from(linesOf(entry ? [[name, entry]] : []).join(''), 'latin1'),
       );
-      place = this.#lines.has(name) ? next + 1 : next;
+      place = this.#lines.isAt(next, name) ? next + 1 : next;
     }
     pieces.push(this.#lines.between(place, this.#lines.size));
     return Buffer.concat(pieces);
-  }
-
-  #touched(): string[] {
-    return [...this.#gone, ...[...this.#news.keys()].filter((name) => !this.#gone.has(name))];
   }
 }
 

@@ -350,7 +350,7 @@ export function manifestAfter(
   }
   for (const { object, since } of plan.stale) {
     const name = keyHash(object.key);
-    const entry = remembered(object, before);
+    const entry = remembered(object, before, name);
     // Of a stranger nothing needs to be known but how long it has been waiting for its deletion.
     if (entry !== undefined) news.set(name, { ...entry, staleSince: since });
     else if (options.delete === 'all')
