@@ -11,6 +11,7 @@ import { contentFingerprint, encodeManifest, keyHash } from '../src/core/manifes
 import type { RemoteObject } from '../src/core/model.ts';
 import type { Inputs } from '../src/inputs.ts';
 import { ManifestFile } from '../src/manifest-file.ts';
+import { ReadAhead } from '../src/read-ahead.ts';
 import { type Source, scanSource } from '../src/site/scan.ts';
 import { survey } from '../src/survey.ts';
 
@@ -45,6 +46,7 @@ function look(
   pages: () => AsyncIterable<readonly RemoteObject[]>,
   manifest: () => Buffer | undefined = () => undefined,
   overwrite = true,
+  ahead?: ReadAhead,
 ) {
   const asked: string[] = [];
   const store = {
@@ -59,7 +61,7 @@ function look(
     },
   };
   const sizes = { threshold: 5 * 1024 ** 2, part: 5 * 1024 ** 2, mostParts: 10_000 };
-  const bucket = { store, mayList: true, mayRead: true, sizes, concurrency: 4 } as unknown as OpenBucket;
+  const bucket = { store, mayList: true, mayRead: true, sizes, concurrency: 4, ahead } as unknown as OpenBucket;
   const inputs = {
     destination: { bucket: 'site', prefix: '' },
     sourceDir: folder,
@@ -219,6 +221,95 @@ describe('what is compared while a listing goes on', () => {
     const { digests } = await look({ ...source, files: many, keys: many.map(({ path }) => path) }, pages).found;
     expect(digests.filter(Boolean)).toHaveLength(150_000);
   }, 60_000);
+});
+
+describe('what is read ahead', () => {
+  const files = { a: 'not remembered', e: 'remembered', f: 'other' };
+  const objects = [object('a', 'not remembered'), object('e', 'remembered', 'k'), object('f', 'other', 'k')];
+  const manifest = manifestOf({ e: 'k', f: 'k' });
+  const own = ownObject(manifest);
+  const remembered = [
+    { content: contentFingerprint([sha256('remembered')]), etag: undefined },
+    { rememberedHeaders: undefined },
+  ];
+  const remove = (...names: string[]) => {
+    for (const name of names) unlinkSync(join(folder, name));
+  };
+
+  test('while a bucket is opened is not read again', async () => {
+    const source = sourceOf(files);
+    const ahead = new ReadAhead(folder, source);
+    ahead.begin(manifest);
+    await wait(50);
+    ahead.stop();
+    remove('e', 'f');
+    const { digests } = await look(
+      source,
+      () => paged([own, ...objects]),
+      () => manifest,
+      true,
+      ahead,
+    ).found;
+    expect(digests.slice(1)).toEqual(remembered);
+  });
+
+  test('while the page that has its object is on its way is not read again', async () => {
+    const source = sourceOf(files);
+    const ahead = new ReadAhead(folder, source);
+    ahead.stop();
+    ahead.begin(manifest);
+    async function* pages() {
+      yield [own, object('b', 'x')];
+      await wait(50);
+      remove('e', 'f');
+      yield objects;
+    }
+    const { digests } = await look(source, pages, () => manifest, true, ahead).found;
+    expect(digests.slice(1)).toEqual(remembered);
+  });
+
+  test('is nothing that the manifest does not remember, and nothing at all without one', async () => {
+    const source = sourceOf(files);
+    const ahead = new ReadAhead(folder, source);
+    ahead.begin(Buffer.from('no manifest'));
+    expect(ahead.isIdle).toBe(true);
+    ahead.begin(manifest);
+    await wait(50);
+    expect(source.keys.map((_, place) => ahead.take(place) !== undefined)).toEqual([false, true, true]);
+    expect(source.keys.map((_, place) => ahead.take(place))).toEqual([undefined, undefined, undefined]);
+  });
+
+  test('may be missing: the failure is that of who needs it', async () => {
+    const source = sourceOf(files);
+    const ahead = new ReadAhead(folder, source);
+    remove('f');
+    ahead.begin(manifest);
+    await wait(50);
+    const { found } = look(
+      source,
+      () => paged([own, ...objects]),
+      () => manifest,
+      true,
+      ahead,
+    );
+    await expect(found).rejects.toMatchObject({ code: 'SOURCE_INVALID', message: expect.stringContaining('f ') });
+  });
+
+  test('counts for nothing where an object is not what is remembered', async () => {
+    const source = sourceOf(files);
+    const ahead = new ReadAhead(folder, source);
+    ahead.begin(manifest);
+    await wait(50);
+    const others = objects.map((one) => ({ ...one, etag: md5('else') }));
+    const { digests } = await look(
+      source,
+      () => paged([own, ...others]),
+      () => manifest,
+      true,
+      ahead,
+    ).found;
+    expect(digests.map((digest) => digest && 'etag' in digest && digest.etag)).toEqual(Object.values(files).map(md5));
+  });
 });
 
 describe('a survey ends', () => {

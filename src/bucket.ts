@@ -18,6 +18,7 @@ import { distributionArn, kmsKeyOf, needsOf, type Policy, partitionOf } from './
 import { siteUrlOf } from './core/site-url.ts';
 import { DeployError } from './errors.ts';
 import type { Inputs } from './inputs.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { log } from './report/log.ts';
 import type { Report } from './report/report.ts';
 import type { Source } from './site/scan.ts';
@@ -37,6 +38,8 @@ export interface OpenBucket {
   /** False where an append-only destination lets nobody see what is there: then nothing can be compared. */
   readonly mayList: boolean;
   readonly mayRead: boolean;
+  /** What was read of the source already; absent where nothing is compared by what the manifest remembers. */
+  readonly ahead?: ReadAhead | undefined;
 }
 
 /**
@@ -79,10 +82,18 @@ export async function openBucket(
     return { store, knowledge, sizes, concurrency, cdn, mayList: true, mayRead: true };
   }
 
+  const { sourceDir, overwrite } = inputs;
+  const ahead = plans(inputs) && overwrite && sourceDir !== undefined ? new ReadAhead(sourceDir, source) : undefined;
   const clients: ProbeClients = {
     s3,
     firstPage: () => store.firstPage(destination.prefix, plans(inputs) ? source.keys : undefined),
-    readManifest: plans(inputs) && inputs.overwrite ? (key) => store.getAhead(key, LARGEST_MANIFEST) : undefined,
+    readManifest:
+      ahead &&
+      (async (key) => {
+        const { answer, body } = await store.getAhead(key, LARGEST_MANIFEST);
+        if (body !== undefined) ahead.begin(body);
+        return answer;
+      }),
     unowned: once(() => createS3(address, session.credentials, connections)),
     nobodys: once(() =>
       createS3({ ...address, expectedBucketOwner: '000000000000' }, session.credentials, connections),
@@ -90,7 +101,7 @@ export async function openBucket(
     anonymous: once(() => createAnonymousS3(address, connections)),
     cloudfront: cdn?.cloudfront,
   };
-  const outcome = await probe(targetOf(inputs, place), clients, caller, report.leftBehind);
+  const outcome = await probe(targetOf(inputs, place), clients, caller, report.leftBehind).finally(() => ahead?.stop());
   const { checks, capabilities, versioned } = outcome;
   knowledge.learn(capabilities);
   const missing = checks.filter(({ required, result }) => required && result === 'denied');
@@ -102,7 +113,8 @@ export async function openBucket(
   if (missing.length > 0) throw permissionDenied(missing, grantFor(inputs, { ...place, versioned }, outcome), session);
   const may = (action: string) => !checks.some((one) => one.action === action && one.result === 'denied');
   if (inputs.mode === 'deploy') knowledge.lacks('contentMd5');
-  return { store, knowledge, sizes, concurrency, cdn, mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+  const rights = { mayList: may('s3:ListBucket'), mayRead: may('s3:GetObject') };
+  return { store, knowledge, sizes, concurrency, cdn, ahead, ...rights };
 }
 
 /** @throws DeployError INPUT_INVALID in a partition without CloudFront. */

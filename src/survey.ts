@@ -1,4 +1,4 @@
-import { setTimeout as otherDeploy, setImmediate as otherWork } from 'node:timers/promises';
+import { setTimeout as otherDeploy } from 'node:timers/promises';
 import { cannotAppend } from './append-only.ts';
 import type { OpenBucket } from './bucket.ts';
 import { eachOf } from './core/each-of.ts';
@@ -20,9 +20,11 @@ import {
 import { count, plain } from './core/text.ts';
 import type { Inputs } from './inputs.ts';
 import type { ManifestFile } from './manifest-file.ts';
+import type { ReadAhead } from './read-ahead.ts';
 import { log } from './report/log.ts';
 import { digestOf } from './site/digest.ts';
 import type { Source } from './site/scan.ts';
+import { inSlices, type Work } from './slices.ts';
 
 /** So often a manifest is looked at again that was not the listed one. */
 const LOOKS = 6;
@@ -38,8 +40,6 @@ export interface Survey extends Memory {
 
 /** Large files read at once for their digests: the disk is the limit, not the number. */
 const READS_AT_ONCE = 4;
-/** Files are read for so long, in milliseconds, before an answer that has come meanwhile is looked at. */
-const SLICE_MS = 5;
 
 /**
  * Lists the bucket and reads the manifest, and compares files with objects that are listed already while the rest of the
@@ -65,7 +65,7 @@ export async function survey(
 async function lookOnce(
   inputs: Inputs,
   source: Source,
-  { store, mayList, knowledge, sizes }: OpenBucket,
+  { store, mayList, knowledge, sizes, ahead }: OpenBucket,
   manifest: ManifestFile,
   by: DeployId,
 ): Promise<Survey | undefined> {
@@ -78,7 +78,7 @@ async function lookOnce(
   }
   const places = new Places(source.keys);
   const index = new ObjectIndex(prefix, places, inputs.shard !== undefined);
-  const comparison = new Comparison(inputs, source.files, index, sizes);
+  const comparison = new Comparison(inputs, source.files, index, { sizes, ahead });
   let read: Promise<boolean> | undefined;
   const pages = store.list(prefix, places.keys)[Symbol.asyncIterator]();
   for (;;) {
@@ -109,7 +109,7 @@ function showsAllOfOurs(page: readonly RemoteObject[], prefix: Prefix): boolean 
 }
 
 /** Digests the files whose content decides whether their objects are the same. */
-class Comparison {
+class Comparison implements Work {
   /** By place. */
   readonly digests: (Digest | undefined)[];
   readonly #inputs: Inputs;
@@ -117,6 +117,7 @@ class Comparison {
   readonly #index: ObjectIndex;
   /** As they would be uploaded. */
   readonly #sizes: UploadSizes;
+  readonly #ahead: ReadAhead | undefined;
   /** Places of files that have an object, and that nobody has looked at yet. */
   readonly #listed: number[] = [];
   #memory: Memory | undefined;
@@ -124,9 +125,15 @@ class Comparison {
   /** By the headers that are remembered: a site has a dozen kinds. */
   readonly #asRemembered = new Map<string | undefined, AsRemembered>();
 
-  constructor(inputs: Inputs, files: readonly LocalFile[], index: ObjectIndex, sizes: UploadSizes) {
+  constructor(
+    inputs: Inputs,
+    files: readonly LocalFile[],
+    index: ObjectIndex,
+    { sizes, ahead }: Pick<OpenBucket, 'sizes' | 'ahead'>,
+  ) {
     this.#inputs = inputs;
     this.#sizes = sizes;
+    this.#ahead = ahead;
     this.#files = files;
     this.#index = index;
     this.digests = files.map(() => undefined);
@@ -142,33 +149,34 @@ class Comparison {
     this.#begun.resolve();
   }
 
-  get #isIdle(): boolean {
-    return this.#memory === undefined || this.#listed.length === 0;
+  get isIdle(): boolean {
+    return this.#memory === undefined || (this.#listed.length === 0 && (this.#ahead?.isIdle ?? true));
   }
 
-  /** Reads small files until something else has come. */
+  /** Reads a file whose object is listed; where there is none, one ahead of the listing. */
+  doOne(): Promise<void> | undefined {
+    return this.#listed.length === 0 ? this.#ahead?.doOne() : this.#readOne();
+  }
+
+  /** Reads until something else has come. */
   async goOnUntil(other: Promise<unknown>): Promise<void> {
     await Promise.race([other, this.#begun.promise]);
-    let come = false;
+    let hasCome = false;
     const hear = () => {
-      come = true;
+      hasCome = true;
     };
     other.then(hear, hear);
-    for (await otherWork(); !come && !this.#isIdle; await otherWork()) {
-      const end = performance.now() + SLICE_MS;
-      await this.#readWhile(() => performance.now() < end);
-    }
+    await inSlices(this, () => hasCome);
   }
 
+  /** Reads all that is listed. */
   async finish(): Promise<void> {
-    await eachOf(Array.from({ length: READS_AT_ONCE }), READS_AT_ONCE, () => this.#readWhile(() => true));
-  }
-
-  async #readWhile(mayGoOn: () => boolean): Promise<void> {
-    while (mayGoOn() && !this.#isIdle) {
-      const reading = this.#readOne();
-      if (reading !== undefined) await reading;
-    }
+    await eachOf(Array.from({ length: READS_AT_ONCE }), READS_AT_ONCE, async () => {
+      while (this.#listed.length > 0) {
+        const reading = this.#readOne();
+        if (reading !== undefined) await reading;
+      }
+    });
   }
 
   /** A small file is read at once: to wait for each would cost as much as the read itself. */
@@ -184,6 +192,11 @@ class Comparison {
     const note = (digest: ContentDigest) => {
       this.digests[place] = this.#verdict(digest, candidate);
     };
+    const read = like === undefined ? this.#ahead?.take(place) : undefined;
+    if (read !== undefined) {
+      note({ content: read, etag: undefined });
+      return undefined;
+    }
     const digest = digestOf(this.#inputs.sourceDir ?? '.', file, like, this.#sizes);
     if (digest instanceof Promise) return digest.then(note);
     note(digest);

@@ -98,10 +98,10 @@ export class S3ObjectStore implements ObjectStore {
    * @param most bytes; what is larger is not read.
    * @throws ServiceError also when there is none.
    */
-  async getAhead(key: string, most: number): Promise<GetObjectCommandOutput> {
+  async getAhead(key: string, most: number): Promise<Read> {
     const read = await this.#get(key, most);
     if (read.body !== undefined) this.#ahead = read;
-    return read.answer;
+    return read;
   }
 
   #get(key: string, most = Number.POSITIVE_INFINITY): Promise<Read> {

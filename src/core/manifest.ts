@@ -70,8 +70,17 @@ export function encodeManifest({ by, entries, uninvalidated }: Manifest): Buffer
   return gzipSync(Buffer.concat([Buffer.from(first, 'latin1'), writeLines(entries)]), { level: 1 });
 }
 
+/** By their bytes: what is read ahead is not to be decoded again by who asks for it. */
+const decoded = new WeakMap<Uint8Array, Manifest>();
+
 /** Reads what `encodeManifest` wrote; undefined for anything else, a manifest of a later version included. */
 export function decodeManifest(bytes: Uint8Array): Manifest | undefined {
+  const manifest = decoded.get(bytes) ?? decode(bytes);
+  if (manifest !== undefined) decoded.set(bytes, manifest);
+  return manifest;
+}
+
+function decode(bytes: Uint8Array): Manifest | undefined {
   let text: Buffer;
   try {
     text = gunzipSync(bytes, { maxOutputLength: MOST_UNPACKED, chunkSize: pieceSize(bytes) });

@@ -8,6 +8,11 @@ import { readSmall, SMALL, withBody } from './body.ts';
 /** Small files are read into it one after the other. */
 const scratch = Buffer.allocUnsafeSlow(SMALL);
 
+/** `contentFingerprint` of a small file; undefined for another. */
+export function fingerprintOf(folder: string, file: LocalFile): string | undefined {
+  return file.size > SMALL ? undefined : pieceFingerprint(readSmall(folder, file, scratch));
+}
+
 /**
  * What decides whether an object holds these bytes: the content's fingerprint, and the ETag that S3 would give it, in the
  * form of `like`: the MD5, or for an upload in parts (`…-7`) the MD5 of the parts' MD5s. There is no ETag without `like`,
