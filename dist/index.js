@@ -39586,13 +39586,13 @@ function scanUsual(xml, start, textAt) {
     if (match === null)
         return undefined;
     const [, key = '', time = '', etag = '', , size] = match;
-    const LastModified = timeOf(time);
-    if (Number.isNaN(LastModified))
+    const lastModified = timeOf(time);
+    if (Number.isNaN(lastModified))
         return undefined;
     const keyAt = start + '<Contents><Key>'.length;
     const timeAt = keyAt + key.length + '</Key><LastModified>'.length;
     const etagAt = timeAt + time.length + '</LastModified><ETag>&quot;'.length;
-    return { Key: textAt(keyAt, key.length), Size: Number(size), ETag: textAt(etagAt, etag.length), LastModified };
+    return { key: textAt(keyAt, key.length), size: Number(size), etag: textAt(etagAt, etag.length), lastModified };
 }
 function scanObject(xml, start, end) {
     const texts = {};
@@ -39616,10 +39616,10 @@ function scanObject(xml, start, end) {
     if (Number.isNaN(time))
         return undefined;
     return {
-        Key,
-        Size: Size === undefined ? undefined : Number(Size),
-        ETag: ETag === undefined ? undefined : unquote(ETag),
-        LastModified: time,
+        key: Key,
+        size: Size === undefined ? undefined : Number(Size),
+        etag: ETag === undefined ? undefined : unquote(ETag),
+        lastModified: time ?? 0,
     };
 }
 /** Makes a command answer what `scanPage` reads; `objectsOf` its answer. */
@@ -39653,10 +39653,10 @@ function readFast(command, plain = process.env.S3_DEPLOY_PLAIN_COMMANDS === 'tru
 }
 function asListed({ Key, Size, ETag, LastModified }) {
     return {
-        Key,
-        Size,
-        ETag: ETag === undefined ? undefined : unquote(ETag),
-        LastModified: LastModified?.getTime(),
+        key: Key,
+        size: Size,
+        etag: ETag === undefined ? undefined : unquote(ETag),
+        lastModified: LastModified?.getTime() ?? 0,
     };
 }
 
@@ -39775,23 +39775,25 @@ class Listing {
                 throw new ServiceError(misbehaved(OPERATION, 'a listing that goes round in a circle'));
             }
             const listed = objectsOf(answer);
-            // An object that a listing loses would be uploaded again, or be kept for ever.
-            const whole = listed.every(({ Key, ETag, Size }) => Key && ETag !== undefined && Size !== undefined);
-            if (!whole || (answer.KeyCount ?? 0) > listed.length) {
+            if (!listed.every(isWhole) || (answer.KeyCount ?? 0) > listed.length) {
                 throw new ServiceError(misbehaved(OPERATION, 'a listing that is cut short'));
             }
             const encoded = answer.EncodingType === 'url';
-            const objects = listed.map(({ Key = '', Size = 0, ETag = '', LastModified }) => {
-                const key = encoded ? decodeKey(Key) : Key;
+            const objects = listed.map((one) => {
+                const key = encoded ? decodeKey(one.key) : one.key;
                 if (key === undefined || !key.startsWith(prefix)) {
                     throw new ServiceError(misbehaved(OPERATION, `a key that is not below ${prefix}`));
                 }
-                return { key, size: Size, etag: ETag, lastModified: LastModified ?? 0 };
+                return key === one.key ? one : { ...one, key };
             });
             const token = answer.IsTruncated ? answer.NextContinuationToken : undefined;
             return { objects, token, encoded, $metadata: answer.$metadata };
         });
     }
+}
+/** An object that a listing loses would be uploaded again, or be kept for ever. */
+function isWhole(one) {
+    return Boolean(one.key) && one.etag !== undefined && one.size !== undefined;
 }
 /** The end of a listing, in place of a key. */
 const listing_END = Symbol('end');
@@ -39877,6 +39879,7 @@ function lineOf(name, { etag, content, headers, owned, staleSince }) {
  */
 function readLines(bytes) {
     const starts = new Uint32Array(Math.floor(bytes.length / SHORTEST_LINE));
+    const stale = [];
     let count = 0;
     let last = '';
     let isSorted = true;
@@ -39888,6 +39891,8 @@ function readLines(bytes) {
             const name = piece.slice(end, end + entries_NAME);
             isSorted &&= last < name;
             last = name;
+            if (piece.charCodeAt(LINE.lastIndex - 2) !== DASH)
+                stale.push(at + end);
             starts[count++] = at + end;
         }
         // What a piece ends in is what the next one begins with, unless it is no line at all.
@@ -39896,7 +39901,7 @@ function readLines(bytes) {
         at += end;
     }
     const found = starts.subarray(0, count);
-    return isSorted ? new Lines(bytes, found) : readLines(inOrder(bytes, found));
+    return isSorted ? new Lines(bytes, found, stale) : readLines(inOrder(bytes, found));
 }
 /** Lines by their names; of those of one name the last is left. */
 function inOrder(bytes, starts) {
@@ -39935,11 +39940,14 @@ class Lines {
     #bytes;
     /** Where each line begins, in the order of names. */
     #starts;
+    /** Where those begin whose objects the source does not have any more: most often there are none. */
+    #stale;
     /** How many lines come before those that begin with two characters: of 200,000 lines some fifty are left to search. */
     #before = new Uint32Array(2 ** 14 + 1);
-    constructor(bytes, starts) {
+    constructor(bytes, starts, stale) {
         this.#bytes = bytes;
         this.#starts = starts;
+        this.#stale = stale;
         for (const start of starts)
             this.#before[pairOf(bytes[start], bytes[start + 1]) + 1]++;
         for (let pair = 1; pair < this.#before.length; pair++)
@@ -39955,12 +39963,8 @@ class Lines {
         const start = this.#find(name);
         return start === undefined ? undefined : this.#entryAt(start);
     }
-    /** Without an object for each of them. */
-    *staleNames() {
-        const bytes = this.#bytes;
-        for (const start of this.#starts)
-            if (bytes[bytes.indexOf(LINE_FEED, start) - 1] !== DASH)
-                yield this.#text(start, start + entries_NAME);
+    staleNames() {
+        return this.#stale.map((start) => this.#text(start, start + entries_NAME));
     }
     *[Symbol.iterator]() {
         for (const start of this.#starts)
@@ -46732,14 +46736,15 @@ _Mime_extensionToType = new WeakMap(), _Mime_typeToExtension = new WeakMap(), _M
  */
 function hasContentHash(path, bundled) {
     const name = path.slice(path.lastIndexOf('/') + 1);
-    if (UUID.test(name))
+    const hasRun = RUN.test(name);
+    if (hasRun && UUID.test(name))
         return false;
-    if (isHashShaped(name)) {
-        if (HASHED_FOLDER.test(path))
-            return true;
-        if (CODE.test(name) && bundled?.has(folderOf(path)))
-            return true;
-    }
+    const isOfBundler = HASHED_FOLDER.test(path) || (CODE.test(name) && bundled?.has(folderOf(path)));
+    if (isOfBundler && isHashShaped(name))
+        return true;
+    // Most names end here.
+    if (!hasRun)
+        return false;
     const [first = '', ...rest] = name.split(/[._-]/);
     if (rest.length === 0)
         return false;
@@ -46780,6 +46785,8 @@ function isHashShaped(name) {
     const last = LAST_EIGHT.exec(name)?.[1] ?? '';
     return /.[A-Z]/.test(last) || (/\d/.test(last) && !WORD_AND_NUMBER.test(last));
 }
+/** As much as a hash has at least. */
+const RUN = /[0-9a-z]{8}/i;
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
 /** `cafe2024`, `20240131a` and `25dec2024` are hexadecimal too, `CHAPTER2` is base 32. */
 const WORD_AND_NUMBER = /^(\d+[a-z]+|[a-z]+\d+|\d+(dec|feb)\d+)$/i;
@@ -46807,14 +46814,15 @@ function looksRandom(part) {
 ;// CONCATENATED MODULE: ./build/core/headers.js
 
 
-/** Names whose type no extension tells. https://developer.apple.com/documentation/xcode/supporting-associated-domains */
+const TEXT = 'text/plain; charset=utf-8';
+/** Names without an extension whose type is known. https://developer.apple.com/documentation/xcode/supporting-associated-domains */
 const TYPES_BY_NAME = new Map([
     ['apple-app-site-association', 'application/json'],
-    ['cname', 'text/plain'],
-    ['license', 'text/plain'],
-    ['readme', 'text/plain'],
-    ['_headers', 'text/plain'],
-    ['_redirects', 'text/plain'],
+    ['cname', TEXT],
+    ['license', TEXT],
+    ['readme', TEXT],
+    ['_headers', TEXT],
+    ['_redirects', TEXT],
 ]);
 /** Where the registry of the `mime` package says something else than browsers expect of a site. */
 const TYPES_BY_EXTENSION = new Map([
@@ -46880,7 +46888,7 @@ function withoutAbsent(record) {
 function contentType(path) {
     const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
     const dot = name.lastIndexOf('.');
-    return withCharset(TYPES_BY_NAME.get(name) ?? (dot < 0 ? headers_UNKNOWN : typeOfExtension(name.slice(dot + 1))));
+    return dot < 0 ? (TYPES_BY_NAME.get(name) ?? headers_UNKNOWN) : typeOfExtension(name.slice(dot + 1));
 }
 /** As they were looked up: a site has thousands of files, and a dozen extensions with a type. */
 const knownTypes = new Map();
@@ -46889,9 +46897,11 @@ function typeOfExtension(extension) {
     if (known !== undefined)
         return known;
     const type = TYPES_BY_EXTENSION.get(extension) ?? src.getType(`.${extension}`);
-    if (type !== null)
-        knownTypes.set(extension, type);
-    return type ?? headers_UNKNOWN;
+    if (type === null)
+        return headers_UNKNOWN;
+    const whole = withCharset(type);
+    knownTypes.set(extension, whole);
+    return whole;
 }
 const headers_UNKNOWN = 'application/octet-stream';
 function withCharset(type) {
@@ -51599,16 +51609,19 @@ function revivedAmong(unchanged, manifest) {
 }
 /** How each path is to be served. A site has thousands of files, and a dozen kinds of headers. */
 function servedAs(options) {
+    // By their type, which decides with Cache-Control where there are no rules.
     const kinds = new Map();
     return (path) => {
         const headers = headersFor(path, options);
         const { contentType, cacheControl } = headers;
-        const name = options.headerRules.length > 0 ? JSON.stringify(headers) : `${contentType}\n${cacheControl}`;
-        const known = kinds.get(name);
-        if (known !== undefined)
-            return known;
-        const served = { headers, fingerprint: headersFingerprint(headers, options.storage) };
-        kinds.set(name, served);
+        const kind = options.headerRules.length > 0 ? JSON.stringify(headers) : contentType;
+        const alike = kinds.get(kind) ?? new Map();
+        kinds.set(kind, alike);
+        const served = alike.get(cacheControl) ?? {
+            headers,
+            fingerprint: headersFingerprint(headers, options.storage),
+        };
+        alike.set(cacheControl, served);
         return served;
     };
 }

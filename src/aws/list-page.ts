@@ -3,14 +3,14 @@ import type { _Object, ListObjectsV2Command, ListObjectsV2CommandOutput } from '
 import { unquote } from './checksum.ts';
 import { unescapeXml } from './xml.ts';
 
-/** An object of a listing, as far as it is looked at. */
+/** An object as it is listed: with its key as it is written, and without what is missing. */
 export interface Listed {
-  readonly Key: string | undefined;
-  readonly Size: number | undefined;
+  readonly key: string | undefined;
+  readonly size: number | undefined;
   /** Without its quotes. */
-  readonly ETag: string | undefined;
-  /** Milliseconds since the epoch. */
-  readonly LastModified: number | undefined;
+  readonly etag: string | undefined;
+  /** Milliseconds since the epoch; 0 when it is missing. */
+  readonly lastModified: number;
 }
 
 const OPEN = '<Contents>';
@@ -74,12 +74,12 @@ function scanUsual(xml: string, start: number, textAt: (from: number, length: nu
   const match = USUAL.exec(xml);
   if (match === null) return undefined;
   const [, key = '', time = '', etag = '', , size] = match;
-  const LastModified = timeOf(time);
-  if (Number.isNaN(LastModified)) return undefined;
+  const lastModified = timeOf(time);
+  if (Number.isNaN(lastModified)) return undefined;
   const keyAt = start + '<Contents><Key>'.length;
   const timeAt = keyAt + key.length + '</Key><LastModified>'.length;
   const etagAt = timeAt + time.length + '</LastModified><ETag>&quot;'.length;
-  return { Key: textAt(keyAt, key.length), Size: Number(size), ETag: textAt(etagAt, etag.length), LastModified };
+  return { key: textAt(keyAt, key.length), size: Number(size), etag: textAt(etagAt, etag.length), lastModified };
 }
 
 function scanObject(xml: string, start: number, end: number): Listed | undefined {
@@ -98,10 +98,10 @@ function scanObject(xml: string, start: number, end: number): Listed | undefined
   const time = LastModified === undefined ? undefined : timeOf(LastModified);
   if (Number.isNaN(time)) return undefined;
   return {
-    Key,
-    Size: Size === undefined ? undefined : Number(Size),
-    ETag: ETag === undefined ? undefined : unquote(ETag),
-    LastModified: time,
+    key: Key,
+    size: Size === undefined ? undefined : Number(Size),
+    etag: ETag === undefined ? undefined : unquote(ETag),
+    lastModified: time ?? 0,
   };
 }
 
@@ -137,9 +137,9 @@ export function readFast(command: ListObjectsV2Command, plain = process.env.S3_D
 
 function asListed({ Key, Size, ETag, LastModified }: _Object): Listed {
   return {
-    Key,
-    Size,
-    ETag: ETag === undefined ? undefined : unquote(ETag),
-    LastModified: LastModified?.getTime(),
+    key: Key,
+    size: Size,
+    etag: ETag === undefined ? undefined : unquote(ETag),
+    lastModified: LastModified?.getTime() ?? 0,
   };
 }

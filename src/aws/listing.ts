@@ -5,7 +5,7 @@ import type { RemoteObject } from '../core/model.ts';
 import { cutRanges, type Range } from '../core/ranges.ts';
 import type { Caller } from './caller.ts';
 import { ServiceError } from './failure.ts';
-import { readFast } from './list-page.ts';
+import { type Listed, readFast } from './list-page.ts';
 import type { StoreKnowledge } from './store-knowledge.ts';
 
 const OPERATION = 'ListObjectsV2';
@@ -127,23 +127,26 @@ export class Listing {
         throw new ServiceError(misbehaved(OPERATION, 'a listing that goes round in a circle'));
       }
       const listed = objectsOf(answer);
-      // An object that a listing loses would be uploaded again, or be kept for ever.
-      const whole = listed.every(({ Key, ETag, Size }) => Key && ETag !== undefined && Size !== undefined);
-      if (!whole || (answer.KeyCount ?? 0) > listed.length) {
+      if (!listed.every(isWhole) || (answer.KeyCount ?? 0) > listed.length) {
         throw new ServiceError(misbehaved(OPERATION, 'a listing that is cut short'));
       }
       const encoded = answer.EncodingType === 'url';
-      const objects = listed.map(({ Key = '', Size = 0, ETag = '', LastModified }): RemoteObject => {
-        const key = encoded ? decodeKey(Key) : Key;
+      const objects = listed.map((one): RemoteObject => {
+        const key = encoded ? decodeKey(one.key) : one.key;
         if (key === undefined || !key.startsWith(prefix)) {
           throw new ServiceError(misbehaved(OPERATION, `a key that is not below ${prefix}`));
         }
-        return { key, size: Size, etag: ETag, lastModified: LastModified ?? 0 };
+        return key === one.key ? one : { ...one, key };
       });
       const token = answer.IsTruncated ? answer.NextContinuationToken : undefined;
       return { objects, token, encoded, $metadata: answer.$metadata };
     });
   }
+}
+
+/** An object that a listing loses would be uploaded again, or be kept for ever. */
+function isWhole(one: Listed): one is RemoteObject {
+  return Boolean(one.key) && one.etag !== undefined && one.size !== undefined;
 }
 
 /** The end of a listing, in place of a key. */

@@ -8,11 +8,12 @@
  */
 export function hasContentHash(path: string, bundled?: ReadonlySet<string>): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1);
-  if (UUID.test(name)) return false;
-  if (isHashShaped(name)) {
-    if (HASHED_FOLDER.test(path)) return true;
-    if (CODE.test(name) && bundled?.has(folderOf(path))) return true;
-  }
+  const hasRun = RUN.test(name);
+  if (hasRun && UUID.test(name)) return false;
+  const isOfBundler = HASHED_FOLDER.test(path) || (CODE.test(name) && bundled?.has(folderOf(path)));
+  if (isOfBundler && isHashShaped(name)) return true;
+  // Most names end here.
+  if (!hasRun) return false;
   const [first = '', ...rest] = name.split(/[._-]/);
   if (rest.length === 0) return false;
   const extension = name.includes('.') ? 1 : 0;
@@ -54,6 +55,8 @@ function isHashShaped(name: string): boolean {
   return /.[A-Z]/.test(last) || (/\d/.test(last) && !WORD_AND_NUMBER.test(last));
 }
 
+/** As much as a hash has at least. */
+const RUN = /[0-9a-z]{8}/i;
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
 
 /** `cafe2024`, `20240131a` and `25dec2024` are hexadecimal too, `CHAPTER2` is base 32. */

@@ -42,6 +42,7 @@ export function lineOf(name: string, { etag, content, headers, owned, staleSince
  */
 export function readLines(bytes: Buffer): Entries | undefined {
   const starts = new Uint32Array(Math.floor(bytes.length / SHORTEST_LINE));
+  const stale: number[] = [];
   let count = 0;
   let last = '';
   let isSorted = true;
@@ -53,6 +54,7 @@ export function readLines(bytes: Buffer): Entries | undefined {
       const name = piece.slice(end, end + NAME);
       isSorted &&= last < name;
       last = name;
+      if (piece.charCodeAt(LINE.lastIndex - 2) !== DASH) stale.push(at + end);
       starts[count++] = at + end;
     }
     // What a piece ends in is what the next one begins with, unless it is no line at all.
@@ -60,7 +62,7 @@ export function readLines(bytes: Buffer): Entries | undefined {
     at += end;
   }
   const found = starts.subarray(0, count);
-  return isSorted ? new Lines(bytes, found) : readLines(inOrder(bytes, found));
+  return isSorted ? new Lines(bytes, found, stale) : readLines(inOrder(bytes, found));
 }
 
 /** Lines by their names; of those of one name the last is left. */
@@ -102,12 +104,15 @@ class Lines implements Entries {
   readonly #bytes: Buffer;
   /** Where each line begins, in the order of names. */
   readonly #starts: Uint32Array;
+  /** Where those begin whose objects the source does not have any more: most often there are none. */
+  readonly #stale: readonly number[];
   /** How many lines come before those that begin with two characters: of 200,000 lines some fifty are left to search. */
   readonly #before = new Uint32Array(2 ** 14 + 1);
 
-  constructor(bytes: Buffer, starts: Uint32Array) {
+  constructor(bytes: Buffer, starts: Uint32Array, stale: readonly number[]) {
     this.#bytes = bytes;
     this.#starts = starts;
+    this.#stale = stale;
     for (const start of starts) (this.#before[pairOf(bytes[start], bytes[start + 1]) + 1] as number)++;
     for (let pair = 1; pair < this.#before.length; pair++)
       (this.#before[pair] as number) += this.#before[pair - 1] as number;
@@ -126,11 +131,8 @@ class Lines implements Entries {
     return start === undefined ? undefined : this.#entryAt(start);
   }
 
-  /** Without an object for each of them. */
-  *staleNames(): Generator<string> {
-    const bytes = this.#bytes;
-    for (const start of this.#starts)
-      if (bytes[bytes.indexOf(LINE_FEED, start) - 1] !== DASH) yield this.#text(start, start + NAME);
+  staleNames(): string[] {
+    return this.#stale.map((start) => this.#text(start, start + NAME));
   }
 
   *[Symbol.iterator](): Iterator<[string, Entry]> {

@@ -2,14 +2,15 @@ import mime from 'mime';
 import { hasContentHash } from './content-hash.ts';
 import type { CacheControl, ObjectHeaders, PhaseName } from './model.ts';
 
-/** Names whose type no extension tells. https://developer.apple.com/documentation/xcode/supporting-associated-domains */
+const TEXT = 'text/plain; charset=utf-8';
+/** Names without an extension whose type is known. https://developer.apple.com/documentation/xcode/supporting-associated-domains */
 const TYPES_BY_NAME = new Map([
   ['apple-app-site-association', 'application/json'],
-  ['cname', 'text/plain'],
-  ['license', 'text/plain'],
-  ['readme', 'text/plain'],
-  ['_headers', 'text/plain'],
-  ['_redirects', 'text/plain'],
+  ['cname', TEXT],
+  ['license', TEXT],
+  ['readme', TEXT],
+  ['_headers', TEXT],
+  ['_redirects', TEXT],
 ]);
 /** Where the registry of the `mime` package says something else than browsers expect of a site. */
 const TYPES_BY_EXTENSION = new Map([
@@ -101,7 +102,7 @@ function withoutAbsent(record: Record<string, string | undefined>): Record<strin
 export function contentType(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
   const dot = name.lastIndexOf('.');
-  return withCharset(TYPES_BY_NAME.get(name) ?? (dot < 0 ? UNKNOWN : typeOfExtension(name.slice(dot + 1))));
+  return dot < 0 ? (TYPES_BY_NAME.get(name) ?? UNKNOWN) : typeOfExtension(name.slice(dot + 1));
 }
 
 /** As they were looked up: a site has thousands of files, and a dozen extensions with a type. */
@@ -111,8 +112,10 @@ function typeOfExtension(extension: string): string {
   const known = knownTypes.get(extension);
   if (known !== undefined) return known;
   const type = TYPES_BY_EXTENSION.get(extension) ?? mime.getType(`.${extension}`);
-  if (type !== null) knownTypes.set(extension, type);
-  return type ?? UNKNOWN;
+  if (type === null) return UNKNOWN;
+  const whole = withCharset(type);
+  knownTypes.set(extension, whole);
+  return whole;
 }
 
 const UNKNOWN = 'application/octet-stream';

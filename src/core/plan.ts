@@ -181,15 +181,19 @@ interface Served {
 
 /** How each path is to be served. A site has thousands of files, and a dozen kinds of headers. */
 function servedAs(options: PlanOptions): (path: string) => Served {
-  const kinds = new Map<string, Served>();
+  // By their type, which decides with Cache-Control where there are no rules.
+  const kinds = new Map<string, Map<string | undefined, Served>>();
   return (path) => {
     const headers = headersFor(path, options);
     const { contentType, cacheControl } = headers;
-    const name = options.headerRules.length > 0 ? JSON.stringify(headers) : `${contentType}\n${cacheControl}`;
-    const known = kinds.get(name);
-    if (known !== undefined) return known;
-    const served = { headers, fingerprint: headersFingerprint(headers, options.storage) };
-    kinds.set(name, served);
+    const kind = options.headerRules.length > 0 ? JSON.stringify(headers) : contentType;
+    const alike = kinds.get(kind) ?? new Map<string | undefined, Served>();
+    kinds.set(kind, alike);
+    const served = alike.get(cacheControl) ?? {
+      headers,
+      fingerprint: headersFingerprint(headers, options.storage),
+    };
+    alike.set(cacheControl, served);
     return served;
   };
 }
