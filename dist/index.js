@@ -47295,7 +47295,7 @@ async function withBody(folder, file, use) {
 function readSmall(folder, file, into) {
     let descriptor;
     try {
-        descriptor = (0,external_node_fs_.openSync)(`${folder}/${file.path}`, body_READ);
+        descriptor = openUnnoted(`${folder}/${file.path}`);
         for (let done = 0; done < file.size;) {
             const count = (0,external_node_fs_.readSync)(descriptor, into, done, file.size - done, null);
             if (count === 0)
@@ -47313,6 +47313,19 @@ function readSmall(folder, file, into) {
     finally {
         if (descriptor !== undefined)
             (0,external_node_fs_.closeSync)(descriptor);
+    }
+}
+let unnoted = body_READ | (external_node_fs_.constants.O_NOATIME ?? 0);
+/** Has nobody note when the file was last read, which would write to the disk for each: Linux lets its owner ask for that. */
+function openUnnoted(path) {
+    try {
+        return (0,external_node_fs_.openSync)(path, unnoted);
+    }
+    catch (error) {
+        if (unnoted === body_READ || error.code !== 'EPERM')
+            throw error;
+        unnoted = body_READ;
+        return (0,external_node_fs_.openSync)(path, body_READ);
     }
 }
 /** A body that is in memory, of a single piece. */

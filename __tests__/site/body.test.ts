@@ -2,10 +2,14 @@ import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
+  constants,
   mkdtempSync,
+  openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   unlinkSync,
@@ -20,7 +24,7 @@ import { eachOf } from '../../src/core/each-of.ts';
 import { sourceFilter } from '../../src/core/globs.ts';
 import { contentFingerprint, FINGERPRINT_CHUNK } from '../../src/core/manifest.ts';
 import type { Body, LocalFile } from '../../src/core/model.ts';
-import { SMALL, withBody } from '../../src/site/body.ts';
+import { readSmall, SMALL, withBody } from '../../src/site/body.ts';
 import { digestOf } from '../../src/site/digest.ts';
 import { scanSource } from '../../src/site/scan.ts';
 
@@ -84,6 +88,31 @@ describe('a body', () => {
       expect(String(await withBody(folder, scanned(), readAll))).toBe(CONTENT);
     },
   );
+});
+
+describe('when a small file was last read', () => {
+  const readSmallFile = (folder: string, one: LocalFile) => String(readSmall(folder, one, Buffer.alloc(SMALL)));
+
+  test('is not noted', () => {
+    const then = new Date(Date.now() - 60_000);
+    utimesSync(place(), then, then);
+    file = scanned();
+    expect(readSmallFile(folder, file)).toBe(CONTENT);
+    expect(statSync(place()).atimeMs).toBe(then.getTime());
+  });
+
+  test('is noted where it is of somebody else, who alone may ask for that', () => {
+    const { size, ino, mtimeMs } = statSync('/etc/passwd');
+    const theirs = { path: 'passwd', size, inode: ino, modified: mtimeMs };
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) process.seteuid?.(65534);
+    try {
+      expect(() => openSync('/etc/passwd', constants.O_NOATIME)).toThrow('EPERM');
+      expect(readSmallFile('/etc', theirs)).toBe(readFileSync('/etc/passwd', 'utf8'));
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
+  });
 });
 
 describe('the fingerprint of what was read', () => {

@@ -62,7 +62,7 @@ export async function withBody<T>(folder: string, file: LocalFile, use: (body: B
 export function readSmall(folder: string, file: LocalFile, into: Buffer): Buffer {
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(`${folder}/${file.path}`, READ);
+    descriptor = openUnnoted(`${folder}/${file.path}`);
     for (let done = 0; done < file.size; ) {
       const count = readSync(descriptor, into, done, file.size - done, null);
       if (count === 0) throw changed(file);
@@ -75,6 +75,19 @@ export function readSmall(folder: string, file: LocalFile, into: Buffer): Buffer
     throw error instanceof DeployError ? error : unreadable(file, error as Error);
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+let unnoted = READ | (constants.O_NOATIME ?? 0);
+
+/** Has nobody note when the file was last read, which would write to the disk for each: Linux lets its owner ask for that. */
+function openUnnoted(path: string): number {
+  try {
+    return openSync(path, unnoted);
+  } catch (error) {
+    if (unnoted === READ || (error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+    unnoted = READ;
+    return openSync(path, READ);
   }
 }
 
