@@ -47315,17 +47315,18 @@ function readSmall(folder, file, into) {
             (0,external_node_fs_.closeSync)(descriptor);
     }
 }
-let unnoted = body_READ | (external_node_fs_.constants.O_NOATIME ?? 0);
-/** Has nobody note when the file was last read, which would write to the disk for each: Linux lets its owner ask for that. */
+/** With no note of it, until a file is met that is somebody else's. */
+let flags = body_READ | (external_node_fs_.constants.O_NOATIME ?? 0);
+/** Opens a file to be read without a note of when that was, a write to the disk for each: Linux lets its owner ask for that. */
 function openUnnoted(path) {
     try {
-        return (0,external_node_fs_.openSync)(path, unnoted);
+        return (0,external_node_fs_.openSync)(path, flags);
     }
     catch (error) {
-        if (unnoted === body_READ || error.code !== 'EPERM')
+        if (flags === body_READ || error.code !== 'EPERM')
             throw error;
-        unnoted = body_READ;
-        return (0,external_node_fs_.openSync)(path, body_READ);
+        flags = body_READ;
+        return (0,external_node_fs_.openSync)(path, flags);
     }
 }
 /** A body that is in memory, of a single piece. */
@@ -51622,7 +51623,7 @@ function revivedAmong(unchanged, manifest) {
 }
 /** How each path is to be served. A site has thousands of files, and a dozen kinds of headers. */
 function servedAs(options) {
-    // By their type, which decides with Cache-Control where there are no rules.
+    // By type and Cache-Control, which is all there is without rules.
     const kinds = new Map();
     return (path) => {
         const headers = headersFor(path, options);
@@ -51630,10 +51631,7 @@ function servedAs(options) {
         const kind = options.headerRules.length > 0 ? JSON.stringify(headers) : contentType;
         const alike = kinds.get(kind) ?? new Map();
         kinds.set(kind, alike);
-        const served = alike.get(cacheControl) ?? {
-            headers,
-            fingerprint: headersFingerprint(headers, options.storage),
-        };
+        const served = alike.get(cacheControl) ?? { headers, fingerprint: headersFingerprint(headers, options.storage) };
         alike.set(cacheControl, served);
         return served;
     };

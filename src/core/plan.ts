@@ -181,7 +181,7 @@ interface Served {
 
 /** How each path is to be served. A site has thousands of files, and a dozen kinds of headers. */
 function servedAs(options: PlanOptions): (path: string) => Served {
-  // By their type, which decides with Cache-Control where there are no rules.
+  // By type and Cache-Control, which is all there is without rules.
   const kinds = new Map<string, Map<string | undefined, Served>>();
   return (path) => {
     const headers = headersFor(path, options);
@@ -189,10 +189,7 @@ function servedAs(options: PlanOptions): (path: string) => Served {
     const kind = options.headerRules.length > 0 ? JSON.stringify(headers) : contentType;
     const alike = kinds.get(kind) ?? new Map<string | undefined, Served>();
     kinds.set(kind, alike);
-    const served = alike.get(cacheControl) ?? {
-      headers,
-      fingerprint: headersFingerprint(headers, options.storage),
-    };
+    const served = alike.get(cacheControl) ?? { headers, fingerprint: headersFingerprint(headers, options.storage) };
     alike.set(cacheControl, served);
     return served;
   };

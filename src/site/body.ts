@@ -78,16 +78,17 @@ export function readSmall(folder: string, file: LocalFile, into: Buffer): Buffer
   }
 }
 
-let unnoted = READ | (constants.O_NOATIME ?? 0);
+/** With no note of it, until a file is met that is somebody else's. */
+let flags = READ | (constants.O_NOATIME ?? 0);
 
-/** Has nobody note when the file was last read, which would write to the disk for each: Linux lets its owner ask for that. */
+/** Opens a file to be read without a note of when that was, a write to the disk for each: Linux lets its owner ask for that. */
 function openUnnoted(path: string): number {
   try {
-    return openSync(path, unnoted);
+    return openSync(path, flags);
   } catch (error) {
-    if (unnoted === READ || (error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
-    unnoted = READ;
-    return openSync(path, READ);
+    if (flags === READ || (error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+    flags = READ;
+    return openSync(path, flags);
   }
 }
 
