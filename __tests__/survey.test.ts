@@ -235,37 +235,57 @@ describe('what is read ahead', () => {
   const remove = (...names: string[]) => {
     for (const name of names) unlinkSync(join(folder, name));
   };
-
-  test('while a bucket is opened is not read again', async () => {
-    const source = sourceOf(files);
+  /** What a moment is enough to read ahead. */
+  const readAhead = async (source: Source) => {
     const ahead = new ReadAhead(folder, source);
     ahead.begin(manifest);
     await wait(50);
+    return ahead;
+  };
+  /** Reads when whoever compares has nothing else to do. */
+  const inGapsOnly = (source: Source) => {
+    const ahead = new ReadAhead(folder, source);
+    ahead.stop();
+    ahead.begin(manifest);
+    return ahead;
+  };
+  const lookWith = (ahead: ReadAhead, source: Source, pages: () => AsyncIterable<readonly RemoteObject[]>) =>
+    look(source, pages, () => manifest, true, ahead).found;
+
+  test('while a bucket is opened is not read again', async () => {
+    const source = sourceOf(files);
+    const ahead = await readAhead(source);
     ahead.stop();
     remove('e', 'f');
-    const { digests } = await look(
-      source,
-      () => paged([own, ...objects]),
-      () => manifest,
-      true,
-      ahead,
-    ).found;
+    const { digests } = await lookWith(ahead, source, () => paged([own, ...objects]));
     expect(digests.slice(1)).toEqual(remembered);
   });
 
   test('while the page that has its object is on its way is not read again', async () => {
     const source = sourceOf(files);
-    const ahead = new ReadAhead(folder, source);
-    ahead.stop();
-    ahead.begin(manifest);
+    const ahead = inGapsOnly(source);
     async function* pages() {
       yield [own, object('b', 'x')];
       await wait(50);
       remove('e', 'f');
       yield objects;
     }
-    const { digests } = await look(source, pages, () => manifest, true, ahead).found;
+    const { digests } = await lookWith(ahead, source, pages);
     expect(digests.slice(1)).toEqual(remembered);
+  });
+
+  test('is nothing that was compared already', async () => {
+    const source = sourceOf(files);
+    const ahead = inGapsOnly(source);
+    async function* pages() {
+      yield [own, ...objects];
+      await wait(50);
+      yield [object('z', 'x')];
+    }
+    const { digests } = await lookWith(ahead, source, pages);
+    expect(digests.slice(1)).toEqual(remembered);
+    expect(ahead.isIdle).toBe(true);
+    expect(source.keys.map((_, place) => ahead.take(place))).toEqual([undefined, undefined, undefined]);
   });
 
   test('is nothing that the manifest does not remember, and nothing at all without one', async () => {
@@ -281,33 +301,15 @@ describe('what is read ahead', () => {
 
   test('may be missing: the failure is that of who needs it', async () => {
     const source = sourceOf(files);
-    const ahead = new ReadAhead(folder, source);
     remove('f');
-    ahead.begin(manifest);
-    await wait(50);
-    const { found } = look(
-      source,
-      () => paged([own, ...objects]),
-      () => manifest,
-      true,
-      ahead,
-    );
+    const found = lookWith(await readAhead(source), source, () => paged([own, ...objects]));
     await expect(found).rejects.toMatchObject({ code: 'SOURCE_INVALID', message: expect.stringContaining('f ') });
   });
 
   test('counts for nothing where an object is not what is remembered', async () => {
     const source = sourceOf(files);
-    const ahead = new ReadAhead(folder, source);
-    ahead.begin(manifest);
-    await wait(50);
     const others = objects.map((one) => ({ ...one, etag: md5('else') }));
-    const { digests } = await look(
-      source,
-      () => paged([own, ...others]),
-      () => manifest,
-      true,
-      ahead,
-    ).found;
+    const { digests } = await lookWith(await readAhead(source), source, () => paged([own, ...others]));
     expect(digests.map((digest) => digest && 'etag' in digest && digest.etag)).toEqual(Object.values(files).map(md5));
   });
 });

@@ -39615,12 +39615,7 @@ function scanObject(xml, start, end) {
     const time = LastModified === undefined ? undefined : timeOf(LastModified);
     if (Number.isNaN(time))
         return undefined;
-    return {
-        key: Key,
-        size: Size === undefined ? undefined : Number(Size),
-        etag: ETag === undefined ? undefined : unquote(ETag),
-        lastModified: time ?? 0,
-    };
+    return listed(Key, Size === undefined ? undefined : Number(Size), ETag, time);
 }
 /** Makes a command answer what `scanPage` reads; `objectsOf` its answer. */
 function readFast(command, plain = process.env.S3_DEPLOY_PLAIN_COMMANDS === 'true') {
@@ -39652,12 +39647,10 @@ function readFast(command, plain = process.env.S3_DEPLOY_PLAIN_COMMANDS === 'tru
     return { objectsOf };
 }
 function asListed({ Key, Size, ETag, LastModified }) {
-    return {
-        key: Key,
-        size: Size,
-        etag: ETag === undefined ? undefined : unquote(ETag),
-        lastModified: LastModified?.getTime() ?? 0,
-    };
+    return listed(Key, Size, ETag, LastModified?.getTime());
+}
+function listed(key, size, etag, lastModified) {
+    return { key, size, etag: etag === undefined ? undefined : unquote(etag), lastModified: lastModified ?? 0 };
 }
 
 ;// CONCATENATED MODULE: ./build/aws/listing.js
@@ -46814,7 +46807,7 @@ function looksRandom(part) {
 ;// CONCATENATED MODULE: ./build/core/headers.js
 
 
-const TEXT = 'text/plain; charset=utf-8';
+const TEXT = withCharset('text/plain');
 /** Names without an extension whose type is known. https://developer.apple.com/documentation/xcode/supporting-associated-domains */
 const TYPES_BY_NAME = new Map([
     ['apple-app-site-association', 'application/json'],
@@ -47476,9 +47469,14 @@ class ReadAhead {
     get isIdle() {
         return this.#remembered === undefined || this.#left === 0;
     }
-    /** Reads the next file, if it is remembered and small. */
-    doOne() {
+    /**
+     * Reads the next file, if it is remembered and small.
+     * @param isListed those whose objects are listed are compared already, and need not be read again.
+     */
+    doOne(isListed) {
         const place = --this.#left;
+        if (isListed?.(place))
+            return;
         const { files, keys } = this.#source;
         const [file, key] = [files[place], keys[place]];
         if (file === undefined || key === undefined || !this.#remembered?.has(keyHash(key)))
@@ -51630,9 +51628,11 @@ function servedAs(options) {
         const { contentType, cacheControl } = headers;
         const kind = options.headerRules.length > 0 ? JSON.stringify(headers) : contentType;
         const alike = kinds.get(kind) ?? new Map();
-        kinds.set(kind, alike);
-        const served = alike.get(cacheControl) ?? { headers, fingerprint: headersFingerprint(headers, options.storage) };
-        alike.set(cacheControl, served);
+        const known = alike.get(cacheControl);
+        if (known !== undefined)
+            return known;
+        const served = { headers, fingerprint: headersFingerprint(headers, options.storage) };
+        kinds.set(kind, alike.set(cacheControl, served));
         return served;
     };
 }
@@ -52083,7 +52083,7 @@ class Comparison {
     }
     /** Reads a file whose object is listed; where there is none, one ahead of the listing. */
     doOne() {
-        return this.#listed.length === 0 ? this.#ahead?.doOne() : this.#readOne();
+        return this.#listed.length === 0 ? this.#ahead?.doOne(this.#isListed) : this.#readOne();
     }
     /** Reads until something else has come. */
     async goOnUntil(other) {
@@ -52105,6 +52105,7 @@ class Comparison {
             }
         });
     }
+    #isListed = (place) => this.#index.at(place) !== undefined;
     /** A small file is read at once: to wait for each would cost as much as the read itself. */
     #readOne() {
         const place = this.#listed.pop();

@@ -40,9 +40,13 @@ export class ReadAhead implements Work {
     return this.#remembered === undefined || this.#left === 0;
   }
 
-  /** Reads the next file, if it is remembered and small. */
-  doOne(): undefined {
+  /**
+   * Reads the next file, if it is remembered and small.
+   * @param isListed those whose objects are listed are compared already, and need not be read again.
+   */
+  doOne(isListed?: (place: number) => boolean): undefined {
     const place = --this.#left;
+    if (isListed?.(place)) return;
     const { files, keys } = this.#source;
     const [file, key] = [files[place], keys[place]];
     if (file === undefined || key === undefined || !this.#remembered?.has(keyHash(key))) return;

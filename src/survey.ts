@@ -155,7 +155,7 @@ class Comparison implements Work {
 
   /** Reads a file whose object is listed; where there is none, one ahead of the listing. */
   doOne(): Promise<void> | undefined {
-    return this.#listed.length === 0 ? this.#ahead?.doOne() : this.#readOne();
+    return this.#listed.length === 0 ? this.#ahead?.doOne(this.#isListed) : this.#readOne();
   }
 
   /** Reads until something else has come. */
@@ -178,6 +178,8 @@ class Comparison implements Work {
       }
     });
   }
+
+  readonly #isListed = (place: number) => this.#index.at(place) !== undefined;
 
   /** A small file is read at once: to wait for each would cost as much as the read itself. */
   #readOne(): Promise<void> | undefined {

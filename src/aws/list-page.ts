@@ -97,12 +97,7 @@ function scanObject(xml: string, start: number, end: number): Listed | undefined
   if (Size !== undefined && !/^\d{1,15}$/.test(Size)) return undefined;
   const time = LastModified === undefined ? undefined : timeOf(LastModified);
   if (Number.isNaN(time)) return undefined;
-  return {
-    key: Key,
-    size: Size === undefined ? undefined : Number(Size),
-    etag: ETag === undefined ? undefined : unquote(ETag),
-    lastModified: time ?? 0,
-  };
+  return listed(Key, Size === undefined ? undefined : Number(Size), ETag, time);
 }
 
 /** Makes a command answer what `scanPage` reads; `objectsOf` its answer. */
@@ -136,10 +131,14 @@ export function readFast(command: ListObjectsV2Command, plain = process.env.S3_D
 }
 
 function asListed({ Key, Size, ETag, LastModified }: _Object): Listed {
-  return {
-    key: Key,
-    size: Size,
-    etag: ETag === undefined ? undefined : unquote(ETag),
-    lastModified: LastModified?.getTime() ?? 0,
-  };
+  return listed(Key, Size, ETag, LastModified?.getTime());
+}
+
+function listed(
+  key: string | undefined,
+  size: number | undefined,
+  etag: string | undefined,
+  lastModified: number | undefined,
+): Listed {
+  return { key, size, etag: etag === undefined ? undefined : unquote(etag), lastModified: lastModified ?? 0 };
 }

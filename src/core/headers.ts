@@ -2,7 +2,7 @@ import mime from 'mime';
 import { hasContentHash } from './content-hash.ts';
 import type { CacheControl, ObjectHeaders, PhaseName } from './model.ts';
 
-const TEXT = 'text/plain; charset=utf-8';
+const TEXT = withCharset('text/plain');
 /** Names without an extension whose type is known. https://developer.apple.com/documentation/xcode/supporting-associated-domains */
 const TYPES_BY_NAME = new Map([
   ['apple-app-site-association', 'application/json'],

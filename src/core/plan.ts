@@ -188,9 +188,10 @@ function servedAs(options: PlanOptions): (path: string) => Served {
     const { contentType, cacheControl } = headers;
     const kind = options.headerRules.length > 0 ? JSON.stringify(headers) : contentType;
     const alike = kinds.get(kind) ?? new Map<string | undefined, Served>();
-    kinds.set(kind, alike);
-    const served = alike.get(cacheControl) ?? { headers, fingerprint: headersFingerprint(headers, options.storage) };
-    alike.set(cacheControl, served);
+    const known = alike.get(cacheControl);
+    if (known !== undefined) return known;
+    const served = { headers, fingerprint: headersFingerprint(headers, options.storage) };
+    kinds.set(kind, alike.set(cacheControl, served));
     return served;
   };
 }
